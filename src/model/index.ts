@@ -1,0 +1,16 @@
+/**
+ * The vocabulary: types of the objects, their states, defaults and arithmetic. Pure: level 1, imports lib only.
+ * Validation of specs lives here too, in words that the API, the CLI and the task object share.
+ */
+export * from "./types.js";
+export {
+  compareTaskStates, holdsResources, isTerminal, isWanted, stateOf, taskName, taskStateOrder, taskStateWord,
+} from "./task-state.js";
+export {
+  newCluster, newClusterSpec, newContainerSpec, newEndpointSpec, newNetwork, newNetworkSpec, newNode, newNodeDescription, newNodeSpec,
+  newPlacement, newPort, newResources, newRestartPolicy, newRevision, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus,
+  newUpdateConfig, revisionId,
+} from "./objects.js";
+export {
+  addressOf, contains, formatCidr, formatIpv4, macOf, maskOf, overlaps, parseCidr, parseIpv4, sizeOf, type Cidr,
+} from "./network-address.js";

@@ -1,0 +1,9 @@
+/**
+ * gRPC as Skein uses it: definitions from proto/, typed handlers that know their caller, calls that fail with SwarmErrors, and
+ * the mutual-TLS listener. Knows certificates and roles, not what any method does.
+ */
+export { clientConstructor, codec, serviceDefinition, type Codec, type ServiceName } from "./proto.js";
+export { packageRoot } from "./package-root.js";
+export { fromServiceError, toServiceError } from "./errors.js";
+export { bidiStream, clientStream, serverStream, unary, type Authorize, type CallContext, type Caller } from "./handlers.js";
+export { call, stream, type CallSettings } from "./call.js";

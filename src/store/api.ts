@@ -1,0 +1,58 @@
+import type { Cluster, Network, Node, Revision, Service, Task } from "../model/index.js";
+
+/** What the store holds, by table. */
+export interface Tables { cluster: Cluster; node: Node; service: Service; revision: Revision; task: Task; network: Network }
+export type TableName = keyof Tables;
+
+/**
+ * A consistent view; valid only until the function it was given to returns. Objects are shared and frozen: copy to change
+ * (`{ ...task, nodeId }`).
+ */
+export interface ReadTx {
+  get<K extends TableName>(table: K, id: string): Tables[K] | undefined;
+  list<K extends TableName>(table: K): Tables[K][];
+  /** Service, node, network by name (node: hostname, may be several; task: none). */
+  byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][];
+  tasksOfService(serviceId: string): Task[];
+  tasksOfNode(nodeId: string): Task[];
+  tasksOfSlot(serviceId: string, slot: number): Task[];
+  revisionsOfService(serviceId: string): Revision[];
+  /** The one cluster object. */
+  cluster(): Cluster;
+  /** Raft index of this view. */
+  readonly index: number;
+}
+
+export interface WriteTx extends ReadTx {
+  /** Throws ALREADY_EXISTS for a taken id. Meta is set by the store. */
+  create<K extends TableName>(table: K, object: Tables[K]): void;
+  /** Throws NOT_FOUND; ABORTED when object.meta.version is not the present one. */
+  update<K extends TableName>(table: K, object: Tables[K]): void;
+  remove<K extends TableName>(table: K, id: string): void;
+}
+
+export type Change = {
+  [K in TableName]: { readonly table: K; readonly kind: "created" | "updated" | "removed"; readonly object: Tables[K]; readonly previous: Tables[K] | undefined }
+}[TableName];
+
+/** One committed transaction. `changes` is empty exactly when the whole state was replaced by a snapshot: look again at everything. */
+export interface Commit { readonly index: number; readonly changes: readonly Change[] }
+
+export interface Store {
+  view<T>(read: (tx: ReadTx) => T): T;
+  /**
+   * Leader only. Runs `write` now, against committed state plus what is in flight; resolves with its result once the changes are
+   * committed and applied; what it throws changes nothing. No change: resolves at once. Pipelined.
+   */
+  update<T>(write: (tx: WriteTx) => T): Promise<T>;
+  /** Called after each commit, in order, synchronously: take note and return. Returns the handle that ends it. */
+  watch(listener: (commit: Commit) => void): () => void;
+  readonly index: number;
+}
+
+/** What the store needs from replication. */
+export interface Proposer {
+  /** Resolves when committed and applied here; rejects with SwarmError UNAVAILABLE (not leader, leadership lost). */
+  propose(data: Uint8Array): Promise<void>;
+  readonly isLeader: boolean;
+}
