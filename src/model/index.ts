@@ -14,3 +14,6 @@ export {
 export {
   addressOf, contains, formatCidr, formatIpv4, macOf, maskOf, overlaps, parseCidr, parseIpv4, sizeOf, type Cidr,
 } from "./network-address.js";
+export {
+  canonicalArch, formatConstraint, isConstraintKey, matchesConstraint, nodeAttribute, parseConstraint, type Constraint,
+} from "./constraint.js";
