@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { run, swarmctl, type Hosts, type Result, type RunOptions } from "./harness.js";
+
+/** Hosts as network namespaces on this machine: `swarmctl lab`. */
+export class LabHosts implements Hosts {
+  private constructor(readonly name: string, readonly managers: readonly string[], readonly workers: readonly string[], private readonly addresses: ReadonlyMap<string, string>) {}
+
+  static async open(options: { name: string; managers: number; workers: number; heartbeat?: string }): Promise<LabHosts> {
+    const args = ["lab", "up", "--name", options.name, "--managers", String(options.managers), "--workers", String(options.workers)];
+    if (options.heartbeat) args.push("--heartbeat", options.heartbeat);
+    const up = await swarmctl(args, { timeoutMs: 120_000 });
+    if (up.code !== 0) {
+      await swarmctl(["lab", "down", "--name", options.name, "--yes"]);
+      throw new Error(`swarmctl ${args.join(" ")}: exit code ${up.code}: ${up.stderr}\n${up.stdout}`);
+    }
+    const rows = JSON.parse((await swarmctl(["lab", "ls", "--name", options.name, "--format", "json"])).stdout) as { host: string; role: string; address: string }[];
+    const names = (role: string) => rows.filter((row) => row.role === role).map((row) => row.host);
+    return new LabHosts(options.name, names("manager"), names("worker"), new Map(rows.map((row) => [row.host, row.address])));
+  }
+
+  address(host: string) { return this.addresses.get(host)!; }
+  runDirectory(host: string) { return join("/run/skein-lab", this.name, host); }
+  stateDirectory(host: string) { return join("/var/lib/skein-lab", this.name, host, "state"); }
+  exec(host: string, command: readonly string[], options: RunOptions = {}): Promise<Result> {
+    return swarmctl(["lab", "exec", "--name", this.name, host, "--", ...command], options);
+  }
+  async kill(host: string) { await this.#lab("kill", host); }
+  async killDaemon(host: string) { await this.#lab("kill", host, "--daemon-only"); }
+  async stop(host: string) { await this.#lab("stop", host); }
+  async start(host: string) { await this.#lab("start", host); }
+  async pause(host: string) { await this.#lab("pause", host); }
+  async resume(host: string) { await this.#lab("resume", host); }
+  async partition(groups: readonly (readonly string[])[]) { await this.#lab("partition", ...groups.map((group) => group.join(",")).join(" / ").split(" ")); }
+  async heal() { await this.#lab("heal"); }
+  async down() { await this.#lab("down", "--yes"); }
+
+  async #lab(verb: string, ...args: string[]) {
+    const result = await swarmctl(["lab", verb, "--name", this.name, ...args], { timeoutMs: 90_000 });
+    if (result.code !== 0) throw new Error(`swarmctl lab ${verb} ${args.join(" ")}: exit code ${result.code}: ${result.stderr}`);
+  }
+}
+
+/** What a lab may leave on this machine, by name; all empty after `lab down`. */
+export async function traces(name: string): Promise<string[]> {
+  const look = [
+    ["sh", "-c", `ip -o link | grep -F skl-${name} || true`],
+    ["sh", "-c", `grep -F skein-lab/${name}/ /proc/self/mounts || true`],
+    ["sh", "-c", `find /sys/fs/cgroup -maxdepth 3 -type d -name 'skein-lab-${name}*' 2>/dev/null || true`],
+    ["sh", "-c", `ls -d /var/lib/skein-lab/${name} /run/skein-lab/${name} 2>/dev/null || true`],
+    ["sh", "-c", `nft list tables 2>/dev/null | grep -F ${name} || true`],
+    ["sh", "-c", `grep -lsF skein-lab/${name}/ /proc/[0-9]*/cmdline || true`],
+  ];
+  const found = await Promise.all(look.map(([command, ...args]) => run(command!, args)));
+  return found.flatMap((result) => result.stdout.split("\n").filter(Boolean)).filter((line) => !line.includes("/proc/self"));
+}
