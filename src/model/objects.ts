@@ -20,7 +20,7 @@ export const newRestartPolicy = (fields: Partial<RestartPolicy> = {}): RestartPo
 });
 
 export const newPlacement = (fields: Partial<Placement> = {}): Placement => ({
-  constraints: [], spread: [], strategy: "DEFAULT", maxPerNode: 0, ...fields,
+  constraints: [], spread: [], strategy: "DEFAULT", maxPerNode: 0, platforms: [], ...fields,
 });
 
 export const newTaskSpec = (fields: Partial<TaskSpec> = {}): TaskSpec => ({
@@ -58,7 +58,7 @@ export const newTaskStatus = (fields: Partial<TaskStatus> = {}): TaskStatus => (
 
 export const newTask = (fields: Partial<Task> & Pick<Task, "id">): Task => ({
   meta: null, serviceId: "", revision: 0, slot: 0, nodeId: "", desiredState: "RUNNING", status: newTaskStatus(), networks: [], notBeforeMs: 0,
-  restarts: 0, ...fields,
+  restarts: 0, stopReason: "", ...fields,
 });
 
 export const newNodeSpec = (fields: Partial<NodeSpec> = {}): NodeSpec => ({ labels: {}, availability: "ACTIVE", desiredRole: "WORKER", ...fields });
