@@ -17,3 +17,8 @@ export {
 export {
   canonicalArch, formatConstraint, isConstraintKey, matchesConstraint, nodeAttribute, parseConstraint, type Constraint,
 } from "./constraint.js";
+export { problemOfImageReference } from "./image-reference.js";
+export { bytesText, problemOfName, type Problem } from "./validate.js";
+export { maxReplicas, minMemoryBytes, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";
+export { problemOfClusterSpec, problemOfNetworkSpec, problemOfNodeSpec } from "./validate-network.js";
+export { withClusterDefaults, withNetworkDefaults, withServiceDefaults } from "./defaults.js";

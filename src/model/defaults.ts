@@ -1,0 +1,47 @@
+import { newClusterSpec, newEndpointSpec, newNetworkSpec, newPlacement, newResources, newRestartPolicy, newUpdateConfig } from "./objects.js";
+import type { ClusterSpec, HealthConfig, NetworkSpec, ServiceSpec, TaskSpec } from "./types.js";
+
+/**
+ * Fills what a request left out. A part that is absent gets its defaults; inside a part 0 and "" stand for the default only where
+ * they mean nothing themselves (a longest delay of 0, say; but 0 replicas and a first restart delay of 0 are wishes).
+ */
+export function withServiceDefaults(spec: ServiceSpec): ServiceSpec {
+  return { ...spec, task: spec.task && withTaskDefaults(spec.task), endpoint: spec.endpoint ?? newEndpointSpec(), update: spec.update ?? newUpdateConfig() };
+}
+
+function withTaskDefaults(task: TaskSpec): TaskSpec {
+  const { container, restart } = task;
+  return {
+    ...task,
+    container: container && { ...container, stopGraceMs: container.stopGraceMs || 10_000, health: container.health && withHealthDefaults(container.health) },
+    reservations: task.reservations ?? newResources(),
+    limits: task.limits ?? newResources(),
+    restart: restart ? { ...restart, maxDelayMs: restart.maxDelayMs || Math.max(newRestartPolicy().maxDelayMs, restart.delayMs) } : newRestartPolicy(),
+    placement: task.placement ?? newPlacement(),
+  };
+}
+
+const withHealthDefaults = (health: HealthConfig): HealthConfig => ({
+  ...health,
+  intervalMs: health.intervalMs || 30_000,
+  timeoutMs: health.timeoutMs || 30_000,
+  retries: health.retries || 3,
+  startIntervalMs: health.startIntervalMs || 5_000,
+});
+
+export const withNetworkDefaults = (spec: NetworkSpec): NetworkSpec => ({ ...spec, driver: spec.driver || newNetworkSpec().driver });
+
+export function withClusterDefaults(spec: ClusterSpec | null): ClusterSpec {
+  const defaults = newClusterSpec();
+  if (!spec) return defaults;
+  return {
+    name: spec.name || defaults.name,
+    heartbeatMs: spec.heartbeatMs || defaults.heartbeatMs,
+    taskHistory: spec.taskHistory || defaults.taskHistory,
+    addressPools: spec.addressPools.length > 0 ? spec.addressPools : defaults.addressPools,
+    subnetPrefix: spec.subnetPrefix || defaults.subnetPrefix,
+    dataPort: spec.dataPort || defaults.dataPort,
+    certificateValidityMs: spec.certificateValidityMs || defaults.certificateValidityMs,
+    placementStrategy: spec.placementStrategy === "DEFAULT" ? defaults.placementStrategy : spec.placementStrategy,
+  };
+}

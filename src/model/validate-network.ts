@@ -1,0 +1,51 @@
+import { contains, formatCidr, parseCidr, parseIpv4 } from "./network-address.js";
+import type { ClusterSpec, NetworkSpec, NodeSpec } from "./types.js";
+import { first, firstOf, problemOfChoice, problemOfLabels, problemOfName, type Problem } from "./validate.js";
+
+export function problemOfNetworkSpec(spec: NetworkSpec): Problem {
+  return first(
+    () => problemOfName(spec.name),
+    () => problemOfLabels(spec.labels),
+    () => (spec.driver === "overlay" ? undefined : `the driver "${spec.driver}" is unknown; use overlay`),
+    () => problemOfSubnet(spec),
+    () => (spec.mtu !== 0 && (spec.mtu < 576 || spec.mtu > 65_535) ? `the MTU ${spec.mtu} is not between 576 and 65535` : undefined),
+  );
+}
+
+function problemOfSubnet({ subnet, gateway }: NetworkSpec): Problem {
+  if (subnet === "") return gateway === "" ? undefined : "a gateway needs a subnet; give both";
+  const cidr = parseCidr(subnet);
+  if (!cidr) return `"${subnet}" is no IPv4 subnet; write one such as 10.0.9.0/24`;
+  if (formatCidr(cidr) !== subnet) return `the subnet "${subnet}" has host bits set; write ${formatCidr(cidr)}`;
+  if (cidr.prefix < 8 || cidr.prefix > 29) return `the subnet "${subnet}" is not between /8 and /29`;
+  if (gateway === "") return undefined;
+  const ip = parseIpv4(gateway);
+  return ip === undefined || !contains(cidr, ip) ? `the gateway "${gateway}" is no address of the subnet ${subnet}` : undefined;
+}
+
+export function problemOfNodeSpec(spec: NodeSpec): Problem {
+  return first(
+    () => problemOfLabels(spec.labels, "node label"),
+    () => problemOfChoice("availability", spec.availability, ["ACTIVE", "PAUSE", "DRAIN"]),
+    () => problemOfChoice("role", spec.desiredRole, ["WORKER", "MANAGER"]),
+  );
+}
+
+export function problemOfClusterSpec(spec: ClusterSpec): Problem {
+  return first(
+    () => problemOfName(spec.name),
+    () => (spec.heartbeatMs < 100 || spec.heartbeatMs > 3_600_000 ? `the heartbeat period of ${spec.heartbeatMs} ms is not between 100 ms and 1 h` : undefined),
+    () => (spec.taskHistory > 1000 ? `a task history of ${spec.taskHistory} is more than the limit of 1000` : undefined),
+    () => (spec.addressPools.length === 0 ? "it has no address pool; give one such as 10.0.0.0/8" : undefined),
+    () => firstOf(spec.addressPools, (pool) => {
+      const cidr = parseCidr(pool);
+      if (!cidr) return `"${pool}" is no IPv4 address pool; write one such as 10.0.0.0/8`;
+      if (formatCidr(cidr) !== pool) return `the address pool "${pool}" has host bits set; write ${formatCidr(cidr)}`;
+      return cidr.prefix > spec.subnetPrefix ? `subnets of /${spec.subnetPrefix} do not fit into the address pool ${pool}` : undefined;
+    }),
+    () => (spec.subnetPrefix < 8 || spec.subnetPrefix > 29 ? `the subnet size /${spec.subnetPrefix} is not between /8 and /29` : undefined),
+    () => (spec.dataPort < 1024 || spec.dataPort > 65_535 ? `the data port ${spec.dataPort} is not between 1024 and 65535` : undefined),
+    () => (spec.certificateValidityMs < 3_600_000 ? "certificates must be valid for at least 1 h" : undefined),
+    () => problemOfChoice("placement strategy", spec.placementStrategy, ["PACK", "SPREAD"]),
+  );
+}
