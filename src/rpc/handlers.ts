@@ -55,7 +55,7 @@ export function serverStream<Request, Response>(authorize: Authorize, handle: (r
           if (!call.write(message)) await drained(call, context.signal);
         }
         call.end();
-      } catch (error) { call.destroy(toServiceError(error) as Error); }
+      } catch (error) { fail(call, error); }
     })();
   };
 }
@@ -78,9 +78,14 @@ export function bidiStream<Request, Response>(authorize: Authorize, handle: (str
       try {
         await handle(call, contextOf(call, authorize));
         call.end();
-      } catch (error) { call.destroy(toServiceError(error) as Error); }
+      } catch (error) { fail(call, error); }
     })();
   };
+}
+
+/** grpc-js sends the status of an "error" event; a destroyed stream ends without any, and the caller waits for ever. */
+function fail(call: ServerWritableStream<any, any> | ServerDuplexStream<any, any>, error: unknown): void {
+  call.emit("error", toServiceError(error));
 }
 
 function drained(call: ServerWritableStream<any, any>, signal: AbortSignal): Promise<void> {
