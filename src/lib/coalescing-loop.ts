@@ -37,7 +37,7 @@ export function startCoalescingLoop(options: {
   const schedule = () => {
     if (isStopped || isScheduled || running || backoff) return;
     isScheduled = true;
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       isScheduled = false;
       if (isStopped || !isDirty) return;
       isDirty = false;
