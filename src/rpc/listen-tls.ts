@@ -1,0 +1,113 @@
+import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { constants } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { ServerCredentials, type Server } from "@grpc/grpc-js";
+import { SwarmError, messageOf, type Logger } from "../lib/index.js";
+import { identityOf, type TlsIdentity } from "../ca/index.js";
+import { X509Certificate } from "node:crypto";
+
+export interface TlsListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly identity: TlsIdentity;
+  /** Serves connections with a certificate of this cluster. */
+  readonly full: Server;
+  /** Serves connections without any: only what a joining host needs. */
+  readonly joining: Server;
+  readonly log: Logger;
+}
+
+export interface TlsListener {
+  readonly port: number;
+  /** New connections are made with this identity; open ones go on. */
+  renew(identity: TlsIdentity): void;
+  /** Stops listening, lets calls finish for `graceMs`, then ends every connection. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Connections that no certificate has proved yet and those being shaken hands with; further ones wait in the kernel's queue. */
+const maxConnections = 20_000;
+
+/**
+ * The managers' port: TLS 1.3 only. What a peer's certificate says decides which gRPC server it talks to; a bad certificate
+ * ends the connection with a line in the log. Nothing that a peer sends can throw here.
+ */
+export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
+  const { log } = options;
+  let identity = options.identity;
+  const sockets = new Set<TLSSocket>();
+  const full = options.full.createConnectionInjector(ServerCredentials.createInsecure());
+  const joining = options.joining.createConnectionInjector(ServerCredentials.createInsecure());
+
+  const server = createServer({
+    ...contextOf(identity), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ["h2"], handshakeTimeout: 10_000, noDelay: true,
+  });
+  server.maxConnections = maxConnections;
+  server.on("secureConnection", (socket) => {
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", (error) => log.debug("connection failed", { peer, error }));
+    const decision = admit(socket, identity);
+    if (decision.kind === "refuse") {
+      log.warn("connection refused", { peer, reason: decision.reason });
+      socket.destroy();
+      return;
+    }
+    try {
+      (decision.kind === "node" ? full : joining).injectConnection(socket);
+    } catch (error) {
+      log.warn("connection failed", { peer, error });
+      socket.destroy();
+    }
+  });
+  // Not TLS, an old TLS, a client that gave up: common on any open port.
+  server.on("tlsClientError", (error, socket) => { log.debug("TLS handshake failed", { peer: `${socket.remoteAddress}:${socket.remotePort}`, error }); socket.destroy(); });
+  server.on("error", (error) => log.error("listener failed", { error }));
+
+  await new Promise<void>((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => reject(new SwarmError("FAILED_PRECONDITION", `Cannot listen on "${options.host}:${options.port}": ${listenReason(error)}`, { cause: error }));
+    server.once("error", failed);
+    server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => { server.off("error", failed); resolve(); });
+  });
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    renew(next) { identity = next; server.setSecureContext(contextOf(next)); },
+    async close(graceMs = 0) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      full.drain(graceMs);
+      joining.drain(graceMs);
+      if (graceMs > 0 && sockets.size > 0) await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+      for (const socket of sockets) socket.destroy();
+      full.destroy();
+      joining.destroy();
+      await closed;
+    },
+  };
+}
+
+function contextOf(identity: TlsIdentity): SecureContextOptions & { ticketKeys?: Buffer } {
+  return {
+    cert: identity.certificatePem, key: identity.keyPem, ca: identity.rootCertificatePem, minVersion: "TLSv1.3", maxVersion: "TLSv1.3",
+    // A resumed session would carry the certificate of its first handshake past a renewal or a new root.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function admit(socket: TLSSocket, identity: TlsIdentity): { kind: "node" } | { kind: "joining" } | { kind: "refuse"; reason: string } {
+  const certificate = socket.getPeerCertificate();
+  if (!certificate?.raw) return { kind: "joining" };
+  if (!socket.authorized) return { kind: "refuse", reason: `its certificate is not of this cluster's CA or no longer valid (${String(socket.authorizationError)})` };
+  try {
+    const peer = identityOf(new X509Certificate(certificate.raw));
+    if (peer.clusterId !== identity.clusterId) return { kind: "refuse", reason: `its certificate is of cluster "${peer.clusterId}", this is "${identity.clusterId}"` };
+    return { kind: "node" };
+  } catch (error) { return { kind: "refuse", reason: messageOf(error) }; }
+}
+
+function listenReason(error: NodeJS.ErrnoException): string {
+  if (error.code === "EADDRINUSE") return `another process listens there; stop it, or choose another port with --listen-addr`;
+  if (error.code === "EADDRNOTAVAIL") return `this host has no such address; choose another with --listen-addr`;
+  return error.message;
+}
