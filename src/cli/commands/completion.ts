@@ -1,0 +1,49 @@
+import type { Command } from "../command.js";
+import { flagsOf, globalFlags } from "../flags.js";
+import { choose } from "../parse/key-value.js";
+import { registry } from "../registry.js";
+
+export default {
+  usage: "bash|zsh",
+  about: "Prints a script that completes swarmctl's commands and flags.",
+  args: { min: 1 },
+  flags: [],
+  examples: [["source <(swarmctl completion bash)", "In this shell"], ["swarmctl completion bash > /etc/bash_completion.d/swarmctl", "In every shell"]],
+  async run({ args, terminal }) {
+    const shell = choose(args[0]!, "the shell", { bash: "bash", zsh: "zsh" } as const);
+    const cases: string[] = [];
+    const nouns = new Map<string, string[]>();
+    for (const [path, entry] of Object.entries(registry)) {
+      const [noun, verb] = path.split(" ");
+      nouns.set(noun!, [...(nouns.get(noun!) ?? []), ...(verb ? [verb] : [])]);
+      cases.push(`    "${path}") words="${flagsOf((await entry.load()).default).map((flag) => `--${flag.name}`).join(" ")}" ;;`);
+    }
+    for (const [noun, verbs] of nouns) if (verbs.length) cases.push(`    "${noun}") words="${verbs.join(" ")} --help" ;;`);
+    cases.push(`    "") words="${[...nouns.keys(), ...globalFlags.map((flag) => `--${flag.name}`)].join(" ")}" ;;`);
+    const verbed = [...nouns].filter(([, verbs]) => verbs.length).map(([noun]) => noun).join("|");
+    terminal.out(`${shell === "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : ""}${script(cases, verbed)}`);
+  },
+} satisfies Command as Command;
+
+/** The command's words are those before the cursor that are neither a flag nor a global flag's value. */
+const script = (cases: readonly string[], verbed: string): string => `_swarmctl() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" path="" words="" i=1 word
+  while [ "$i" -lt "$COMP_CWORD" ]; do
+    word="\${COMP_WORDS[$i]}"
+    case "$word" in
+      --context|--host) i=$((i + 1)) ;;
+      -*) ;;
+      *) case "$path" in
+           "") path="$word" ;;
+           ${verbed}) path="$path $word" ;;
+         esac ;;
+    esac
+    i=$((i + 1))
+  done
+  case "$path" in
+${cases.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _swarmctl swarmctl
+`;

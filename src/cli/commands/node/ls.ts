@@ -1,0 +1,41 @@
+import type { Node } from "../../../model/index.js";
+import type { Command } from "../../command.js";
+import type { ListNodesResponse } from "../../../gen/swarm/v1/ListNodesResponse.js";
+import { filtersOf, listFlags, printList, shortId } from "../../print/list.js";
+import { size } from "../../print/inspect.js";
+
+export default {
+  usage: "[OPTIONS]",
+  about: "Lists the cluster's nodes.",
+  args: { min: 0 },
+  flags: listFlags("id, name, role, availability, state, label"),
+  async run(input) {
+    const { nodes } = await input.connection.control<ListNodesResponse>("listNodes", { filters: filtersOf(input) });
+    nodes.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+    printList(input, nodes, {
+      id: (node) => node.id,
+      columns: [
+        { title: "ID", value: (node) => shortId(input, node.id) },
+        { title: "HOSTNAME", value: nameOf },
+        {
+          title: "STATUS", value: (node) => (node.status?.state ?? "unknown").toLowerCase() + (node.status?.state !== "READY" && node.status?.message ? ` (${node.status.message})` : ""),
+          color: (node) => (node.status?.state === "READY" ? "green" : "red"),
+        },
+        { title: "AVAILABILITY", value: (node) => (node.spec?.availability ?? "").toLowerCase(), color: (node) => (node.spec?.availability === "ACTIVE" ? undefined : "yellow") },
+        { title: "ROLE", value: roleOf, color: (node) => (node.manager?.isLeader ? "bold" : node.manager && !node.manager.isReachable ? "red" : undefined) },
+        { title: "ADDRESS", value: (node) => node.status?.addr ?? "" },
+        { title: "CPU", value: (node) => (node.description?.resources ? String(node.description.resources.cpuMillis / 1_000) : "") },
+        { title: "MEMORY", value: (node) => (node.description?.resources ? size(node.description.resources.memoryBytes) : "") },
+        { title: "VERSION", value: (node) => node.description?.engineVersion ?? "" },
+      ],
+    });
+  },
+} satisfies Command as Command;
+
+const nameOf = (node: Node): string => node.description?.hostname ?? "";
+
+function roleOf(node: Node): string {
+  const change = node.spec && node.spec.desiredRole !== node.role ? ` → ${node.spec.desiredRole.toLowerCase()}` : "";
+  if (!node.manager) return node.role.toLowerCase() + change;
+  return (node.manager.isLeader ? "leader" : node.manager.isReachable ? "manager" : "manager (unreachable)") + change;
+}

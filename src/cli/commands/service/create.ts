@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { SwarmError, messageOf } from "../../../lib/index.js";
+import type { Command } from "../../command.js";
+import type { CreateServiceResponse } from "../../../gen/swarm/v1/CreateServiceResponse.js";
+import { present } from "../../present.js";
+import { createSpec } from "../../spec/create-spec.js";
+import { createFlags, sharedFlags } from "../../spec/service-flags.js";
+import { isWaiting, waitFlags, waitForService, waitNotes } from "../../wait/wait-for-service.js";
+
+export default {
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG…]",
+  about: "Runs a new service: as many tasks as asked, each a container of IMAGE. Everything after IMAGE is the container's command.",
+  args: { min: 1, max: Infinity },
+  stopsAtFirstWord: true,
+  flags: [...createFlags, ...sharedFlags, ...waitFlags],
+  examples: [
+    ["swarmctl service create --name web --replicas 3 --publish 8080:80 nginx", "Three tasks, reached on every host's port 8080"],
+    ["swarmctl service create --name db --mount type=volume,source=data,target=/var/lib/db --constraint node.labels.disk==ssd db:16", "A volume, on nodes with a label"],
+    ["swarmctl service create --name probe --mode global --network front busybox ping web", "One task on every node, on a network"],
+  ],
+  notes: waitNotes,
+  async run(input) {
+    const { flags, args, connection, terminal, environment } = input;
+    const spec = createSpec({
+      flags, words: args, environment, readFile,
+      randomSuffix: () => randomBytes(3).toString("hex"),
+    });
+    const answer = await connection.control<CreateServiceResponse>("createService", { spec });
+    const service = present(answer.service, "service");
+    for (const warning of answer.warnings) terminal.err(`swarmctl: warning: ${warning}\n`);
+    terminal.out(`${service.id}\n`);
+    if (isWaiting(input)) return waitForService(input, service.id, service.spec?.name ?? spec.name);
+  },
+} satisfies Command as Command;
+
+function readFile(path: string): string {
+  try { return readFileSync(path, "utf8"); } catch (error) {
+    throw new SwarmError("NOT_FOUND", `Cannot read the file "${path}" of --env-file: ${messageOf(error)}.`, { cause: error });
+  }
+}

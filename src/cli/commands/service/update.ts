@@ -1,0 +1,36 @@
+import { SwarmError } from "../../../lib/index.js";
+import type { Command } from "../../command.js";
+import type { GetNetworkResponse } from "../../../gen/swarm/v1/GetNetworkResponse.js";
+import { parseNetwork } from "../../parse/network.js";
+import { present } from "../../present.js";
+import { changeService } from "../../spec/change-service.js";
+import { sharedFlags, updateFlags } from "../../spec/service-flags.js";
+import { updateSpec } from "../../spec/update-spec.js";
+import { isWaiting, waitFlags, waitForService, waitNotes } from "../../wait/wait-for-service.js";
+
+export default {
+  usage: "[OPTIONS] SERVICE",
+  about: "Changes a service. Tasks are replaced one by one where their containers change; --update-… flags say how.",
+  args: { min: 1 },
+  flags: [...updateFlags, ...sharedFlags, ...waitFlags],
+  examples: [
+    ["swarmctl service update --image web:2 web", "Another image, task by task"],
+    ["swarmctl service update --env-add LEVEL=debug --env-rm OLD web", "Environment variables come and go one by one"],
+    ["swarmctl service update --force web", "Restart every task"],
+  ],
+  notes: waitNotes,
+  async run(input) {
+    const { flags, args, connection, terminal, environment } = input;
+    const waiting = new Set(waitFlags.map((flag) => flag.name));
+    if (![...updateFlags, ...sharedFlags].some((flag) => !waiting.has(flag.name) && flags.has(flag.name))) {
+      throw new SwarmError("INVALID_ARGUMENT", `Nothing to change was given for "${args[0]}": see "swarmctl service update --help"; --force restarts its tasks as they are.`);
+    }
+    const ids = new Map<string, string>();
+    for (const text of [...flags.list("network-add").map((each) => parseNetwork(each, "--network-add").target), ...flags.list("network-rm")]) {
+      ids.set(text, present((await connection.control<GetNetworkResponse>("getNetwork", { ref: text })).network, "network").id);
+    }
+    const service = await changeService(input, args[0]!, (spec) => updateSpec(spec, { flags, environment, networkId: (ref) => ids.get(ref) ?? ref }));
+    terminal.out(`${service.id}\n`);
+    if (isWaiting(input)) return waitForService(input, service.id, service.spec?.name ?? args[0]!);
+  },
+} satisfies Command as Command;

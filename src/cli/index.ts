@@ -1,0 +1,12 @@
+/**
+ * swarmctl: a command line → one API call → what it answered, printed. One file a command under commands/, pure parsers in parse/,
+ * flags ⇄ service specs in spec/, waiting for convergence in wait/. It decides nothing about the cluster: refusals come from the API and are
+ * shown as they are. Talks to managers through <run-dir>/manager.sock and to a host through <run-dir>/swarmd.sock.
+ */
+export { runCli, type CliOptions } from "./run.js";
+export { connect, socketIn, type Connection } from "./connect.js";
+export { ContextStore, defaultRunDir, type Context } from "./context.js";
+export { exitCode, exitCodeOf } from "./exit-codes.js";
+export { processTerminal, type Terminal } from "./terminal.js";
+export { loadImages } from "./upload.js";
+export { ServiceWatch } from "./wait/service-watch.js";
