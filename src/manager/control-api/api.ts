@@ -1,0 +1,47 @@
+import type { ReadTx } from "../../store/index.js";
+import type { LogRecord } from "../../gen/swarm/v1/LogRecord.js";
+import type { LogsRequest } from "../../gen/swarm/v1/LogsRequest.js";
+import type { WatchEvent } from "../../gen/swarm/v1/WatchEvent.js";
+import type { WatchRequest } from "../../gen/swarm/v1/WatchRequest.js";
+import { getCluster, rotateJoinToken, updateCluster } from "./cluster.js";
+import { logs } from "./logs.js";
+import { createNetwork, getNetwork, listNetworks, removeNetwork } from "./network.js";
+import { getNode, listNodes, removeNode, updateNode } from "./node.js";
+import type { ControlDependencies } from "./ports.js";
+import { createService, getService, listRevisions, listServices, removeService, updateService } from "./service.js";
+import { getTask, listTasks } from "./task.js";
+import { watch } from "./watch.js";
+
+/** Answered from a view of the store; whoever calls says how fresh that is. */
+const reads = {
+  GetCluster: getCluster, ListNodes: listNodes, GetNode: getNode, ListServices: listServices, GetService: getService, ListRevisions: listRevisions,
+  ListTasks: listTasks, GetTask: getTask, ListNetworks: listNetworks, GetNetwork: getNetwork,
+} satisfies Record<string, (dependencies: ControlDependencies, tx: ReadTx, request: never) => object>;
+
+/** Run on the leader. */
+const writes = {
+  UpdateCluster: updateCluster, RotateJoinToken: rotateJoinToken, UpdateNode: updateNode, RemoveNode: removeNode, CreateService: createService,
+  UpdateService: updateService, RemoveService: removeService, CreateNetwork: createNetwork, RemoveNetwork: removeNetwork,
+} satisfies Record<string, (dependencies: ControlDependencies, request: never) => Promise<object>>;
+
+export type ReadMethod = keyof typeof reads;
+export type WriteMethod = keyof typeof writes;
+
+export interface ControlApi {
+  read(method: ReadMethod, request: object): object;
+  write(method: WriteMethod, request: object): Promise<object>;
+  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogRecord>;
+}
+
+export const readMethods = Object.keys(reads) as readonly ReadMethod[];
+export const writeMethods = Object.keys(writes) as readonly WriteMethod[];
+
+export function createControlApi(dependencies: ControlDependencies): ControlApi {
+  return {
+    read: (method, request) => dependencies.store.view((tx) => (reads[method] as (d: ControlDependencies, tx: ReadTx, r: object) => object)(dependencies, tx, request)),
+    write: (method, request) => (writes[method] as (d: ControlDependencies, r: object) => Promise<object>)(dependencies, request),
+    watch: (request, signal) => watch(dependencies, request, signal),
+    logs: (request, signal) => logs(dependencies, request, signal),
+  };
+}
