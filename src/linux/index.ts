@@ -1,0 +1,10 @@
+/**
+ * The only folder that talks to the kernel or spawns system programs. In: steps for iproute2, bridge, nft, sysctl, and questions
+ * about what is there. Out: success or one SwarmError that names the refused step; observations as plain values.
+ * It decides nothing: what to change is decided by pure code elsewhere, from what is observed here.
+ */
+export { createKernel, type Kernel } from "./kernel.js";
+export { netnsDir, netnsPathOf, type KernelStep } from "./step.js";
+export type { KernelAddress, KernelForwarding, KernelLink, KernelNeighbour, KernelObservation } from "./observation.js";
+export { readUpstreamServers } from "./resolv-conf.js";
+export { run, type RunOptions, type RunResult } from "./spawn.js";

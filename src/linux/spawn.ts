@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+
+export interface RunOptions { readonly stdin?: string; readonly timeoutMs?: number; readonly signal?: AbortSignal }
+export interface RunResult { readonly exitCode: number; readonly stdout: string; readonly stderr: string }
+
+const outputLimit = 256 * 1024 * 1024;
+
+/** Runs a system program to its end. A program that is missing, killed or out of time counts as exit code -1 with the reason in stderr. */
+export function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return new Promise((resolve) => {
+    const child = spawn(argv[0]!, argv.slice(1), {
+      stdio: ["pipe", "pipe", "pipe"], timeout: options.timeoutMs ?? 60_000, killSignal: "SIGKILL",
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let size = 0;
+    const collect = (into: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= outputLimit) into.push(chunk);
+      else child.kill("SIGKILL");
+    };
+    child.stdout.on("data", collect(stdout));
+    child.stderr.on("data", collect(stderr));
+    child.stdin.on("error", () => {}); // EPIPE: the program ended before it read all; its exit code says why
+    child.on("error", (error) => resolve({ exitCode: -1, stdout: "", stderr: error.message }));
+    child.on("close", (code, signal) => resolve({
+      exitCode: code ?? -1, stdout: Buffer.concat(stdout).toString(),
+      stderr: Buffer.concat(stderr).toString() + (signal ? `killed by ${signal}` : ""),
+    }));
+    child.stdin.end(options.stdin ?? "");
+  });
+}
