@@ -154,6 +154,7 @@ export function startAllocator({ store, clock, log, random = () => 0.5 }: Alloca
     if (waiting.services.delete(id)) for (const task of tx.tasksOfService(id)) if (needsNumbers(task)) dirty.tasks.add(task.id);
     if (isSameEndpoint(service, outcome.ok)) return false;
     tx.update("service", { ...service, endpoint: outcome.ok });
+    if (service.endpoint) retryWaiting();   // it may have given something back
     return true;
   }
 

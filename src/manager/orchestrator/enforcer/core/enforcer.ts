@@ -33,8 +33,15 @@ function constraintsOf(spec: ServiceSpec): readonly Constraint[] {
   if (!texts || texts.length === 0) return [];
   let constraints = parsed.get(texts);
   if (!constraints) {
-    constraints = texts.map(parseConstraint);
+    constraints = texts.flatMap(parseStored);
     parsed.set(texts, constraints);
   }
   return constraints;
+}
+
+/** Specs are validated before they are stored; a constraint that can not be read evicts nobody. */
+function parseStored(text: string): Constraint[] {
+  try {
+    return [parseConstraint(text)];
+  } catch { return []; }
 }
