@@ -1,7 +1,7 @@
 // Builds everything: message types from proto/ into src/gen/, raft-ts, then the rest into dist/, and the container monitor.
 // Plain JavaScript because nothing is compiled yet when it runs. Each step is skipped when its inputs are older than its output.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, cpSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, cpSync } from "node:fs";
 import { join, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -35,6 +35,23 @@ if (newest(protoDir) > newest(join(gen, "swarm"))) {
     writeFileSync(path, text);
   }
 }
+// The container monitor: a small static C program, so that it needs nothing of the host or of an image.
+const monitorSource = join(root, "src/engine/monitor");
+const monitor = join(root, "dist/engine/skein-monitor");
+if (newest(monitorSource, (path) => /\.[ch]$/.test(path)) > newest(monitor)) {
+  mkdirSync(dirname(monitor), { recursive: true });
+  const sources = readdirSync(monitorSource).filter((name) => name.endsWith(".c")).map((name) => join(monitorSource, name));
+  try {
+    // Built aside and renamed: a running container's monitor keeps its old file.
+    run("gcc", ["-O2", "-Wall", "-Wextra", "-static", "-s", "-o", `${monitor}.new`, ...sources]);
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    console.error("Cannot build the container monitor: gcc is not installed; install it with: apt-get install gcc libc6-dev");
+    process.exit(1);
+  }
+  renameSync(`${monitor}.new`, monitor);
+}
+
 run(bin("tsc"), ["-p", "packages/raft-ts"]);
 run(bin("tsc"), ["-p", "."]);
 cpSync(join(root, "packages/raft-ts/proto"), join(root, "packages/raft-ts/dist/proto"), { recursive: true, force: true, errorOnExist: false });

@@ -1,0 +1,26 @@
+import type { Clock, Logger } from "../lib/index.js";
+
+export interface EngineConfig {
+  /** Images, snapshots, volumes, logs and metadata: survives reboots. */
+  readonly stateDir: string;
+  /** Mounts, bundles and the runtime's state: may be emptied by a reboot. */
+  readonly runDir: string;
+  /** The cgroup that every container's cgroup lies in, "/skein". */
+  readonly cgroupParent: string;
+  /** "runc" (default), "crun", or a path to either. */
+  readonly runtime?: string;
+  /** By host, as it is written in references: "registry.example:5000", "docker.io". */
+  readonly registries?: Readonly<Record<string, RegistryConfig>>;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** The compiled skein-monitor. */
+  readonly monitorPath: string;
+}
+
+export interface RegistryConfig {
+  readonly plainHttp?: boolean;
+  /** Asked first, in order: "mirror.example:5000", "http://10.0.0.1:5000". */
+  readonly mirrors?: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+}

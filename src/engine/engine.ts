@@ -1,0 +1,93 @@
+import { mkdir, readFile, access, constants } from "node:fs/promises";
+import { availableParallelism, release, totalmem } from "node:os";
+import { SwarmError } from "../lib/index.js";
+import type { Engine, EngineInfo } from "./api.js";
+import type { EngineConfig } from "./config.js";
+import { ContainerStore } from "./containers/container-store.js";
+import { VolumeStore } from "./containers/volumes.js";
+import { BlobStore } from "./content/blob-store.js";
+import { hostPlatform, LocalImageStore } from "./images/image-store.js";
+import { openMetadata } from "./metadata.js";
+import { pathsOf } from "./paths.js";
+import { RegistryClient } from "./registry/client.js";
+import { boundingSet } from "./runtime/capabilities.js";
+import { readCgroupLayout } from "./runtime/cgroups.js";
+import { Runtime } from "./runtime/runtime.js";
+import { LayerStore } from "./snapshots/layers.js";
+
+/** Opens the engine on its directories and takes over the containers that run. One engine per state directory at a time. */
+export async function openEngine(config: EngineConfig): Promise<Engine> {
+  const { clock, monitorPath } = config;
+  const log = config.log.with({ part: "engine" });
+  await access(monitorPath, constants.X_OK).catch(() => { throw new SwarmError("FAILED_PRECONDITION", `Cannot start the engine: the container monitor "${monitorPath}" is not there; run npm run build`); });
+  if (!/^\/[\w./-]*\w$/.test(config.cgroupParent) || config.cgroupParent.includes("..")) throw new SwarmError("INVALID_ARGUMENT", `Cgroup parent "${config.cgroupParent}" is not valid; write it like /skein`);
+  const paths = pathsOf(config.stateDir, config.runDir);
+  await mkdir(config.stateDir, { recursive: true, mode: 0o711 });
+  await mkdir(config.runDir, { recursive: true, mode: 0o711 });
+
+  const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
+  const runtime = await Runtime.find(config.runtime ?? "runc", { root: paths.runtimeRoot, cgroups, monitorPath });
+  const metadata = await openMetadata(paths.database);
+  try {
+    const layers = await LayerStore.open(paths.snapshots, monitorPath);
+    // Containers ask for images and images ask who uses them; both exist before either is asked.
+    let containers: ContainerStore | undefined;
+    const images = await LocalImageStore.open({
+      metadata, layers, clock, log,
+      blobs: await BlobStore.open(paths.content),
+      registry: new RegistryClient({ registries: config.registries ?? {}, log, clock }),
+      usersOf: (imageId) => containers?.usersOf(imageId) ?? [],
+    });
+    containers = await ContainerStore.open({
+      metadata, layers, clock, log, paths, runtime, monitorPath, cgroups,
+      volumes: await VolumeStore.open(paths.volumes),
+      hasSwapLimit: await hasSwapAccounting(cgroups.kind, cgroups.memoryMount),
+      boundingCapabilities: boundingSet(await readFile("/proc/self/status", "utf8")),
+      cgroupPathOf: (id) => `${config.cgroupParent}/${id}`,
+      findImage: (reference) => images.record(reference),
+      onImageReleased: (imageId) => void images.releaseUnnamed(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
+      bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
+    });
+    log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
+    return assemble(images, containers, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
+  } catch (error) {
+    await metadata.close();
+    throw error;
+  }
+}
+
+function assemble(images: LocalImageStore, containers: ContainerStore, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+  let closing: Promise<void> | undefined;
+  return {
+    images,
+    create: (spec) => containers.create(spec),
+    start: (id) => containers.start(id),
+    stop: (id, options) => containers.stop(id, options),
+    kill: (id, signal) => containers.kill(id, signal),
+    remove: (id, options) => containers.remove(id, options),
+    inspect: async (id) => containers.inspect(id),
+    list: async () => containers.list(),
+    wait: (id, signal) => containers.wait(id, signal),
+    logs: (id, options) => containers.logs(id, options),
+    exec: (id, options) => containers.exec(id, options),
+    watch: (listener, signal) => containers.watch(listener, signal),
+    async info() {
+      const all = containers.list();
+      return {
+        version: "0.1.0", ...host, storageDriver: "overlay", kernel: release(), os: "linux", arch: hostPlatform().architecture,
+        cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(),
+        containersRunning: all.filter((c) => c.phase === "running").length, containersTotal: all.length, images: (await images.list()).length,
+      };
+    },
+    close: () => (closing ??= (async () => {
+      await containers.close();
+      await images.close();
+      await closeMetadata();
+    })()),
+  };
+}
+
+async function hasSwapAccounting(kind: EngineInfo["cgroups"], memoryMount: string | undefined): Promise<boolean> {
+  if (!memoryMount || kind === "v2") return false;   // v2's memory.swap.max exists only below the root, where a swap device may not
+  return access(`${memoryMount}/memory.memsw.limit_in_bytes`).then(() => true, () => false);
+}

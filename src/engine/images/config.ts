@@ -1,0 +1,36 @@
+import { SwarmError } from "../../lib/index.js";
+import type { HealthConfig } from "../../model/index.js";
+import type { ImageConfig } from "../api.js";
+
+/** An image's config blob as the engine needs it. */
+export interface ParsedConfig { readonly diffIds: readonly string[]; readonly createdAtMs: number; readonly os: string; readonly arch: string; readonly config: ImageConfig }
+
+type Json = Record<string, unknown>;
+const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filter((v): v is string => typeof v === "string") : typeof value === "string" ? ["/bin/sh", "-c", value] : []);
+const keys = (value: unknown): string[] => (value && typeof value === "object" ? Object.keys(value) : []);
+
+/** OCI image configuration, and docker's Healthcheck beside it. */
+export function parseImageConfig(bytes: Uint8Array, subject: string): ParsedConfig {
+  let json: Json;
+  try { json = JSON.parse(Buffer.from(bytes).toString("utf8")) as Json; } catch (error) { throw new SwarmError("INVALID_ARGUMENT", `The config of image "${subject}" is not JSON`, { cause: error }); }
+  const rootfs = json["rootfs"] as { diff_ids?: unknown } | undefined;
+  if (!rootfs || !Array.isArray(rootfs.diff_ids) || !rootfs.diff_ids.every((d) => typeof d === "string" && /^sha256:[0-9a-f]{64}$/.test(d))) {
+    throw new SwarmError("INVALID_ARGUMENT", `The config of image "${subject}" names no root filesystem: it is not a container image`);
+  }
+  const config = (json["config"] ?? {}) as Json;
+  return {
+    diffIds: rootfs.diff_ids as string[], createdAtMs: Math.max(0, Date.parse(String(json["created"])) || 0),
+    os: String(json["os"] ?? "linux"), arch: String(json["architecture"] ?? ""),
+    config: {
+      entrypoint: strings(config["Entrypoint"]), cmd: strings(config["Cmd"]), env: strings(config["Env"]), workdir: String(config["WorkingDir"] ?? ""), user: String(config["User"] ?? ""),
+      stopSignal: String(config["StopSignal"] ?? ""), labels: (config["Labels"] ?? {}) as Record<string, string>, volumes: keys(config["Volumes"]), exposedPorts: keys(config["ExposedPorts"]),
+      health: parseHealth(config["Healthcheck"] as Json | undefined),
+    },
+  };
+}
+
+function parseHealth(json: Json | undefined | null): HealthConfig | undefined {
+  if (!json || !Array.isArray(json["Test"]) || json["Test"].length === 0) return undefined;
+  const ms = (name: string) => Math.round(Number(json[name] ?? 0) / 1e6);   // Go durations: nanoseconds
+  return { test: strings(json["Test"]), intervalMs: ms("Interval"), timeoutMs: ms("Timeout"), retries: Number(json["Retries"] ?? 0), startPeriodMs: ms("StartPeriod"), startIntervalMs: ms("StartInterval") };
+}

@@ -1,0 +1,329 @@
+// `skein-monitor run`: starts one container through the OCI runtime and stays with it: copies its output into the log, learns its
+// exit code and whether it ran out of memory, writes both to the exit file and deletes it from the runtime. It has no parent that
+// matters: swarmd may die, restart or be replaced meanwhile. It links statically and keeps about 0.2 MB.
+//
+//   run --id ID --dir DIR --bundle DIR --exit-file FILE [--log-file FILE --max-size BYTES --max-file N] [--oom-file FILE] [--tty] -- RUNTIME [GLOBAL FLAG…]
+//
+// Files in DIR: monitor.json (this process), pid (from the runtime), state.json (the container, once it runs).
+// File descriptor 3, if open: one JSON line, {"pid":…} or {"error":"…"}.
+#define _GNU_SOURCE
+#include "monitor.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SYNC_FD 3
+#define DRAIN_MS 1000       // after the container's end: only a process that left its PID namespace could still write
+
+struct options {
+  const char *id, *dir, *bundle, *exit_file, *log_file, *oom_file;
+  uint64_t max_size;
+  int max_files, tty;
+  char **runtime;           // argv prefix, ends with NULL
+  int runtime_length;
+};
+
+static int64_t now_ms(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Field 22 of /proc/PID/stat: with the pid it names a process for good, even after the number is used again.
+static unsigned long long start_time(pid_t pid) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return 0;
+  text[n] = 0;
+  char *at = strrchr(text, ')');       // the name may hold spaces and parentheses
+  if (!at) return 0;
+  unsigned long long value = 0;
+  for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+  if (at) sscanf(at + 1, "%llu", &value);
+  return value;
+}
+
+static int write_all(int fd, const char *bytes, size_t count) {
+  while (count > 0) {
+    ssize_t n = write(fd, bytes, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return -1;
+    bytes += n;
+    count -= (size_t)n;
+  }
+  return 0;
+}
+
+// Appears whole or not at all, also across a power cut when `durable`.
+static int write_file(const char *path, const char *text, int durable) {
+  char temporary[4096];
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return -1;
+  int bad = write_all(fd, text, strlen(text)) || (durable && fsync(fd));
+  close(fd);
+  if (bad) { unlink(temporary); return -1; }
+  return rename(temporary, path);
+}
+
+static void report(const char *text) {
+  write_all(SYNC_FD, text, strlen(text));
+  write_all(SYNC_FD, "\n", 1);
+  close(SYNC_FD);
+}
+
+static void report_error(const char *what) {
+  size_t length = strlen(what);
+  char text[8192 * 6 + 64];
+  if (length > 8192) { what += length - 8192; length = 8192; }
+  size_t at = (size_t)sprintf(text, "{\"error\":\"");
+  at += json_escape(text + at, what, length);
+  strcpy(text + at, "\"}");
+  report(text);
+}
+
+// The runtime must not inherit what this process ignores: ignored signals stay ignored through exec, down to the container.
+static void reset_signals(void) {
+  for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static pid_t spawn_runtime(const struct options *o, char *const *arguments, int out, int err) {
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  reset_signals();
+  int null = open("/dev/null", O_RDWR);
+  dup2(null, 0);
+  dup2(out >= 0 ? out : null, 1);
+  dup2(err >= 0 ? err : null, 2);
+  if (null > 2) close(null);
+  close(SYNC_FD);
+  char *argv[64];
+  int n = 0;
+  for (int i = 0; i < o->runtime_length && n < 48; i++) argv[n++] = o->runtime[i];
+  for (int i = 0; arguments[i] && n < 63; i++) argv[n++] = arguments[i];
+  argv[n] = NULL;
+  execvp(argv[0], argv);
+  fprintf(stderr, "cannot run %s: %s", argv[0], strerror(errno));
+  _exit(127);
+}
+
+static int run_runtime(const struct options *o, char *const *arguments) {
+  pid_t pid = spawn_runtime(o, arguments, -1, -1);
+  int status;
+  if (pid < 0) return -1;
+  while (waitpid(pid, &status, 0) < 0) if (errno != EINTR) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void delete_container(const struct options *o) {
+  char *plain[] = { "delete", (char *)o->id, NULL }, *forced[] = { "delete", "--force", (char *)o->id, NULL };
+  for (int attempt = 0; attempt < 3; attempt++) {
+    if (run_runtime(o, plain) == 0) return;
+    usleep(50000u << attempt);
+  }
+  run_runtime(o, forced);
+}
+
+static int is_oom_killed(const char *path) {
+  if (!path[0]) return 0;
+  FILE *file = fopen(path, "re");
+  if (!file) return 0;
+  char line[256];
+  unsigned long long count = 0;
+  while (fgets(line, sizeof line, file)) if (sscanf(line, "oom_kill %llu", &count) == 1) break;
+  fclose(file);
+  return count > 0;
+}
+
+// The runtime connects here and hands over the terminal's master end (OCI runtime, --console-socket).
+static int listen_console(void) {
+  struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "console.sock" };   // relative: a socket's path holds 107 bytes
+  unlink(address.sun_path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1)) return -1;
+  return fd;
+}
+
+static int receive_fd(int listener) {
+  int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (peer < 0) return -1;
+  char data[256], control[CMSG_SPACE(sizeof(int))];
+  struct iovec part = { data, sizeof data };
+  struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+  int fd = -1;
+  if (recvmsg(peer, &message, MSG_CMSG_CLOEXEC) >= 0) {
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c && c->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(c), sizeof fd);
+  }
+  close(peer);
+  return fd;
+}
+
+static int parse(struct options *o, int argc, char **argv) {
+  memset(o, 0, sizeof *o);
+  o->id = o->dir = o->bundle = o->exit_file = o->log_file = o->oom_file = "";
+  o->max_files = 1;
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--") == 0) { o->runtime = argv + i + 1; o->runtime_length = argc - i - 1; break; }
+    if (strcmp(argv[i], "--tty") == 0) { o->tty = 1; continue; }
+    if (i + 1 >= argc) return -1;
+    const char *name = argv[i], *value = argv[++i];
+    if (strcmp(name, "--id") == 0) o->id = value;
+    else if (strcmp(name, "--dir") == 0) o->dir = value;
+    else if (strcmp(name, "--bundle") == 0) o->bundle = value;
+    else if (strcmp(name, "--exit-file") == 0) o->exit_file = value;
+    else if (strcmp(name, "--log-file") == 0) o->log_file = value;
+    else if (strcmp(name, "--oom-file") == 0) o->oom_file = value;
+    else if (strcmp(name, "--max-size") == 0) o->max_size = strtoull(value, NULL, 10);
+    else if (strcmp(name, "--max-file") == 0) o->max_files = atoi(value);
+    else return -1;
+  }
+  return o->id[0] && o->dir[0] && o->bundle[0] && o->exit_file[0] && o->runtime_length > 0 ? 0 : -1;
+}
+
+// Leaves the daemon's session and process group, so that no signal to those reaches it.
+static void detach(void) {
+  if (fork() != 0) _exit(0);
+  setsid();
+  prctl(PR_SET_NAME, "skein-monitor");
+  prctl(PR_SET_CHILD_SUBREAPER, 1);    // the runtime exits once the container runs; the container then becomes our child
+  for (int s = 1; s < NSIG; s++) if (s != SIGCHLD && s != SIGSEGV && s != SIGBUS && s != SIGFPE && s != SIGILL && s != SIGABRT) signal(s, SIG_IGN);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+  if (null > 2) close(null);
+  fcntl(SYNC_FD, F_SETFD, FD_CLOEXEC);
+}
+
+static void copy(struct log_file *log, struct pollfd *source, int stream) {
+  static char chunk[64 * 1024];
+  ssize_t n = read(source->fd, chunk, sizeof chunk);
+  if (n > 0) { log_feed(log, stream, chunk, (size_t)n); return; }
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  close(source->fd);                   // end of file, or EIO: the terminal's other end is gone
+  source->fd = -1;
+}
+
+int run_main(int argc, char **argv) {
+  struct options o;
+  if (parse(&o, argc, argv) != 0) { fprintf(stderr, "skein-monitor run: bad arguments\n"); return 2; }
+  detach();
+  if (chdir(o.dir) != 0) { report_error("cannot enter the container's run directory"); return 1; }
+
+  char text[512];
+  snprintf(text, sizeof text, "{\"monitorPid\":%d,\"monitorStartTime\":%llu}", (int)getpid(), start_time(getpid()));
+  write_file("monitor.json", text, 0);
+
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, NULL);
+  int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+
+  int out[2] = { -1, -1 }, err[2] = { -1, -1 }, console = -1, terminal = -1;
+  if (pipe2(err, O_CLOEXEC) != 0 || (!o.tty && pipe2(out, O_CLOEXEC) != 0)) { report_error("cannot make a pipe"); return 1; }
+  if (o.tty && (console = listen_console()) < 0) { report_error("cannot listen for the terminal"); return 1; }
+
+  unlink("pid");
+  char *start[16];
+  int n = 0;
+  start[n++] = "run"; start[n++] = "--detach";
+  start[n++] = "--bundle"; start[n++] = (char *)o.bundle;
+  start[n++] = "--pid-file"; start[n++] = "pid";
+  if (o.tty) { start[n++] = "--console-socket"; start[n++] = "console.sock"; }
+  start[n++] = (char *)o.id;
+  start[n] = NULL;
+  pid_t runtime = spawn_runtime(&o, start, out[1], err[1]);
+  close(err[1]);
+  if (out[1] >= 0) close(out[1]);
+
+  // Nothing is read from the pipes yet: until the runtime has gone, what is in there may be its own complaint.
+  int status = -1;
+  for (;;) {
+    if (waitpid(runtime, &status, WNOHANG) == runtime) break;
+    struct pollfd wait[2] = { { signals, POLLIN, 0 }, { console, POLLIN, 0 } };
+    poll(wait, 2, -1);
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof info) > 0) {}
+    if (console >= 0 && (wait[1].revents & POLLIN)) { terminal = receive_fd(console); close(console); console = -1; unlink("console.sock"); }
+  }
+  if (console >= 0) { close(console); unlink("console.sock"); }
+
+  pid_t pid = 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    FILE *file = fopen("pid", "re");
+    if (!file || fscanf(file, "%d", &pid) != 1) pid = 0;
+    if (file) fclose(file);
+  }
+  if (pid <= 0) {
+    char complaint[8193];
+    fcntl(err[0], F_SETFL, O_NONBLOCK);
+    ssize_t length = read(err[0], complaint, sizeof complaint - 1);
+    delete_container(&o);
+    if (length > 0) { complaint[length] = 0; report_error(complaint); }
+    else report_error("the runtime failed and said nothing");
+    return 1;
+  }
+
+  // A container that has ended already is our zombie, so its start time can still be read.
+  int64_t started_at = now_ms(CLOCK_REALTIME);
+  snprintf(text, sizeof text, "{\"pid\":%d,\"startTime\":%llu,\"monitorPid\":%d,\"monitorStartTime\":%llu,\"startedAtMs\":%lld}", (int)pid, start_time(pid), (int)getpid(),
+    start_time(getpid()), (long long)started_at);
+  write_file("state.json", text, 0);
+  report(text);
+
+  struct log_file log;
+  log_open(&log, o.log_file, o.max_size, o.max_files);
+  struct pollfd polled[3] = { { signals, POLLIN, 0 }, { o.tty ? terminal : out[0], POLLIN, 0 }, { err[0], POLLIN, 0 } };
+  for (int i = 1; i < 3; i++) if (polled[i].fd >= 0) fcntl(polled[i].fd, F_SETFL, O_NONBLOCK);
+
+  int exit_code = 255, has_exited = 0;
+  int64_t finished_at = 0, drain_until = 0;
+  while (!has_exited || polled[1].fd >= 0 || polled[2].fd >= 0) {
+    // Every child is reaped: as the subreaper we also inherit whatever leaves the container's tree.
+    pid_t dead;
+    while ((dead = waitpid(-1, &status, WNOHANG)) > 0) {
+      if (dead != pid) continue;
+      has_exited = 1;
+      exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      finished_at = now_ms(CLOCK_REALTIME);
+      drain_until = now_ms(CLOCK_MONOTONIC) + DRAIN_MS;
+    }
+    if (dead < 0 && errno == ECHILD && !has_exited) { has_exited = 1; finished_at = now_ms(CLOCK_REALTIME); drain_until = now_ms(CLOCK_MONOTONIC) + DRAIN_MS; }
+    int timeout = -1;
+    if (has_exited) {
+      if (polled[1].fd < 0 && polled[2].fd < 0) break;
+      timeout = (int)(drain_until - now_ms(CLOCK_MONOTONIC));
+      if (timeout <= 0) break;
+    }
+    if (poll(polled, 3, timeout) <= 0) continue;
+    if (polled[0].revents) { struct signalfd_siginfo info; while (read(signals, &info, sizeof info) > 0) {} }
+    if (polled[1].fd >= 0 && polled[1].revents) copy(&log, &polled[1], STREAM_STDOUT);
+    if (polled[2].fd >= 0 && polled[2].revents) copy(&log, &polled[2], STREAM_STDERR);
+  }
+  log_finish(&log);
+
+  snprintf(text, sizeof text, "{\"exitCode\":%d,\"oomKilled\":%s,\"finishedAtMs\":%lld,\"droppedLogLines\":%llu}", exit_code, is_oom_killed(o.oom_file) ? "true" : "false",
+    (long long)finished_at, (unsigned long long)log.dropped);
+  // The exit code is worth waiting for room on the disk.
+  for (int attempt = 0; write_file(o.exit_file, text, 1) != 0 && attempt < 600; attempt++) sleep(1);
+  delete_container(&o);
+  return 0;
+}

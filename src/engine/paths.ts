@@ -1,0 +1,49 @@
+import { join } from "node:path";
+
+/** Where everything lies. State survives a reboot; run does not need to. */
+export interface Paths {
+  readonly database: string;
+  readonly content: string;
+  readonly snapshots: string;
+  readonly volumes: string;
+  /** `<id>.json`, written by the container's monitor: one folder, so that one watch sees every exit. */
+  readonly exits: string;
+  readonly containers: string;
+  readonly runContainers: string;
+  readonly runtimeRoot: string;
+  container(id: string): ContainerPaths;
+}
+
+export interface ContainerPaths {
+  readonly state: string;      // upper, work, log, files that are bound into /etc
+  readonly upper: string;
+  readonly work: string;
+  readonly logDirectory: string;
+  readonly log: string;
+  readonly exit: string;
+  readonly bundle: string;     // config.json, rootfs, and the monitor's files
+  readonly rootfs: string;
+}
+
+export function pathsOf(stateDir: string, runDir: string): Paths {
+  const containers = join(stateDir, "containers");
+  const exits = join(stateDir, "exits");
+  const runContainers = join(runDir, "containers");
+  return {
+    database: join(stateDir, "engine", "db"),
+    content: join(stateDir, "content"),
+    snapshots: join(stateDir, "snapshots"),
+    volumes: join(stateDir, "volumes"),
+    exits, containers, runContainers,
+    runtimeRoot: join(runDir, "runtime"),
+    container(id) {
+      const state = join(containers, id);
+      const bundle = join(runContainers, id);
+      return {
+        state, bundle,
+        upper: join(state, "upper"), work: join(state, "work"), rootfs: join(bundle, "rootfs"),
+        logDirectory: join(state, "log"), log: join(state, "log", "json.log"), exit: join(exits, `${id}.json`),
+      };
+    },
+  };
+}
