@@ -1,0 +1,85 @@
+// Messages as bytes. A byte for the type, then the fields in the order below as LEB128 integers and length-prefixed bytes; entries are copied
+// as they are. Hand-written: three times as fast as reflection, and the log (wal/record.ts) uses the same entry format.
+// Sender and receiver are not in it: the transport proves the one and chose the other.
+import type { RaftId } from "./api.js";
+import { Reader, Writer } from "./core/bytes.js";
+import { readConfig, writeConfig } from "./core/config-codec.js";
+import type { Entry, EntryKind, Message, SnapshotMeta } from "./core/types.js";
+
+/** The position is the number on the wire and on disk: only ever append. */
+const entryKinds: readonly EntryKind[] = ["noop", "data", "config"];
+const messageTypes: readonly Message["type"][] = [
+  "vote", "vote-response", "append", "append-response", "append-reject", "heartbeat", "heartbeat-response", "snapshot", "timeout-now",
+  "read", "read-response", "recover", "recover-response", "removed",
+];
+
+/** The first byte of what members send each other beside the core's messages (see membership.ts). */
+export const firstForeignType = 64;
+
+export function writeEntries(w: Writer, entries: readonly Entry[]): void {
+  w.int(entries.length);
+  if (entries.length === 0) return;
+  w.int(entries[0]!.index);
+  for (const entry of entries) w.int(entry.term).byte(entryKinds.indexOf(entry.kind)).bytes(entry.data);
+}
+
+export function readEntries(r: Reader): Entry[] {
+  const count = r.count();
+  if (count === 0) return [];
+  const first = r.int();
+  return Array.from({ length: count }, (_, i) => {
+    const term = r.int();
+    const kind = entryKinds[r.byte()];
+    if (!kind) throw new RangeError("Cannot decode: an entry of an unknown kind");
+    return { index: first + i, term, kind, data: r.bytes() };
+  });
+}
+
+export function writeSnapshotMeta(w: Writer, meta: SnapshotMeta): void { writeConfig(w.int(meta.index).int(meta.term), meta.config); }
+export const readSnapshotMeta = (r: Reader): SnapshotMeta => ({ index: r.int(), term: r.int(), config: readConfig(r) });
+
+export function encodeMessage(m: Message): Uint8Array {
+  const size = m.type === "append" ? m.entries.reduce((sum, e) => sum + e.data.length + 16, 64) : 64;
+  const w = new Writer(size).byte(messageTypes.indexOf(m.type)).int(m.term);
+  switch (m.type) {
+    case "vote": w.bool(m.isPre).int(m.lastIndex).int(m.lastTerm).bool(m.isTransfer); break;
+    case "vote-response": w.bool(m.isPre).bool(m.isGranted); break;
+    case "append": writeEntries(w.int(m.prevIndex).int(m.prevTerm).int(m.commit), m.entries); break;
+    case "append-response": w.int(m.index); break;
+    case "append-reject": w.int(m.index).int(m.hintIndex).int(m.hintTerm); break;
+    case "heartbeat": w.int(m.commit).int(m.round); break;
+    case "heartbeat-response": w.int(m.round); break;
+    case "snapshot": writeSnapshotMeta(w, m.snapshot); break;
+    case "read": w.int(m.id); break;
+    case "read-response": w.int(m.id).int(m.index); break;
+    case "recover": case "recover-response": w.int(m.lastIndex).int(m.nonce); break;
+    case "timeout-now": case "removed": break;
+  }
+  return w.finish();
+}
+
+/** Entries are views of `bytes`. Throws RangeError on anything that is not a message. */
+export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Message {
+  const r = new Reader(bytes);
+  const type = messageTypes[r.byte()];
+  if (!type) throw new RangeError("Cannot decode: a message of an unknown type");
+  const head = { from, to, term: r.int() };
+  switch (type) {
+    case "vote": return { ...head, type, isPre: r.bool(), lastIndex: r.int(), lastTerm: r.int(), isTransfer: r.bool() };
+    case "vote-response": return { ...head, type, isPre: r.bool(), isGranted: r.bool() };
+    case "append": {
+      const message: Message = { ...head, type, prevIndex: r.int(), prevTerm: r.int(), commit: r.int(), entries: readEntries(r) };
+      if (message.entries.length > 0 && message.entries[0]!.index !== message.prevIndex + 1) throw new RangeError("Cannot decode: the entries do not follow the previous one");
+      return message;
+    }
+    case "append-response": return { ...head, type, index: r.int() };
+    case "append-reject": return { ...head, type, index: r.int(), hintIndex: r.int(), hintTerm: r.int() };
+    case "heartbeat": return { ...head, type, commit: r.int(), round: r.int() };
+    case "heartbeat-response": return { ...head, type, round: r.int() };
+    case "snapshot": return { ...head, type, snapshot: readSnapshotMeta(r) };
+    case "read": return { ...head, type, id: r.int() };
+    case "read-response": return { ...head, type, id: r.int(), index: r.int() };
+    case "recover": case "recover-response": return { ...head, type, lastIndex: r.int(), nonce: r.int() };
+    case "timeout-now": case "removed": return { ...head, type };
+  }
+}

@@ -1,0 +1,85 @@
+// A compact binary writer and reader: LEB128 integers up to 2^53, length-prefixed bytes. Messages, configurations and log records use it.
+
+export class Writer {
+  private buffer: Uint8Array;
+  private length = 0;
+  constructor(capacity = 256) { this.buffer = new Uint8Array(capacity); }
+
+  private reserve(bytes: number): void {
+    if (this.length + bytes <= this.buffer.length) return;
+    const grown = new Uint8Array(Math.max(this.buffer.length * 2, this.length + bytes));
+    grown.set(this.buffer.subarray(0, this.length));
+    this.buffer = grown;
+  }
+
+  byte(value: number): this { this.reserve(1); this.buffer[this.length++] = value; return this; }
+
+  /** A non-negative integer below 2^53. Division instead of shifts: those cut at 32 bits. */
+  int(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot encode ${value}: not an integer from 0 to 2^53 - 1`);
+    this.reserve(8);
+    while (value >= 0x80) { this.buffer[this.length++] = (value % 0x80) | 0x80; value = Math.floor(value / 0x80); }
+    this.buffer[this.length++] = value;
+    return this;
+  }
+
+  bool(value: boolean): this { return this.byte(value ? 1 : 0); }
+
+  bytes(value: Uint8Array): this {
+    this.int(value.length);
+    this.reserve(value.length);
+    this.buffer.set(value, this.length);
+    this.length += value.length;
+    return this;
+  }
+
+  /** The bytes written so far; the writer must not be used afterwards. */
+  finish(): Uint8Array { return this.buffer.subarray(0, this.length); }
+}
+
+/** Throws RangeError on input that ends early or holds an integer that is too large; never reads outside of it. */
+export class Reader {
+  private at = 0;
+  constructor(private readonly buffer: Uint8Array) {}
+
+  get isAtEnd(): boolean { return this.at >= this.buffer.length; }
+
+  byte(): number {
+    const value = this.buffer[this.at++];
+    if (value === undefined) throw new RangeError("Cannot decode: the bytes end early");
+    return value;
+  }
+
+  int(): number {
+    let value = 0;
+    let factor = 1;
+    for (let i = 0; i < 8; i++) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break;
+        return value;
+      }
+      factor *= 0x80;
+    }
+    throw new RangeError("Cannot decode: an integer is too large");
+  }
+
+  bool(): boolean { return this.byte() !== 0; }
+
+  /** A view, not a copy. */
+  bytes(): Uint8Array {
+    const length = this.int();
+    if (length > this.buffer.length - this.at) throw new RangeError("Cannot decode: the bytes end early");
+    const view = this.buffer.subarray(this.at, this.at + length);
+    this.at += length;
+    return view;
+  }
+
+  /** A count of things that take at least one byte each, so that a lie cannot make us allocate. */
+  count(): number {
+    const count = this.int();
+    if (count > this.buffer.length - this.at) throw new RangeError("Cannot decode: a count is larger than the bytes that follow");
+    return count;
+  }
+}

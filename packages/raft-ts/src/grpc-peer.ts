@@ -1,0 +1,94 @@
+// The stream to one member: opened when there is something to send, opened again with growing pauses when it breaks.
+import * as grpc from "@grpc/grpc-js";
+import type { RaftId } from "./api.js";
+import { FrameJoiner, framesOf, streamMethod, type Frame } from "./grpc-frames.js";
+
+export interface PeerTarget {
+  readonly address: string;
+  readonly credentials: grpc.ChannelCredentials;
+  readonly channelOptions?: grpc.ChannelOptions;
+}
+
+export interface PeerEvents {
+  receive(messages: readonly Uint8Array[]): void;
+  unreachable(): void;
+  log(level: "debug" | "info" | "warn", message: string): void;
+}
+
+/** Above this the stream is stuck: what is sent meanwhile is dropped, and Raft sends it again. Small messages (heartbeats) pass up to twice of it. */
+const maxQueuedBytes = 16 * 1024 * 1024;
+const smallBytes = 256;
+const firstPauseMs = 50;
+const maxPauseMs = 1000;
+
+export class Peer {
+  readonly client: grpc.Client;
+  private stream: grpc.ClientDuplexStream<Frame, Frame> | undefined;
+  private queuedBytes = 0;
+  private pauseMs = 0;
+  private openAgainAt = 0;
+  private isEnded = false;
+
+  constructor(private readonly id: RaftId, target: PeerTarget, private readonly events: PeerEvents) {
+    this.client = new grpc.Client(target.address, target.credentials, {
+      // A peer that vanished without a word (power, partition) must not hold a dead connection for minutes.
+      "grpc.keepalive_time_ms": 5000, "grpc.keepalive_timeout_ms": 3000,
+      "grpc.initial_reconnect_backoff_ms": firstPauseMs, "grpc.min_reconnect_backoff_ms": firstPauseMs, "grpc.max_reconnect_backoff_ms": maxPauseMs,
+      "grpc.max_receive_message_length": 16 * 1024 * 1024,
+      ...target.channelOptions,
+    });
+  }
+
+  send(messages: readonly Uint8Array[]): void {
+    const stream = this.openStream();
+    if (!stream) return;
+    for (const frame of framesOf(messages)) {
+      const bytes = frame.part?.length ?? frame.messages!.reduce((sum, m) => sum + m.length, 0);
+      if (this.queuedBytes + bytes > maxQueuedBytes && !(bytes <= smallBytes && this.queuedBytes < 2 * maxQueuedBytes)) { this.events.unreachable(); return; }
+      this.queuedBytes += bytes;
+      stream.write(frame, () => { if (this.stream === stream) this.queuedBytes -= bytes; });
+    }
+  }
+
+  private openStream(): grpc.ClientDuplexStream<Frame, Frame> | undefined {
+    if (this.stream) return this.stream;
+    if (this.isEnded || Date.now() < this.openAgainAt) return undefined;
+    const stream = this.client.makeBidiStreamRequest<Frame, Frame>(streamMethod.path, streamMethod.requestSerialize, streamMethod.responseDeserialize, new grpc.Metadata(), {});
+    this.stream = stream;
+    this.queuedBytes = 0;
+    const joiner = new FrameJoiner();
+    stream.on("metadata", () => { this.pauseMs = 0; });
+    stream.on("data", (frame: Frame) => {
+      this.pauseMs = 0;
+      try { this.events.receive(joiner.join(frame)); } catch { stream.cancel(); }
+    });
+    stream.on("error", (error: grpc.ServiceError) => this.broken(stream, error));
+    stream.on("end", () => this.broken(stream, undefined));
+    return stream;
+  }
+
+  private broken(stream: grpc.ClientDuplexStream<Frame, Frame>, error: grpc.ServiceError | undefined): void {
+    if (this.stream !== stream) return;
+    this.stream = undefined;
+    this.queuedBytes = 0;
+    if (this.isEnded) return;
+    this.pauseMs = Math.min(maxPauseMs, Math.max(firstPauseMs, this.pauseMs * 2));
+    // Jitter, so that members that lost each other at once do not meet in step.
+    this.openAgainAt = Date.now() + this.pauseMs * (0.5 + Math.random() / 2);
+    this.events.log("debug", `The stream to member ${this.id} ended: ${error?.details ?? "closed by the other side"}`);
+    this.events.unreachable();
+  }
+
+  /** What was sent before still goes out; then the connection closes. */
+  end(): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    const { stream } = this;
+    if (!stream) { this.client.close(); return; }
+    const timer = setTimeout(() => { stream.cancel(); this.client.close(); }, 1000);
+    timer.unref();
+    stream.on("close", () => { clearTimeout(timer); this.client.close(); });
+    stream.on("status", () => { clearTimeout(timer); this.client.close(); });
+    stream.end();
+  }
+}

@@ -1,0 +1,33 @@
+// Options with their defaults filled in.
+import type { RaftOptions } from "./api.js";
+import type { Disk } from "./wal/disk.js";
+
+export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<RaftOptions, "sealer"> {
+  readonly maxMessageBytes: number;
+  readonly maxUncommittedBytes: number;
+  /** Log bytes since the last snapshot at which the next is due: large entries must not fill the memory before there are enough of them. */
+  readonly snapshotBytes: number;
+  readonly trailingBytes: number;
+  readonly disk?: Disk;
+}
+
+const mebibyte = 1024 * 1024;
+
+export function resolveOptions(options: RaftOptions & { readonly disk?: Disk }): NodeConfig {
+  if (!Number.isSafeInteger(options.id) || options.id <= 0 || options.id >= 2 ** 48) throw new RangeError(`Raft id ${options.id} is not a positive integer below 2^48`);
+  return {
+    ...options,
+    tickMs: options.tickMs ?? 100,
+    electionTicks: options.electionTicks ?? 10,
+    heartbeatTicks: options.heartbeatTicks ?? 1,
+    maxEntryBytes: options.maxEntryBytes ?? 4 * mebibyte,
+    snapshotEntries: options.snapshotEntries ?? 10_000,
+    trailingEntries: options.trailingEntries ?? 2_000,
+    segmentBytes: options.segmentBytes ?? 16 * mebibyte,
+    log: options.log ?? (() => {}),
+    maxMessageBytes: mebibyte,
+    maxUncommittedBytes: 64 * mebibyte,
+    snapshotBytes: 64 * mebibyte,
+    trailingBytes: 16 * mebibyte,
+  };
+}

@@ -1,0 +1,163 @@
+// Appends records to segments, one batch at a time: one write and one sync for all records of a batch, unless a segment ends within it.
+import { join } from "node:path";
+import type { Sealer } from "../api.js";
+import { entryBytes } from "../core/log.js";
+import type { Entry, HardState } from "../core/types.js";
+import type { Disk, DiskFile } from "./disk.js";
+import { encodeRecord, frameRecord, recordHeaderBytes, type LogRecord, type Marker } from "./record.js";
+import { isBefore, type Position, type SegmentInfo } from "./replay.js";
+import { segmentHeaderBytes, SegmentMaker, segmentName } from "./segment.js";
+
+/** Entries are spread over records of about this size: what one flipped bit can take away is bounded, and so are buffers. */
+const recordBytes = 1024 * 1024;
+
+export interface LogWriterOptions { readonly disk: Disk; readonly directory: string; readonly segmentBytes: number; readonly sealer: Sealer | undefined }
+
+export class LogWriter {
+  private file: DiskFile | undefined;
+  private fileBytes = 0;
+  private position: Position = { segment: 0, offset: 0 };
+  private hasUnsynced = false;
+  private readonly maker: SegmentMaker;
+  /** Everything before this position is on stable storage. */
+  synced: Position = { segment: 0, offset: 0 };
+  /** As of the last record written: what the next segment begins with. */
+  private hardState: HardState = { term: 0, vote: 0, commit: 0 };
+  private marker: Marker | undefined;
+  private segments: SegmentInfo[] = [];
+
+  constructor(private readonly options: LogWriterOptions) {
+    this.maker = new SegmentMaker(options.disk, options.directory, options.segmentBytes);
+  }
+
+  /** Goes on behind what was replayed. */
+  async resume(end: Position, segments: SegmentInfo[], hardState: HardState, marker: Marker | undefined): Promise<void> {
+    this.file = await this.options.disk.open(join(this.options.directory, segmentName(end.segment)), "edit");
+    this.fileBytes = await this.file.size();
+    this.position = end;
+    this.segments = segments;
+    this.hardState = hardState;
+    this.marker = marker;
+    // What was read may have been in the page cache only.
+    await this.file.sync();
+    this.synced = end;
+  }
+
+  /** Begins the log anew in segment `number` with this content, then removes all segments before it. In place at once or not at all. */
+  async rewrite(number: number, hardState: HardState, marker: Marker, entries: readonly Entry[], old: readonly SegmentInfo[]): Promise<void> {
+    await this.file?.close();
+    this.hardState = hardState;
+    this.marker = marker;
+    const records: LogRecord[] = [{ isCheckpoint: true, isReset: true, hardState, marker, entries: [] }, ...splitEntries({ entries })];
+    const payloads = records.map((record) => encodeRecord(record, this.options.sealer));
+    const bytes = payloads.reduce((sum, payload) => sum + payload.length + recordHeaderBytes, 0);
+    const made = await this.maker.take(number, segmentHeaderBytes + bytes, () => this.frames(payloads, number, segmentHeaderBytes));
+    this.adopt(made, number, entries.at(-1)?.index ?? 0);
+    this.segments = this.segments.slice(-1);
+    for (const segment of old) await this.options.disk.remove(join(this.options.directory, segmentName(segment.number)));
+    await this.options.disk.syncDirectory(this.options.directory);
+  }
+
+  /** Records are in the page cache when it resolves; with `mustSync` they and all before them are on stable storage. */
+  async append(records: readonly LogRecord[], mustSync: boolean): Promise<void> {
+    let payloads: Uint8Array[] = [];
+    let bytes = 0;
+    for (const record of records.flatMap(splitEntries)) {
+      const payload = encodeRecord(record, this.options.sealer);
+      const size = payload.length + recordHeaderBytes;
+      if (this.position.offset + bytes + size > this.fileBytes) {
+        await this.flush(payloads, bytes);
+        await this.sync();
+        // The checkpoint sums up the records before this one; this one follows behind it.
+        await this.roll(size);
+        payloads = [];
+        bytes = 0;
+      }
+      this.note(record);
+      payloads.push(payload);
+      bytes += size;
+    }
+    await this.flush(payloads, bytes);
+    if (mustSync) await this.sync();
+    if (this.position.offset > this.fileBytes / 2) this.maker.prepare();
+  }
+
+  private note(record: LogRecord): void {
+    if (record.hardState) this.hardState = record.hardState;
+    if (record.marker) this.marker = record.marker;
+    const last = record.entries.at(-1);
+    const segment = this.segments.at(-1)!;
+    if (last && last.index > segment.lastIndex) segment.lastIndex = last.index;
+  }
+
+  private async flush(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
+    if (bytes === 0) return;
+    await this.file!.write(this.frames(payloads, this.position.segment, this.position.offset), this.position.offset);
+    this.position = { segment: this.position.segment, offset: this.position.offset + bytes };
+    this.hasUnsynced = true;
+  }
+
+  private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {
+    const buffer = Buffer.allocUnsafe(payloads.reduce((sum, payload) => sum + payload.length + recordHeaderBytes, 0));
+    let at = 0;
+    for (const payload of payloads) at += frameRecord(buffer, at, payload, segment, offset + at);
+    return buffer;
+  }
+
+  async sync(): Promise<void> {
+    if (!this.hasUnsynced) return;
+    const { position } = this;
+    await this.file!.sync();
+    this.hasUnsynced = false;
+    if (isBefore(this.synced, position)) this.synced = position;
+  }
+
+  private async roll(minBytes: number): Promise<void> {
+    await this.file!.close();
+    const number = this.position.segment + 1;
+    const head = encodeRecord({ isCheckpoint: true, hardState: this.hardState, ...(this.marker && { marker: this.marker }), entries: [] }, this.options.sealer);
+    const needed = segmentHeaderBytes + head.length + recordHeaderBytes + minBytes;
+    const made = await this.maker.take(number, needed, () => this.frames([head], number, segmentHeaderBytes));
+    this.adopt(made, number, 0);
+  }
+
+  private adopt(made: { file: DiskFile; size: number; used: number }, number: number, lastIndex: number): void {
+    this.file = made.file;
+    this.fileBytes = made.size;
+    this.position = this.synced = { segment: number, offset: made.used };
+    this.hasUnsynced = false;
+    this.segments.push({ number, lastIndex });
+  }
+
+  /** Removes segments that hold nothing above `index`, from the oldest on. Only after the marker that says so is synced. */
+  async removeThrough(index: number): Promise<void> {
+    while (this.segments.length > 1 && this.segments[0]!.lastIndex <= index) {
+      const segment = this.segments.shift()!;
+      await this.options.disk.remove(join(this.options.directory, segmentName(segment.number)));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.maker.close();
+    await this.file?.close();
+    this.file = undefined;
+  }
+}
+
+/** The same record as several, each with a part of the entries. */
+function splitEntries(record: LogRecord): LogRecord[] {
+  const out: LogRecord[] = [];
+  let start = 0;
+  let bytes = 0;
+  for (let i = 0; i < record.entries.length; i++) {
+    bytes += entryBytes(record.entries[i]!);
+    if (bytes > recordBytes && i > start) {
+      out.push({ ...(out.length === 0 ? record : {}), entries: record.entries.slice(start, i) });
+      start = i;
+      bytes = entryBytes(record.entries[i]!);
+    }
+  }
+  if (out.length === 0) return [record];
+  out.push({ entries: record.entries.slice(start) });
+  return out;
+}

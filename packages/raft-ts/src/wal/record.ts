@@ -1,0 +1,104 @@
+// What the log's records hold, and how they are framed. All three kinds of news (hard state, snapshot, entries) share one stream of records, so one sync covers them and
+// their order is the order of writing.
+//
+//   record:  length of the payload u32 | CRC-32C of length and payload u32 | payload, as the sealer returned it
+//   payload: flags byte | [hard state: term, vote, commit] | [snapshot: meta, then base index and base term] | [entries]   (codec.ts)
+//
+// The checksum is seeded with the segment's number and the record's offset, so that a block that comes back from a wrong place does not pass.
+// A length of 0 ends a segment: it is filled with zeros beforehand.
+import { RaftError, type Sealer } from "../api.js";
+import { readEntries, readSnapshotMeta, writeEntries, writeSnapshotMeta } from "../codec.js";
+import { Reader, Writer } from "../core/bytes.js";
+import type { Entry, HardState, SnapshotMeta } from "../core/types.js";
+import { crc32c } from "./crc32c.js";
+
+export interface Base { readonly index: number; readonly term: number }
+
+/** The snapshot that stands for everything up to its index; entries are kept from `base` on. */
+export interface Marker { readonly meta: SnapshotMeta; readonly base: Base }
+
+export interface LogRecord {
+  readonly hardState?: HardState;
+  readonly marker?: Marker;
+  /** With `marker`: the log was replaced; entries before this record are void. */
+  readonly isReset?: boolean;
+  /** First record of a segment, which sums up the ones before. With `isReset` they are not needed at all. */
+  readonly isCheckpoint?: boolean;
+  readonly entries: readonly Entry[];
+}
+
+export const recordHeaderBytes = 8;
+
+const hasHardState = 1, hasMarker = 2, reset = 4, checkpoint = 8;
+
+export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uint8Array {
+  const w = new Writer(record.entries.reduce((sum, entry) => sum + entry.data.length + 16, 128));
+  w.byte((record.hardState ? hasHardState : 0) | (record.marker ? hasMarker : 0) | (record.isReset ? reset : 0) | (record.isCheckpoint ? checkpoint : 0));
+  if (record.hardState) w.int(record.hardState.term).int(record.hardState.vote).int(record.hardState.commit);
+  if (record.marker) {
+    writeSnapshotMeta(w, record.marker.meta);
+    w.int(record.marker.base.index).int(record.marker.base.term);
+  }
+  writeEntries(w, record.entries);
+  const plain = w.finish();
+  return sealer ? sealer.seal(plain) : plain;
+}
+
+export function decodeRecord(payload: Uint8Array, sealer: Sealer | undefined): LogRecord {
+  const r = new Reader(unseal(payload, sealer));
+  const flags = r.byte();
+  return {
+    ...(flags & hasHardState && { hardState: { term: r.int(), vote: r.int(), commit: r.int() } }),
+    ...(flags & hasMarker && { marker: { meta: readSnapshotMeta(r), base: { index: r.int(), term: r.int() } } }),
+    isReset: (flags & reset) !== 0,
+    isCheckpoint: (flags & checkpoint) !== 0,
+    entries: readEntries(r),
+  };
+}
+
+/** For bytes whose checksum fits: if they do not open, it is the key that is wrong, not the disk. */
+export function unseal(sealed: Uint8Array, sealer: Sealer | undefined): Uint8Array {
+  if (!sealer) return sealed;
+  try {
+    return sealer.open(sealed);
+  } catch (cause) {
+    throw new RaftError("corrupt", "Cannot decrypt the Raft log: the key does not fit what is on disk; start with the key that it was written with", { cause });
+  }
+}
+
+/** Writes the record's frame into `target` at `at`; `segment` and `offset` say where it will be on disk. Returns its length. */
+export function frameRecord(target: Buffer, at: number, payload: Uint8Array, segment: number, offset: number): number {
+  target.writeUInt32LE(payload.length, at);
+  target.set(payload, at + recordHeaderBytes);
+  target.writeUInt32LE(checksum(target, at, payload.length, segment, offset), at + 4);
+  return recordHeaderBytes + payload.length;
+}
+
+export type Frame =
+  | { readonly kind: "record"; readonly payload: Buffer; readonly end: number }
+  | { readonly kind: "end" }
+  | { readonly kind: "damaged" };
+
+/** The frame at `offset` of a whole segment. */
+export function readFrame(segmentBytes: Buffer, segment: number, offset: number): Frame {
+  if (segmentBytes.length - offset < recordHeaderBytes) return { kind: "end" };
+  const length = segmentBytes.readUInt32LE(offset);
+  if (length === 0) return isZero(segmentBytes, offset) ? { kind: "end" } : { kind: "damaged" };
+  const end = offset + recordHeaderBytes + length;
+  if (end > segmentBytes.length || checksum(segmentBytes, offset, length, segment, offset) !== segmentBytes.readUInt32LE(offset + 4)) return { kind: "damaged" };
+  return { kind: "record", payload: segmentBytes.subarray(offset + recordHeaderBytes, end), end };
+}
+
+function checksum(bytes: Buffer, at: number, length: number, segment: number, offset: number): number {
+  const seed = (Math.imul(segment, 0x9e3779b1) ^ offset) >>> 0;
+  return crc32c(bytes, crc32c(bytes, seed, at, at + 4), at + recordHeaderBytes, at + recordHeaderBytes + length);
+}
+
+const zeros = Buffer.alloc(64 * 1024);
+function isZero(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at += zeros.length) {
+    const end = Math.min(bytes.length, at + zeros.length);
+    if (bytes.compare(zeros, 0, end - at, at, end) !== 0) return false;
+  }
+  return true;
+}

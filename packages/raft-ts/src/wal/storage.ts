@@ -1,0 +1,223 @@
+// Everything durable of one member: the log's segments, snapshots, and two small slot files beside them:
+//   vote:  term, vote and the recovering flag, each change synced. The log holds them as well; kept apart so that a damaged log never makes a member forget its vote.
+//   mark:  how far the log was synced, and the number of voters, not synced itself (the page cache keeps it when the process dies). A log that ends before its mark has lost something that was
+//          acknowledged; one that ends torn behind it lost only what nobody was told of.
+import { join } from "node:path";
+import { RaftError, type Sealer } from "../api.js";
+import { Reader, Writer } from "../core/bytes.js";
+import { decodeConfig } from "../core/config-codec.js";
+import { emptyConfig, voters } from "../core/config.js";
+import type { RestoredState } from "../core/raft.js";
+import type { Config, Entry, HardState, SnapshotMeta, Write } from "../core/types.js";
+import { nodeDisk, type Disk } from "./disk.js";
+import { LogWriter } from "./log-writer.js";
+import type { LogRecord, Marker } from "./record.js";
+import { isBefore, replay, type Position, type Replayed } from "./replay.js";
+import { SlotFile } from "./slot-file.js";
+import { SnapshotFiles, type SnapshotId } from "./snapshot-file.js";
+
+export interface StorageOptions {
+  readonly directory: string;
+  readonly segmentBytes: number;
+  readonly sealer?: Sealer;
+  readonly disk?: Disk;
+  readonly log: (level: "info" | "warn" | "error", message: string) => void;
+  /** A write failed: nothing after it is done. Called once. */
+  readonly onFailure: (error: Error) => void;
+}
+
+interface Vote { readonly term: number; readonly vote: number; readonly recovering: boolean }
+type Job = { readonly records: readonly LogRecord[]; readonly mustSync: boolean; readonly vote?: Vote; readonly done: () => void };
+
+export class Storage {
+  private queue: Job[] = [];
+  private isRunning = false;
+  private failure: Error | undefined;
+  private isClosed = false;
+  private idle: Promise<void> = Promise.resolve();
+  private marked: Position = { segment: 0, offset: 0 };
+  private markedVoters = 0;
+  private isMarking = false;
+
+  private constructor(
+    private readonly options: StorageOptions, private readonly writer: LogWriter, private readonly snapshots: SnapshotFiles,
+    private readonly voteSlots: SlotFile, private readonly markSlots: SlotFile, private vote: Vote,
+  ) {}
+
+  /** `restored` undefined: the directory was empty. */
+  static async open(options: StorageOptions): Promise<{ storage: Storage; restored: RestoredState | undefined }> {
+    const disk = options.disk ?? nodeDisk;
+    const { directory, sealer } = options;
+    await disk.makeDirectory(directory);
+    const snapshots = new SnapshotFiles(disk, directory, sealer);
+    const replayed = await replay(disk, directory, sealer);
+    const { slots: voteSlots, value: voteBytes } = await SlotFile.open(disk, join(directory, "vote"));
+    const { slots: markSlots, value: markBytes } = await SlotFile.open(disk, join(directory, "mark"));
+    const writer = new LogWriter({ disk, directory, segmentBytes: options.segmentBytes, sealer });
+    const savedVote = voteBytes && decodeVote(voteBytes);
+    const mark = markBytes && decodeMark(markBytes);
+    const make = (vote: Vote): Storage => new Storage(options, writer, snapshots, voteSlots, markSlots, vote);
+
+    if (replayed.segments.length === 0 && !savedVote) {
+      await writer.rewrite(1, replayed.hardState, startMarker, [], []);
+      return { storage: make({ term: 0, vote: 0, recovering: false }), restored: undefined };
+    }
+    const found = await examine(options, snapshots, replayed, savedVote, mark);
+    const vote: Vote = { term: found.hardState.term, vote: found.hardState.vote, recovering: found.recovering };
+    const storage = make(vote);
+    // First the flag, then the repair: a crash in between finds the damage, or the flag, again.
+    await voteSlots.write(encodeVote(vote), { isSynced: true });
+    if (found.isRewriteDue) await writer.rewrite(replayed.end.segment + 1 + maxLater(replayed), found.hardState, found.marker, found.entries, replayed.segments);
+    else await writer.resume(replayed.end, replayed.segments, found.hardState, found.marker);
+    await snapshots.removeOthers(found.marker.meta.index > 0 ? found.marker.meta : undefined);
+    const { marker } = found;
+    return {
+      storage,
+      restored: {
+        hardState: found.hardState, config: marker.meta.config, base: marker.base, entries: found.entries, applied: marker.meta.index,
+        ...(marker.meta.index > 0 && { snapshot: marker.meta }), recovering: found.recovering,
+      },
+    };
+  }
+
+  /** Writes are done in order; those that come while a sync runs share the next one. `done` is not called after a failure. */
+  write(write: Write, done: () => void): void {
+    const record: LogRecord = {
+      ...(write.hardState && { hardState: write.hardState }),
+      ...(write.snapshot && { marker: { meta: write.snapshot, base: { index: write.snapshot.index, term: write.snapshot.term } }, isReset: true }),
+      entries: write.entries,
+    };
+    const hasRecord = write.hardState !== undefined || write.snapshot !== undefined || write.entries.length > 0;
+    let vote: Vote | undefined;
+    const next: Vote = { term: write.hardState?.term ?? this.vote.term, vote: write.hardState?.vote ?? this.vote.vote, recovering: write.recovering ?? this.vote.recovering };
+    if (next.term !== this.vote.term || next.vote !== this.vote.vote || next.recovering !== this.vote.recovering) vote = this.vote = next;
+    this.enqueue({ records: hasRecord ? [record] : [], mustSync: write.mustSync, ...(vote && { vote }), done });
+  }
+
+  private enqueue(job: Job): void {
+    if (this.failure || this.isClosed) return;
+    this.queue.push(job);
+    if (!this.isRunning) { this.isRunning = true; this.idle = this.run(); }
+  }
+
+  private async run(): Promise<void> {
+    while (this.queue.length > 0 && !this.failure) {
+      const jobs = this.queue.splice(0);
+      try {
+        const vote = jobs.findLast((job) => job.vote)?.vote;
+        if (vote) await this.voteSlots.write(encodeVote(vote), { isSynced: true });
+        const records = jobs.flatMap((job) => job.records);
+        const mustSync = jobs.some((job) => job.mustSync);
+        if (records.length > 0 || mustSync) await this.writer.append(records, mustSync);
+      } catch (error) {
+        this.failure = error as Error;
+        this.options.onFailure(this.failure);
+        break;
+      }
+      for (const job of jobs) job.done();
+    }
+    this.isRunning = false;
+  }
+
+  /** Makes a snapshot file durable. It counts once `commitSnapshot` (own) or a write with `snapshot` (from the leader) refers to it. */
+  saveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> { return this.snapshots.write(meta, chunks); }
+
+  readSnapshot(id: SnapshotId): AsyncIterable<Uint8Array> { return this.snapshots.chunks(id); }
+
+  /** From now on the snapshot stands for the log up to `base`; then older snapshots and segments go. */
+  commitSnapshot(meta: SnapshotMeta, base: { index: number; term: number }): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.enqueue({ records: [{ marker: { meta, base }, entries: [] }], mustSync: true, done: () => { this.removeCovered(meta.index, base.index).then(resolve, reject); } });
+    });
+  }
+
+  async removeCovered(snapshotIndex: number, baseIndex: number): Promise<void> {
+    await this.snapshots.removeBefore(snapshotIndex);
+    await this.writer.removeThrough(baseIndex);
+  }
+
+  /** Notes how far the log is synced. Cheap; called now and then. */
+  mark(voterCount: number): void {
+    const { synced } = this.writer;
+    if (this.isMarking || this.failure || this.isClosed || (!isBefore(this.marked, synced) && this.markedVoters === voterCount)) return;
+    this.isMarking = true;
+    this.markSlots.write(encodeMark({ synced, voterCount }), { isSynced: false }).then(
+      () => { this.marked = synced; this.markedVoters = voterCount; this.isMarking = false; this.marking?.(); },
+      (error: Error) => { this.isMarking = false; this.marking?.(); if (!this.failure) { this.failure = error; this.options.onFailure(error); } },
+    );
+  }
+  private marking: (() => void) | undefined;
+
+  /** What is queued is dropped: nobody was told of it. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.queue = [];
+    await this.idle;
+    if (this.isMarking) await new Promise<void>((resolve) => { this.marking = resolve; });
+    if (!this.failure) await this.markSlots.write(encodeMark({ synced: this.writer.synced, voterCount: this.markedVoters }), { isSynced: false }).catch(() => {});
+    await Promise.allSettled([this.writer.close(), this.voteSlots.close(), this.markSlots.close()]);
+  }
+}
+
+const startMarker: Marker = { meta: { index: 0, term: 0, config: emptyConfig }, base: { index: 0, term: 0 } };
+const maxLater = (replayed: Replayed): number => Math.max(0, ...replayed.segments.map((s) => s.number - replayed.end.segment));
+
+interface Mark { readonly synced: Position; readonly voterCount: number }
+const encodeVote = (v: Vote): Uint8Array => new Writer().int(v.term).int(v.vote).bool(v.recovering).finish();
+const decodeVote = (bytes: Uint8Array): Vote => { const r = new Reader(bytes); return { term: r.int(), vote: r.int(), recovering: r.bool() }; };
+const encodeMark = (m: Mark): Uint8Array => new Writer().int(m.synced.segment).int(m.synced.offset).int(m.voterCount).finish();
+const decodeMark = (bytes: Uint8Array): Mark => { const r = new Reader(bytes); return { synced: { segment: r.int(), offset: r.int() }, voterCount: r.int() }; };
+
+interface Examined { readonly hardState: HardState; readonly marker: Marker; readonly entries: Entry[]; readonly recovering: boolean; readonly isRewriteDue: boolean }
+
+/** What the replay means: whole, torn by a crash (nothing lost), or damaged (a part that may have been acknowledged is lost). */
+async function examine(options: StorageOptions, snapshots: SnapshotFiles, replayed: Replayed, saved: Vote | undefined, mark: Mark | undefined): Promise<Examined> {
+  const endsEarly = mark !== undefined && isBefore(replayed.end, mark.synced);
+  let marker = replayed.marker ?? startMarker;
+  let { entries } = replayed;
+  let damage = replayed.ending === "broken" ? `a record of segment ${replayed.end.segment} at byte ${replayed.end.offset} does not check`
+    : endsEarly ? `it ends at byte ${replayed.end.offset} of segment ${replayed.end.segment}, but was synced further` : undefined;
+
+  if (marker.meta.index > 0 && !await snapshots.verify(marker.meta)) damage ??= `its snapshot at index ${marker.meta.index} does not check`;
+  if (entries.length > 0 && entries[0]!.index !== marker.base.index + 1) damage ??= `entries from ${marker.base.index + 1} to ${entries[0]!.index - 1} are missing`;
+  if (damage) ({ marker, entries } = await salvage(snapshots, marker, entries));
+
+  const voterCount = mark?.voterCount || voters(lastConfig(marker.meta.config, entries)).length;
+  const hardState = newerVote(replayed.hardState, saved);
+  if (damage) {
+    const where = `Cannot trust the Raft log in "${options.directory}": ${damage}`;
+    if (voterCount <= 1) throw new RaftError("corrupt", `${where}, and this member is alone, so no other can repair it; restore the directory from a backup`);
+    if (!saved) throw new RaftError("corrupt", `${where}, and the record of its vote is damaged too; remove this member and let it join again under a new id`);
+    options.log("warn", `${where}; it is cut there and repaired from the leader. Until then this member does not vote`);
+  } else if (replayed.ending === "torn") {
+    options.log("info", `The Raft log in "${options.directory}" ends in a write that a crash cut off; it was never acknowledged and is dropped`);
+  }
+  return { hardState, marker, entries, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
+}
+
+/** The best that is left: the newest whole snapshot, and the entries that follow from it. */
+async function salvage(snapshots: SnapshotFiles, marker: Marker, entries: Entry[]): Promise<{ marker: Marker; entries: Entry[] }> {
+  for (const id of await snapshots.list()) {
+    const meta = await snapshots.verify(id);
+    if (!meta) continue;
+    const at = entries.findIndex((entry) => entry.index === meta.index);
+    if (at >= 0 && entries[at]!.term === meta.term) {
+      return { marker: { meta, base: { index: meta.index, term: meta.term } }, entries: entries.slice(at + 1) };
+    }
+    const follows = entries[0]?.index === meta.index + 1 && marker.base.index === meta.index && marker.base.term === meta.term;
+    return { marker: { meta, base: { index: meta.index, term: meta.term } }, entries: follows ? entries : [] };
+  }
+  return { marker: startMarker, entries: entries[0]?.index === 1 ? entries : [] };
+}
+
+/** The log and the vote file tell the same, unless one of them lost its end. */
+function newerVote(log: HardState, saved: Vote | undefined): HardState {
+  if (!saved || saved.term < log.term || (saved.term === log.term && saved.vote === 0)) return log;
+  return { term: saved.term, vote: saved.vote, commit: log.commit };
+}
+
+function lastConfig(config: Config, entries: readonly Entry[]): Config {
+  const last = entries.findLast((entry) => entry.kind === "config");
+  return last ? decodeConfig(last.data) : config;
+}
