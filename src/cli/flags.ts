@@ -1,5 +1,5 @@
 import yargs from "yargs";
-import { SwarmError, assert } from "../lib/index.js";
+import { SwarmError, assert, messageOf } from "../lib/index.js";
 import type { Command, FlagSpec } from "./command.js";
 import { suggestion } from "./parse/suggest.js";
 
@@ -49,7 +49,7 @@ export interface Parsed { readonly values: Readonly<Record<string, unknown>>; re
 export function parseFlags(name: string, flags: readonly FlagSpec[], argv: readonly string[], stopsAtFirstWord: boolean): Parsed {
   const parser = yargs()
     .exitProcess(false).help(false).version(false).showHelpOnFail(false)
-    .fail((message, error) => { throw error ?? new SwarmError("INVALID_ARGUMENT", sentenceFor(message, name)); })
+    .fail((message, error) => { throw error instanceof SwarmError ? error : new SwarmError("INVALID_ARGUMENT", sentenceFor(message ?? messageOf(error), name)); })
     .parserConfiguration({
       "camel-case-expansion": false, "dot-notation": false, "parse-numbers": false, "parse-positional-numbers": false,
       "boolean-negation": false, "greedy-arrays": false, "strip-aliased": true, "halt-at-non-option": stopsAtFirstWord,

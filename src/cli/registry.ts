@@ -47,6 +47,18 @@ export const registry: Readonly<Record<string, Entry>> = {
   "cluster inspect": { about: "Show the cluster's settings in full", load: () => import("./commands/cluster/inspect.js") },
   "cluster update": { about: "Change the cluster's settings", load: () => import("./commands/cluster/update.js") },
 
+  "lab up": { about: "Start a cluster of hosts on this machine", load: () => import("./commands/lab/up.js") },
+  "lab ls": { about: "List labs and their hosts", load: () => import("./commands/lab/ls.js") },
+  "lab exec": { about: "Run a command on a lab's host", load: () => import("./commands/lab/exec.js") },
+  "lab start": { about: "Start a host's daemon", load: () => import("./commands/lab/start.js") },
+  "lab stop": { about: "Stop a host's daemon", load: () => import("./commands/lab/stop.js") },
+  "lab kill": { about: "Kill a whole host, as a power cut does", load: () => import("./commands/lab/kill.js") },
+  "lab pause": { about: "Freeze a host", load: () => import("./commands/lab/pause.js") },
+  "lab resume": { about: "Thaw a frozen host", load: () => import("./commands/lab/resume.js") },
+  "lab partition": { about: "Cut the hosts into groups that cannot reach each other", load: () => import("./commands/lab/partition.js") },
+  "lab heal": { about: "End every partition", load: () => import("./commands/lab/heal.js") },
+  "lab logs": { about: "Read a host's daemon log", load: () => import("./commands/lab/logs.js") },
+  "lab down": { about: "Remove a lab with all that it left", load: () => import("./commands/lab/down.js") },
 
   "context ls": { about: "List contexts", load: () => import("./commands/context/ls.js") },
   "context use": { about: "Choose the cluster that commands talk to", load: () => import("./commands/context/use.js") },

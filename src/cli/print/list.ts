@@ -13,9 +13,11 @@ export function listFlags(filters: string): readonly FlagSpec[] {
   ];
 }
 
-/** The filters as the API takes them. */
-export const filtersOf = (input: Pick<CommandInput, "flags">): { key: string; value: string }[] =>
-  input.flags.list("filter").map((text) => { const [key, value] = parseKeyValue(text, "--filter"); return { key, value }; });
+/** The filters as the API takes them. A --format that is none is refused here too, before anything is asked. */
+export function filtersOf(input: Pick<CommandInput, "flags">): { key: string; value: string }[] {
+  formatOf(input);
+  return input.flags.list("filter").map((text) => { const [key, value] = parseKeyValue(text, "--filter"); return { key, value }; });
+}
 
 /** For lists that do not come from the API: keeps the rows that match every key, by `value(row, key)`; an unknown key is refused. */
 export function filterRows<Row>(input: Pick<CommandInput, "flags">, rows: readonly Row[], keys: Readonly<Record<string, (row: Row, value: string) => boolean>>): Row[] {

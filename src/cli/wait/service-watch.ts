@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { SwarmError, codeOf, isRetryable, sleep, systemClock } from "../../lib/index.js";
-import type { Service } from "../../model/index.js";
+import { newEndpointSpec, type Service, type ServiceSpec } from "../../model/index.js";
 import type { GetServiceResponse } from "../../gen/swarm/v1/GetServiceResponse.js";
 import type { ListRevisionsResponse } from "../../gen/swarm/v1/ListRevisionsResponse.js";
 import type { ListTasksResponse } from "../../gen/swarm/v1/ListTasksResponse.js";
@@ -91,7 +91,7 @@ export class ServiceWatch {
   async #upToDate(service: Service, signal?: AbortSignal): Promise<ReadonlySet<number>> {
     if (this.#revisions?.of === service.revision) return this.#revisions.upToDate;
     const { revisions } = await this.connection.control<ListRevisionsResponse>("listRevisions", { ref: service.id }, { signal, timeoutMs: 10_000 });
-    const upToDate = new Set([service.revision, ...revisions.filter((revision) => isDeepStrictEqual(revision.spec?.task, service.spec?.task)).map((revision) => revision.number)]);
+    const upToDate = new Set([service.revision, ...revisions.filter((revision) => runsTheSame(revision.spec, service.spec)).map((revision) => revision.number)]);
     this.#revisions = { of: service.revision, upToDate };
     return upToDate;
   }
@@ -105,6 +105,12 @@ export class ServiceWatch {
       await sleep(systemClock, 500, signal).catch(() => {});
     }
   }
+}
+
+/** As the orchestrator sees it: a task whose node satisfies the new placement stays. */
+function runsTheSame(old: ServiceSpec | null, present: ServiceSpec | null): boolean {
+  const core = (spec: ServiceSpec | null) => ({ task: { ...spec?.task, placement: null }, endpoint: spec?.endpoint ?? newEndpointSpec() });
+  return isDeepStrictEqual(core(old), core(present));
 }
 
 const goneService = (id: string): Service => ({ id, meta: null, spec: null, revision: 0, endpoint: null, updateStatus: null, isRemoving: true });
