@@ -1,5 +1,5 @@
 import {
-  holdsResources, parseConstraint, stateOf, taskStateOrder,
+  holdsResources, isWanted, parseConstraint, stateOf, taskStateOrder,
   type Constraint, type Node, type PlacementStrategy, type Protocol, type ServiceSpec, type Task,
 } from "../../model/index.js";
 
@@ -31,10 +31,11 @@ export class ClusterState {
   setTask(task: Task, shape: TaskShape): boolean {
     if (!holdsResources(task)) return this.removeTask(task.id);
     const present = this.#placed.get(task.id);
-    if (present?.nodeId === task.nodeId) return false;
+    const counts = isWanted(task);
+    if (present?.nodeId === task.nodeId && present.counts === counts) return false;
     if (present) this.removeTask(task.id);
-    this.place(task.id, task.nodeId, shape);
-    return false;
+    this.place(task.id, task.nodeId, shape, counts);
+    return present !== undefined;
   }
 
   removeTask(taskId: string): boolean {
@@ -45,8 +46,8 @@ export class ClusterState {
     return true;
   }
 
-  place(taskId: string, nodeId: string, shape: TaskShape): void {
-    const placed: Placed = { nodeId, shape };
+  place(taskId: string, nodeId: string, shape: TaskShape, counts = true): void {
+    const placed: Placed = { nodeId, shape, counts };
     this.#placed.set(taskId, placed);
     this.nodes.get(nodeId)?.add(placed);
   }
@@ -69,7 +70,8 @@ export class ClusterState {
 export const maxFailures = 5;
 export const failureWindowMs = 5 * 60_000;
 
-interface Placed { readonly nodeId: string; readonly shape: TaskShape }
+/** A task that is being stopped holds its resources and ports to the end, but does not count when tasks are spread. */
+interface Placed { readonly nodeId: string; readonly shape: TaskShape; readonly counts: boolean }
 
 /** One node as the scheduler sees it. Free amounts go below zero when a node shrinks under its tasks. */
 export class NodeInfo {
@@ -96,14 +98,16 @@ export class NodeInfo {
     this.totalMemoryBytes = memoryBytes;
   }
 
-  add({ shape }: Placed): void { this.#count(shape, 1); }
-  remove({ shape }: Placed): void { this.#count(shape, -1); }
+  add(placed: Placed): void { this.#count(placed, 1); }
+  remove(placed: Placed): void { this.#count(placed, -1); }
 
-  #count(shape: TaskShape, by: 1 | -1): void {
+  #count({ shape, counts }: Placed, by: 1 | -1): void {
     this.freeCpuMillis -= by * shape.cpuMillis;
     this.freeMemoryBytes -= by * shape.memoryBytes;
-    this.tasks += by;
-    change(this.tasksOfService, shape.serviceId, by);
+    if (counts) {
+      this.tasks += by;
+      change(this.tasksOfService, shape.serviceId, by);
+    }
     for (const port of shape.hostPorts) change(this.hostPorts, port, by);
   }
 

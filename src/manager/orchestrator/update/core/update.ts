@@ -1,4 +1,4 @@
-import { newUpdateConfig, taskName, type Task, type UpdateConfig, type UpdateStatus } from "../../../../model/index.js";
+import { newUpdateConfig, stateOf, taskName, taskStateOrder, type Task, type UpdateConfig, type UpdateStatus } from "../../../../model/index.js";
 import { hasEnded, isRunning, newestOf, type Place } from "../../core/places.js";
 import { createdAtMs, earliest, freshTask, type ServiceView, type Step } from "../../core/view.js";
 
@@ -42,7 +42,19 @@ export function planUpdate(
     }
   }
 
-  const inProgress = progress.filter((p) => p.isInProgress).length;
+  // A task that has no node loses nothing when it is replaced, and must not take the room that an update is about to free.
+  for (const p of outdated) {
+    if (p.current.length > 0 || touched.has(p.place) || !p.superseded.some(isUnplaced) || p.superseded.length > 1) continue;
+    steps.push({
+      kind: "replace", taskId: p.superseded[0]!.id, reason: replacedBy(service.revision),
+      successor: freshTask(view, { slot: p.place.slot, nodeId: p.place.nodeId, revision: service.revision, desiredState: "RUNNING" }),
+    });
+  }
+
+  // Where there is not room for all, a task that waited before may have got the place of one that was replaced: as many run as before.
+  const unplaced = progress.filter((p) => p.isInProgress && p.current.every(isUnplaced)).length;
+  const gained = progress.filter((p) => p.runningSinceMs !== undefined && !p.hasPredecessor).length;
+  const inProgress = progress.filter((p) => p.isInProgress).length - Math.min(unplaced, gained);
   const runningSince = progress.filter((p) => p.runningSinceMs !== undefined && p.hasPredecessor).map((p) => p.runningSinceMs!);
   if (outdated.length === 0 && inProgress === 0) {
     const doneAtMs = Math.max(status.startedAtMs, ...runningSince) + config.monitorMs;
@@ -53,7 +65,7 @@ export function planUpdate(
   const capacity = (config.parallelism || Infinity) - inProgress - settling.length;
   let wakeAtMs: number | undefined;
   for (const sinceMs of settling) wakeAtMs = earliest(wakeAtMs, sinceMs + config.delayMs);
-  const turn = outdated.filter((p) => p.current.length === 0 && !touched.has(p.place)).sort((a, b) => urgency(a) - urgency(b) || a.place.slot - b.place.slot);
+  const turn = outdated.filter((p) => p.current.length === 0 && !touched.has(p.place) && !p.superseded.some(isUnplaced)).sort((a, b) => urgency(a) - urgency(b) || a.place.slot - b.place.slot);
   for (const p of turn.slice(0, Math.max(0, Math.min(capacity, view.maxSteps)))) steps.push(updatePlace(view, p, config));
   return { steps, status, wakeAtMs };
 }
@@ -99,12 +111,10 @@ function updatePlace(view: ServiceView, p: Progress, config: UpdateConfig): Step
 
 const replacedBy = (revision: number) => `replaced by revision ${revision}`;
 
-/** Broken ones first: they lose least and show whether the new spec works. Unplaced ones last: they may wait for room and hold up the rest. */
-function urgency(p: Progress): number {
-  const task = p.superseded[0];
-  if (!task || (!isRunning(task) && task.nodeId !== "")) return 0;
-  return isRunning(task) ? 1 : 2;
-}
+/** Broken ones first: they lose least, and show whether the new spec works. */
+const urgency = (p: Progress): number => (p.superseded.some(isRunning) ? 1 : 0);
+
+const isUnplaced = (task: Task): boolean => taskStateOrder[stateOf(task)] < taskStateOrder.ASSIGNED;
 
 function findFailure(progress: readonly Progress[], status: UpdateStatus): Task | undefined {
   for (const p of progress) {
