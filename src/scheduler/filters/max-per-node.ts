@@ -4,5 +4,5 @@ import { groupByDetail, type Filter } from "../core/filter.js";
 export const maxPerNodeFilter: Filter = {
   name: "max-per-node",
   room: (shape, node) => (shape.maxPerNode === 0 ? Infinity : Math.max(0, shape.maxPerNode - node.countOf(shape.serviceId))),
-  explain: (shape, nodes) => groupByDetail(nodes, () => `node has the most tasks of this service that it may have (${shape.maxPerNode})`),
+  explain: (shape, nodes) => groupByDetail(nodes, () => `node has its ${shape.maxPerNode} tasks of this service already`),
 };
