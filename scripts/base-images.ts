@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { pack, type Header, type Pack } from "tar-stream";
@@ -63,7 +64,7 @@ echo "node: \${SKEIN_NODE:--}"
 }
 
 /** The image as `docker save` would write it. */
-export function dockerSave(image: BaseImage): Pack {
+export function dockerSave(image: BaseImage): AsyncIterable<Uint8Array> {
   const sha = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
   const config = Buffer.from(JSON.stringify({
     architecture: { x64: "amd64" }[process.arch as string] ?? process.arch, os: "linux", created: epoch.toISOString(), config: image.config,
@@ -74,7 +75,7 @@ export function dockerSave(image: BaseImage): Pack {
   for (const layer of image.layers) add(tar, { name: `${sha(layer)}/layer.tar` }, layer);
   add(tar, { name: "manifest.json" }, JSON.stringify([{ Config: `${sha(config)}.json`, RepoTags: [image.reference], Layers: image.layers.map((l) => `${sha(l)}/layer.tar`) }]));
   tar.finalize();
-  return tar;
+  return tar as unknown as AsyncIterable<Uint8Array>;
 }
 
 function add(tar: Pack, header: Partial<Header> & { name: string }, content?: Buffer | string): void {
@@ -97,7 +98,7 @@ async function main(): Promise<void> {
   const busybox = await busyboxImage();
   for (const [name, image] of [["busybox", busybox], ["demo", await demoImage(busybox)]] as const) {
     const path = join(directory, `${name}.tar`);
-    await pipeline(dockerSave(image), createWriteStream(`${path}.new`));
+    await pipeline(Readable.from(dockerSave(image)), createWriteStream(`${path}.new`));
     renameSync(`${path}.new`, path);
     console.log(`${image.reference} ${path}`);
   }

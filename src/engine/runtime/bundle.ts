@@ -56,7 +56,7 @@ export function ociConfig(inputs: BundleInputs): object {
     ociVersion: "1.0.2",
     hostname: config.hostname,
     root: { path: "rootfs", readonly: config.readOnly ?? false },
-    process: processOf(inputs, config.init ? [initPath, "--", ...args] : args, environmentOf([defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ["TERM=xterm"] : [])], image.env, config.env), user, config.tty ?? false),
+    process: processOf(inputs, config.init ? [initPath, "init", "--", ...args] : args, environmentOf([defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ["TERM=xterm"] : [])], image.env, config.env), user, config.tty ?? false),
     mounts: [...systemMounts(inputs), ...inputs.mounts.map(ociMount).sort((a, b) => depth(a.destination) - depth(b.destination))],
     linux: {
       cgroupsPath: inputs.cgroupPath,

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { resolveInRoot } from "./root-path.js";
+import { resolveUser } from "./user.js";
+
+const passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/var/www:/bin/false\n# note\nbroken\n";
+const group = "root:x:0:\nstaff:x:50:web,other\nlogs:x:60:web\n";
+
+describe("engine: a container's user", () => {
+  for (const [user, expected] of [
+    ["", [0, 0, []]], ["web", [33, 34, [50, 60]]], ["33", [33, 34, [50, 60]]], ["web:staff", [33, 50, []]], ["web:7", [33, 7, []]], ["1234", [1234, 0, []]], ["1234:5678", [1234, 5678, []]],
+  ] as const) it(`"${user}" is ${JSON.stringify(expected)}`, () => {
+    const { uid, gid, additionalGids } = resolveUser(user, [], passwd, group);
+    assert.deepEqual([uid, gid, additionalGids], expected);
+  });
+  it("must exist unless it is a number", () => {
+    assert.throws(() => resolveUser("kermit", [], passwd, group), /user "kermit" is not in the image's \/etc\/passwd/);
+    assert.throws(() => resolveUser("web:frogs", [], passwd, group), /group "frogs" is not in the image's \/etc\/group/);
+    assert.throws(() => resolveUser("web", ["frogs"], passwd, group), /group "frogs"/);
+  });
+  it("has further groups by name and number", () => assert.deepEqual(resolveUser("1", ["logs", "9"], passwd, group).additionalGids, [60, 9]));
+});
+
+describe("engine: paths inside a root", () => {
+  it("never lead outside, whatever the links say", async () => {
+    const root = mkdtempSync(join(tmpdir(), "skein-root-"));
+    try {
+      mkdirSync(join(root, "etc"));
+      writeFileSync(join(root, "etc/passwd"), "");
+      symlinkSync("/etc", join(root, "absolute"));
+      symlinkSync("../../../../../etc", join(root, "relative"));
+      symlinkSync("loop", join(root, "loop"));
+      for (const path of ["/etc/passwd", "/absolute/passwd", "/relative/passwd", "/../../etc/passwd", "/etc/../absolute/./passwd"]) assert.equal(await resolveInRoot(root, path), join(root, "etc/passwd"), path);
+      assert.equal(await resolveInRoot(root, "/not/there"), join(root, "not/there"));
+      await assert.rejects(resolveInRoot(root, "/loop/x"), /too many symbolic links/);
+    } finally { rmSync(root, { recursive: true, force: true }); }
+  });
+});
