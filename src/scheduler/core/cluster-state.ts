@@ -79,6 +79,9 @@ export class NodeInfo {
   freeMemoryBytes = 0;
   totalCpuMillis = 0;
   totalMemoryBytes = 0;
+  /** The larger of its reserved CPU and memory, in parts of the node. Kept, because every decision reads it for every node. */
+  reservedShare = 0;
+  name = "";
   tasks = 0;
   readonly tasksOfService = new Map<string, number>();
   /** "8080/TCP" → how many tasks hold it (more than one only through a fault). */
@@ -87,15 +90,16 @@ export class NodeInfo {
   constructor(public node: Node) { this.describe(node); }
 
   get id(): string { return this.node.id; }
-  get name(): string { return this.node.description?.hostname || this.node.id; }
 
   describe(node: Node): void {
     this.node = node;
+    this.name = node.description?.hostname || node.id;
     const { cpuMillis = 0, memoryBytes = 0 } = node.description?.resources ?? {};
     this.freeCpuMillis += cpuMillis - this.totalCpuMillis;
     this.freeMemoryBytes += memoryBytes - this.totalMemoryBytes;
     this.totalCpuMillis = cpuMillis;
     this.totalMemoryBytes = memoryBytes;
+    this.#rank();
   }
 
   add(placed: Placed): void { this.#count(placed, 1); }
@@ -109,6 +113,13 @@ export class NodeInfo {
       change(this.tasksOfService, shape.serviceId, by);
     }
     for (const port of shape.hostPorts) change(this.hostPorts, port, by);
+    this.#rank();
+  }
+
+  #rank(): void {
+    const cpu = this.totalCpuMillis > 0 ? 1 - this.freeCpuMillis / this.totalCpuMillis : 0;
+    const memory = this.totalMemoryBytes > 0 ? 1 - this.freeMemoryBytes / this.totalMemoryBytes : 0;
+    this.reservedShare = Math.max(cpu, memory);
   }
 
   countOf(serviceId: string): number { return this.tasksOfService.get(serviceId) ?? 0; }

@@ -4,9 +4,10 @@ import type { Filter } from "./filter.js";
 
 /** Every reason that keeps tasks of `shape` from `nodes`, most nodes first. A node counts for the first filter that refuses it. */
 export function explainRefusals(shape: TaskShape, nodes: Iterable<NodeInfo>, filters: readonly Filter[]): PendingReason[] {
+  const asked = filters.filter((filter) => filter.concerns(shape));
   const refused = new Map<Filter, NodeInfo[]>();
   for (const node of nodes) {
-    const filter = filters.find((candidate) => candidate.room(shape, node) === 0);
+    const filter = asked.find((candidate) => candidate.room(shape, node) === 0);
     if (!filter) continue;
     const list = refused.get(filter);
     if (list) list.push(node);

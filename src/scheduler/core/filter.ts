@@ -4,6 +4,8 @@ import type { NodeInfo, TaskShape } from "./cluster-state.js";
 export interface Filter {
   /** As in PendingReason.filter. */
   readonly name: string;
+  /** Whether it has anything to say about such tasks at all; one that has not is not asked for each node. */
+  concerns(shape: TaskShape): boolean;
   /** How many more tasks of `shape` the node can take as far as this filter is concerned: 0 = none, Infinity = it does not mind. */
   room(shape: TaskShape, node: NodeInfo): number;
   /** Why each of `nodes` (all of them refused by this filter) does not fit: groups of nodes, in words that tell a user what to change. */

@@ -141,8 +141,8 @@ describe("why no node fits", () => {
     const shape = { ...service("s", { cpuMillis: 1_000, memoryBytes: 4 * gib, placement: { constraints: ["node.labels.disk!=hdd"], platforms: ["linux/amd64"], maxPerNode: 2 } }), plugins: ["volume/local"] };
     const reasons = explainRefusals(shape, state.nodes.values(), filters);
     assert.equal(sentenceOf(reasons), "no node fits: constraint node.labels.disk!=hdd not met (2 nodes); needs 4.0 GiB memory, most free is 1.2 GiB on m1 (2 nodes); "
-      + "image is for linux/amd64, node is linux/arm64 (1 node); needs 1 CPU, most free is 0.5 on c1 (1 node); node has no plugin volume/local (1 node); "
-      + "node has its 2 tasks of this service already (1 node); node is down (1 node)");
+      + "image is for linux/amd64, node is linux/arm64 (1 node); needs 1 CPU, most free is 0.5 on c1 (1 node); node has its 2 tasks of this service already (1 node); "
+      + "node has no plugin volume/local (1 node); node is down (1 node)");
     assert.deepEqual(reasons.map(({ filter }) => filter), ["constraint", "resources", "platform", "resources", "max-per-node", "plugin", "ready"]);
   });
 });

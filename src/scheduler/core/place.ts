@@ -38,7 +38,7 @@ export interface Assignment { readonly taskId: string; readonly nodeId: string }
 
 /** For a task that names its node. */
 export function fitsOn(shape: TaskShape, node: NodeInfo, filters: readonly Filter[]): boolean {
-  return filters.every((filter) => filter.room(shape, node) > 0);
+  return filters.every((filter) => !filter.concerns(shape) || filter.room(shape, node) > 0);
 }
 
 interface Candidate {
@@ -52,23 +52,15 @@ interface Candidate {
 
 function findCandidates(state: ClusterState, shape: TaskShape, filters: readonly Filter[], nowMs: number): Candidate[] {
   const fairCount = shape.replicas > 1 ? Math.ceil(shape.replicas / 2) : Infinity;
+  const asked = filters.filter((filter) => filter.concerns(shape));
   const candidates: Candidate[] = [];
   for (const info of state.nodes.values()) {
     let room = Infinity;
-    for (const filter of filters) {
-      room = Math.min(room, filter.room(shape, info));
-      if (room <= 0) break;
-    }
+    for (let i = 0; i < asked.length && room > 0; i++) room = Math.min(room, asked[i]!.room(shape, info));
     if (room <= 0) continue;
-    candidates.push({ info, room, fairCount, isFailing: state.isFailing(info.id, shape.key, nowMs), serviceTasks: info.countOf(shape.serviceId), reservedShare: reservedShare(info) });
+    candidates.push({ info, room, fairCount, isFailing: state.isFailing(info.id, shape.key, nowMs), serviceTasks: info.countOf(shape.serviceId), reservedShare: info.reservedShare });
   }
   return candidates;
-}
-
-function reservedShare(node: NodeInfo): number {
-  const cpu = node.totalCpuMillis > 0 ? 1 - node.freeCpuMillis / node.totalCpuMillis : 0;
-  const memory = node.totalMemoryBytes > 0 ? 1 - node.freeMemoryBytes / node.totalMemoryBytes : 0;
-  return Math.max(cpu, memory);
 }
 
 type Before = (a: Candidate, b: Candidate) => boolean;
@@ -130,7 +122,7 @@ function takeFrom(branch: Branch, state: ClusterState, shape: TaskShape, taskId:
     state.place(taskId, best.info.id, shape);
     best.room--;
     best.serviceTasks++;
-    best.reservedShare = reservedShare(best.info);
+    best.reservedShare = best.info.reservedShare;
     branch.heap.topChanged();
     branch.tasks++;
     return best.info.id;

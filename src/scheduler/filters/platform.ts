@@ -5,7 +5,8 @@ import { groupByDetail, type Filter } from "../core/filter.js";
 /** Where the platforms of the image are known ("linux/amd64"), the node must be one of them. */
 export const platformFilter: Filter = {
   name: "platform",
-  room: (shape, node) => (shape.platforms.length === 0 || shape.platforms.some((platform) => matches(platform, node)) ? Infinity : 0),
+  concerns: (shape) => shape.platforms.length > 0,
+  room: (shape, node) => (shape.platforms.some((platform) => matches(platform, node)) ? Infinity : 0),
   explain: (shape, nodes) => groupByDetail(nodes, ({ node }) => `image is for ${shape.platforms.join(", ")}, node is ${node.description?.os}/${canonicalArch(node.description?.arch ?? "")}`),
 };
 

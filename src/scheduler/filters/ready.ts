@@ -4,6 +4,7 @@ import { groupByDetail, type Filter } from "../core/filter.js";
 /** Only a node that is up, described and active takes new tasks. */
 export const readyFilter: Filter = {
   name: "ready",
+  concerns: () => true,
   room: (_shape, node) => (whyNotReady(node) === undefined ? Infinity : 0),
   explain: (_shape, nodes) => groupByDetail(nodes, (node) => whyNotReady(node) ?? "node is not ready"),
 };

@@ -5,6 +5,7 @@ import type { Explanation, Filter } from "../core/filter.js";
 /** Reservations only: a limit is the kernel's business. */
 export const resourcesFilter: Filter = {
   name: "resources",
+  concerns: (shape) => shape.cpuMillis > 0 || shape.memoryBytes > 0,
   room(shape, node) {
     let room = Infinity;
     if (shape.cpuMillis > 0) room = Math.floor(node.freeCpuMillis / shape.cpuMillis);
