@@ -1,0 +1,105 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import yargs from "yargs";
+import { SwarmError, messageOf, type LogLevel } from "../lib/index.js";
+import type { RegistryConfig } from "../engine/index.js";
+import { packageRoot, parseHostPort } from "../rpc/index.js";
+
+/** What the command line may say; every one has a default. */
+export interface Options {
+  readonly stateDir?: string;
+  readonly runDir?: string;
+  readonly cgroupParent?: string;
+  readonly hostname?: string;
+  readonly runtime?: string;
+  readonly logLevel?: string;
+  readonly registryPlainHttp?: readonly string[];
+  readonly registryConfig?: string;
+  readonly advertiseAddr?: string;
+}
+
+export interface Config {
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly cgroupParent: string;
+  readonly hostname: string;
+  readonly runtime: string;
+  readonly logLevel: LogLevel;
+  readonly registries: Readonly<Record<string, RegistryConfig>>;
+  /** "" = as init and join are told, or the default route's. */
+  readonly advertiseAddr: string;
+  readonly version: string;
+  readonly monitorPath: string;
+}
+
+/** Undefined after --help or --version, which print and end. */
+export async function parseArguments(argv: readonly string[]): Promise<Options | undefined> {
+  let isAnswered = false;
+  const parser = yargs([...argv]).scriptName("swarmd").usage("Usage: swarmd [OPTIONS]\n\nThe daemon of a Skein host: its containers, and its part in a cluster. Drive it with swarmctl.")
+    .option("state-dir", { type: "string", describe: "Where everything is kept that outlives a reboot (default /var/lib/skein)" })
+    .option("run-dir", { type: "string", describe: "Where sockets and mounts are (default /run/skein)" })
+    .option("cgroup-parent", { type: "string", describe: "The cgroup that containers' cgroups lie in (default /skein)" })
+    .option("hostname", { type: "string", describe: "The node's name (default: the host's)" })
+    .option("runtime", { type: "string", describe: "The OCI runtime: a name or a path (default runc)" })
+    .option("advertise-addr", { type: "string", describe: "Address that other hosts reach this one at, HOST or HOST:PORT (default: the default route's)" })
+    .option("registry-plain-http", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "HOST:PORT of a registry that is spoken to without TLS; may be repeated" })
+    .option("registry-config", { type: "string", describe: 'JSON file: { "HOST[:PORT]": { "plainHttp", "mirrors", "username", "password" } }' })
+    .option("log-level", { type: "string", choices: ["debug", "info", "warn", "error"], describe: "How much to log (default info)" })
+    .strict().parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": true }).version(packageVersion()).help().alias("help", "h").wrap(110).exitProcess(false)
+    .fail((message, error) => { throw new SwarmError("INVALID_ARGUMENT", `${message || error.message}; see "swarmd --help"`); });
+  const parsed = await parser.parseAsync([...argv], {}, (_error, _argv, output) => { if (output) { process.stdout.write(`${output}\n`); isAnswered = true; } });
+  if (isAnswered) return undefined;
+  for (const [name, value] of Object.entries(parsed)) {
+    if (Array.isArray(value) && name !== "registryPlainHttp" && name !== "registry-plain-http" && name !== "_") throw new SwarmError("INVALID_ARGUMENT", `The option --${name} is given twice; give it once`);
+  }
+  if (parsed._.length > 0) throw new SwarmError("INVALID_ARGUMENT", `swarmd takes options only, not "${parsed._[0]}"; see "swarmd --help"`);
+  return parsed;
+}
+
+/** The one place where defaults are decided and values are checked. */
+export function resolveOptions(options: Options): Config {
+  const root = packageRoot(fileURLToPath(import.meta.url));
+  const cgroupParent = options.cgroupParent ?? "/skein";
+  if (!/^(\/[a-zA-Z0-9_.-]+)+$/.test(cgroupParent) || cgroupParent.includes("..")) throw invalid("cgroup-parent", cgroupParent, 'it must be an absolute cgroup path such as "/skein"');
+  const name = options.hostname ?? hostname();
+  if (!/^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/.test(name)) throw invalid("hostname", name, "it must be 1 to 63 letters, digits, dots, dashes and underscores");
+  const level = options.logLevel ?? "info";
+  if (!["debug", "info", "warn", "error"].includes(level)) throw invalid("log-level", level, "it is one of debug, info, warn, error");
+  if (options.advertiseAddr) parseHostPort(options.advertiseAddr);
+  const registries: Record<string, RegistryConfig> = options.registryConfig ? readRegistries(options.registryConfig) : {};
+  for (const host of options.registryPlainHttp ?? []) registries[host] = { ...registries[host], plainHttp: true };
+  return {
+    stateDir: directory("state-dir", options.stateDir ?? "/var/lib/skein"), runDir: directory("run-dir", options.runDir ?? "/run/skein"), cgroupParent, hostname: name,
+    runtime: options.runtime ?? "runc", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", version: packageVersion(),
+    monitorPath: resolve(root, "dist/engine/skein-monitor"),
+  };
+}
+
+function directory(option: string, value: string): string {
+  if (value === "") throw invalid(option, value, "it must name a directory");
+  return resolve(value);
+}
+
+function readRegistries(path: string): Record<string, RegistryConfig> {
+  let parsed: unknown;
+  try { parsed = JSON.parse(readFileSync(path, "utf8")); } catch (error) { throw invalid("registry-config", path, messageOf(error)); }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw invalid("registry-config", path, "it must hold a JSON object with one entry a registry");
+  const registries: Record<string, RegistryConfig> = {};
+  for (const [host, entry] of Object.entries(parsed as Record<string, Record<string, unknown>>)) {
+    const known: Record<string, (value: unknown) => boolean> = {
+      plainHttp: (v) => typeof v === "boolean", username: (v) => typeof v === "string", password: (v) => typeof v === "string",
+      mirrors: (v) => Array.isArray(v) && v.every((m) => typeof m === "string"),
+    };
+    for (const [key, value] of Object.entries(entry ?? {})) if (!known[key]?.(value)) throw invalid("registry-config", path, `registry "${host}" has an unknown or malformed field "${key}" (known: ${Object.keys(known).join(", ")})`);
+    registries[host] = entry as RegistryConfig;
+  }
+  return registries;
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(resolve(packageRoot(fileURLToPath(import.meta.url)), "package.json"), "utf8")) as { version: string }).version;
+}
+
+const invalid = (option: string, value: string, why: string) => new SwarmError("INVALID_ARGUMENT", `Cannot start with --${option} "${value}": ${why}`);
