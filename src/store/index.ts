@@ -4,5 +4,5 @@
  * resulting changes. Does not know Raft (replication.ts joins the two) and does not judge what is written (control-api does).
  */
 export type { Change, Commit, Proposer, ReadTx, Store, TableName, Tables, WriteTx } from "./api.js";
-export { createStore, type ReplicatedStore, type StoreOptions } from "./store.js";
+export { createStore, notLeaderMessage, type ReplicatedStore, type StoreOptions } from "./store.js";
 export { maxTransactionBytes } from "./codec.js";

@@ -25,6 +25,9 @@ export interface StoreOptions {
   readonly random?: () => number;
 }
 
+/** In every refusal that comes before anything was proposed: the call may be made again, at the leader. */
+export const notLeaderMessage = "this manager is not the leader";
+
 export function createStore(options: StoreOptions): ReplicatedStore {
   return new ReplicatedTables(options);
 }
@@ -71,7 +74,7 @@ class ReplicatedTables implements ReplicatedStore {
 
   #run<T>(write: (tx: WriteTx) => T): Promise<T> {
     assert(!this.#isWriting, "no transaction runs inside another");
-    if (!this.#proposer?.isLeader) throw new SwarmError("UNAVAILABLE", "Cannot write the cluster's state: this manager is not the leader.");
+    if (!this.#proposer?.isLeader) throw new SwarmError("UNAVAILABLE", `Cannot write the cluster's state: ${notLeaderMessage}`);
     const nowMs = this.options.clock.now();
     const tx = new Transaction([this.#committed, this.#overlay], this.#index, { provisionalVersion: -++this.#sequence, nowMs });
     let result: T;
