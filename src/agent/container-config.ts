@@ -1,0 +1,77 @@
+import type { ContainerConfig, EngineMount } from "../engine/index.js";
+import { newResources, taskName, type Mount, type TaskAssignment } from "../model/index.js";
+import type { Sandbox, SandboxSpec } from "../overlay/index.js";
+import { expandTemplate, templateValues } from "./core/template.js";
+
+/** Labels by which the agent knows its own containers again. */
+export const taskLabel = "skein.task";
+
+/**
+ * A task runs in one container in all its life, so the task's id serves as the container's and the sandbox's too: nothing needs to be
+ * remembered to find them again.
+ */
+export const containerIdOf = (taskId: string): string => taskId;
+
+export const imageOf = (assignment: TaskAssignment): string => assignment.spec?.container?.image ?? "";
+
+/** Everything that the engine is told of a task. Throws INVALID_ARGUMENT for a template that cannot be expanded. */
+export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | undefined): ContainerConfig {
+  const task = assignment.task!;
+  const spec = assignment.spec!.container!;
+  const values = templateValues(assignment);
+  return {
+    id: containerIdOf(task.id),
+    name: values["Task.Name"]!,
+    image: spec.image,
+    ...(spec.command.length > 0 && { command: spec.command }),
+    ...(spec.args.length > 0 && { args: spec.args }),
+    env: spec.env.map((line) => expandTemplate(line, values, "env")),
+    ...(spec.workdir && { workdir: spec.workdir }),
+    ...(spec.user && { user: spec.user }),
+    ...(spec.groups.length > 0 && { groups: spec.groups }),
+    hostname: hostnameOf(assignment),
+    labels: { ...spec.labels, [taskLabel]: task.id, "skein.service": task.serviceId, "skein.service.name": assignment.serviceName, "skein.node": task.nodeId, "skein.task.name": taskName(assignment.serviceName, task) },
+    mounts: spec.mounts.map((mount) => engineMount(mount, (text) => expandTemplate(text, values, "mount"))),
+    limits: assignment.spec!.limits ?? newResources(),
+    reservations: assignment.spec!.reservations ?? newResources(),
+    readOnly: spec.readOnly,
+    init: spec.init,
+    tty: spec.tty,
+    capAdd: spec.capAdd,
+    capDrop: spec.capDrop,
+    sysctls: spec.sysctls,
+    ...(spec.stopSignal && { stopSignal: spec.stopSignal }),
+    ...(spec.health && { health: spec.health }),
+    ...(assignment.spec!.logDriver && { logDriver: assignment.spec!.logDriver }),
+    ...(sandbox && { netnsPath: sandbox.netnsPath, resolvConf: sandbox.resolvConf, hosts: sandbox.hosts }),
+  };
+}
+
+/** What the overlay is told of a task. */
+export function sandboxSpec(assignment: TaskAssignment): SandboxSpec {
+  const task = assignment.task!;
+  const container = assignment.spec?.container;
+  return {
+    id: task.id,
+    attachments: task.networks,
+    hostPorts: assignment.ports.filter((port) => port.mode === "HOST"),
+    hostname: hostnameOf(assignment),
+    extraHosts: container?.hosts ?? [],
+    dns: container?.dns ?? [],
+  };
+}
+
+function hostnameOf(assignment: TaskAssignment): string {
+  const hostname = assignment.spec?.container?.hostname;
+  return hostname ? expandTemplate(hostname, templateValues(assignment), "hostname") : containerIdOf(assignment.task!.id).slice(0, 12);
+}
+
+function engineMount(mount: Mount, expand: (text: string) => string): EngineMount {
+  const target = expand(mount.target);
+  const source = expand(mount.source);
+  switch (mount.type) {
+    case "BIND": return { type: "bind", source, target, readOnly: mount.readOnly, ...(mount.propagation && { propagation: mount.propagation }) };
+    case "VOLUME": return { type: "volume", name: source, target, readOnly: mount.readOnly, noCopy: mount.noCopy, labels: mount.volumeLabels };
+    case "TMPFS": return { type: "tmpfs", target, ...(mount.tmpfsSizeBytes && { sizeBytes: mount.tmpfsSizeBytes }), ...(mount.tmpfsMode && { mode: mount.tmpfsMode }) };
+  }
+}
