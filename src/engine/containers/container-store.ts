@@ -34,11 +34,12 @@ export interface ContainerParts extends PrepareParts {
 
 interface Entry {
   record: ContainerRecord;
-  waiters: Set<(exit: ContainerExit) => void>;
+  waiters: Set<{ resolve(exit: ContainerExit): void; reject(error: unknown): void }>;
   prober: { stop(): void } | undefined;
 }
 
 const sweepMs = 2_000;
+const sweepWithoutWatchMs = 200;
 
 /** Containers from creation to removal. What runs is kept by its monitor; this class starts, signals, watches and cleans up. */
 export class ContainerStore {
@@ -47,6 +48,7 @@ export class ContainerStore {
   #listeners = new Set<(event: ContainerEvent) => void>();
   #watcher: FSWatcher | undefined;
   #sweep: Timer | undefined;
+  #sweepMs = sweepMs;
   #isClosed = false;
 
   private constructor(private readonly parts: ContainerParts) {}
@@ -54,11 +56,10 @@ export class ContainerStore {
   /** Takes over what runs, finishes what was being removed, and clears what was half made. */
   static async open(parts: ContainerParts): Promise<ContainerStore> {
     const store = new ContainerStore(parts);
-    for (const directory of [parts.paths.containers, parts.paths.exits, parts.paths.runContainers, parts.paths.runtimeRoot]) await mkdir(directory, { recursive: true, mode: 0o711 });
+    for (const directory of [parts.paths.containers, parts.paths.exits, parts.paths.runContainers, parts.paths.runtimeRoot]) await mkdir(directory, { recursive: true, mode: 0o700 });
     for (const record of await parts.metadata.containers()) store.#entries.set(record.config.id, { record, waiters: new Set(), prober: undefined });
     // Watching before looking: an exit in between is seen by one of the two.
-    store.#watcher = watch(parts.paths.exits, { persistent: false }, (_, name) => { if (name?.endsWith(".json")) store.#noticeExit(name.slice(0, -5)); });
-    store.#watcher.on("error", (error) => parts.log.warn("the watch for exits ended; looking every 2 s instead", { error }));
+    store.#watchExits();
     await store.#reconcile();
     store.#scheduleSweep();
     return store;
@@ -189,9 +190,10 @@ export class ContainerStore {
     if (entry.record.exit && entry.record.phase !== "running" && entry.record.phase !== "starting") return Promise.resolve(entry.record.exit);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => { entry.waiters.delete(onExit); reject(signal!.reason); };
-      const onExit = (exit: ContainerExit) => { signal?.removeEventListener("abort", onAbort); resolve(exit); };
-      entry.waiters.add(onExit);
+      const forget = () => { signal?.removeEventListener("abort", onAbort); entry.waiters.delete(waiter); };
+      const onAbort = () => { forget(); reject(signal!.reason); };
+      const waiter = { resolve(exit: ContainerExit) { forget(); resolve(exit); }, reject(error: unknown) { forget(); reject(error); } };
+      entry.waiters.add(waiter);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
@@ -225,7 +227,7 @@ export class ContainerStore {
         const { text, exitCode } = explainStartFailure((JSON.parse(`"${failed[1] ?? failed[2]}"`) as string).replace(/^exec failed: /, ""));
         return { exitCode, output: text, isTimedOut: false };
       }
-      return { exitCode: result.code, output: (result.stdout + result.stderr).slice(0, 65_536), isTimedOut: result.isTimedOut };
+      return { exitCode: result.code, output: result.output, isTimedOut: result.isTimedOut };
     } finally { for (const suffix of [".json", ".pid", ".log"]) await rm(stem + suffix, { force: true }); }
   }
 
@@ -233,7 +235,7 @@ export class ContainerStore {
     this.#isClosed = true;
     this.#watcher?.close();
     this.#sweep?.cancel();
-    for (const entry of this.#entries.values()) entry.prober?.stop();
+    for (const { waiters } of this.#entries.values()) for (const waiter of [...waiters]) waiter.reject(new SwarmError("CANCELLED", "the engine is closing; the container goes on"));
     await this.#lock.idle();
     for (const entry of this.#entries.values()) entry.prober?.stop();
     this.#listeners.clear();
@@ -294,8 +296,7 @@ export class ContainerStore {
     // In memory at once, so that this runs once; the exit file repeats it should the database not get there.
     const saved = this.#save(entry, { phase: "exited", exit });
     this.#emit({ kind: "exited", id: entry.record.config.id, exit });
-    for (const waiter of entry.waiters) waiter(exit);
-    entry.waiters.clear();
+    for (const waiter of [...entry.waiters]) waiter.resolve(exit);
     await saved;
   }
 
@@ -307,6 +308,15 @@ export class ContainerStore {
     return { exitCode: json.exitCode, isOomKilled: json.oomKilled, finishedAtMs: json.finishedAtMs };
   }
 
+  #watchExits(): void {
+    const { log, paths } = this.parts;
+    const lost = (error: unknown) => { this.#sweepMs = sweepWithoutWatchMs; log.warn("exits of containers cannot be watched, so they are polled; fs.inotify.max_user_instances may be too small", { error }); };
+    try {
+      this.#watcher = watch(paths.exits, { persistent: false }, (_, name) => { if (name?.endsWith(".json")) this.#noticeExit(name.slice(0, -5)); });
+      this.#watcher.on("error", lost);
+    } catch (error) { lost(error); }
+  }
+
   #noticeExit(id: string): void {
     const entry = this.#entries.get(id);
     if (!entry || entry.record.phase !== "running" || this.#isClosed) return;
@@ -314,7 +324,7 @@ export class ContainerStore {
   }
 
   #scheduleSweep(): void {
-    this.#sweep = this.parts.clock.after(sweepMs, () => {
+    this.#sweep = this.parts.clock.after(this.#sweepMs, () => {
       void (async () => {
         for (const entry of this.#entries.values()) {
           if (entry.record.phase !== "running" || this.#isClosed) continue;
@@ -370,8 +380,7 @@ export class ContainerStore {
     await this.parts.metadata.removeContainer(config.id);
     this.#entries.delete(config.id);
     const exit: ContainerExit = entry.record.exit ?? { exitCode: 137, isOomKilled: false, finishedAtMs: this.parts.clock.now(), error: "the container was removed" };
-    for (const waiter of entry.waiters) waiter(exit);
-    entry.waiters.clear();
+    for (const waiter of [...entry.waiters]) waiter.resolve(exit);
   }
 
   async #eraseFiles(id: string): Promise<void> {

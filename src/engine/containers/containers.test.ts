@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
 import { codeOf } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
@@ -257,3 +259,66 @@ describe("engine: a daemon that goes away", function () {
     await assert.rejects(openEngine({ ...rig.config, monitorPath: buildMonitor() }), /is another swarmd using this state directory/);
   });
 });
+
+describe("engine: a full disk, a foreign namespace, a killed daemon", function () {
+  this.timeout(90_000);
+  let rig: EngineRig;
+  beforeEach(async () => {
+    rig = await openEngineRig();
+    await rig.engine().images.load(dockerSave(await busyboxImage()));
+  });
+  afterEach(() => rig?.close());
+
+  it("a full disk costs log lines, never the container, and what is kept stays readable", async () => {
+    const spec = containerConfig({ args: ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo \"line $i with some more text to fill the disk\"; i=$((i+1)); done"] });
+    await rig.engine().create(spec);
+    const logs = join(rig.config.stateDir, "containers", spec.id, "log");
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", logs]);
+    try {
+      await rig.engine().start(spec.id);
+      assert.equal((await rig.engine().wait(spec.id)).exitCode, 0);
+      const lines = await rig.output(spec.id);
+      assert.ok(lines.length > 1000 && lines.length < 20_000, String(lines.length));
+      assert.deepEqual(lines.slice(0, 1000), Array.from({ length: 1000 }, (_, i) => `line ${i} with some more text to fill the disk`));
+      for (const line of readFileSync(join(logs, "json.log"), "utf8").trimEnd().split("\n")) JSON.parse(line);
+      assert.ok((JSON.parse(readFileSync(join(rig.config.stateDir, "exits", `${spec.id}.json`), "utf8")) as { droppedLogLines: number }).droppedLogLines > 0);
+    } finally { execFileSync("umount", [logs]); }
+  });
+
+  it("joins a network namespace that it is given", async () => {
+    const name = `skt-${spec12()}`;
+    execFileSync("ip", ["netns", "add", name]);
+    try {
+      execFileSync("ip", ["-n", name, "link", "add", "probe0", "type", "bridge"]);
+      const id = await rig.run("busybox", ["sh", "-c", "ls /sys/class/net; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"], { netnsPath: `/run/netns/${name}` });
+      assert.deepEqual(await rig.output(id), ["lo", "probe0", "0"]);
+    } finally { execFileSync("ip", ["netns", "del", name]); }
+  });
+
+  it("a daemon killed at any moment leaves every container either running as known or gone", async () => {
+    await rig.engine().close();
+    const here = dirname(fileURLToPath(import.meta.url));
+    for (const delayMs of [5, 25, 45, 70, 120, 250]) {
+      const child = spawn(process.execPath, ["--import", "tsx", join(here, "testdata/churn.ts"), JSON.stringify({ ...rig.config, log: undefined, clock: undefined })], { stdio: ["ignore", "pipe", "inherit"] });
+      const exited = new Promise((resolve) => child.once("exit", resolve));
+      await new Promise<void>((resolve) => child.stdout.once("data", () => resolve()));
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      child.kill("SIGKILL");
+      await exited;
+      const engine = await rig.reopen();
+      const containers = await engine.list();
+      for (const container of containers) {
+        if (container.phase !== "running") continue;
+        assert.equal((await engine.exec(container.id, { command: ["true"], timeoutMs: 10_000 })).exitCode, 0);
+      }
+      const known = containers.map((c) => c.id);
+      for (const directory of [join(rig.config.stateDir, "containers"), join(rig.config.runDir, "containers"), join(rig.config.runDir, "runtime")]) assert.deepEqual(readdirSync(directory).filter((n) => !known.includes(n)), [], directory);
+      await Promise.all(containers.map((c) => engine.remove(c.id, { force: true })));
+      assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(rig.directory));
+      assert.deepEqual(readdirSync(join(rig.config.runDir, "runtime")), []);
+      await engine.close();
+    }
+  });
+});
+
+const spec12 = () => containerConfig().id.slice(0, 8);

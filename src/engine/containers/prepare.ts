@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join, posix, relative } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, EngineMount } from "../api.js";
@@ -43,7 +43,8 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
 
 /** Mounts the container's root: the image's layers below, its own writable layer on top. */
 export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[], parts: Pick<PrepareParts, "layers" | "monitorPath">): Promise<void> {
-  for (const directory of [paths.upper, paths.work, paths.logDirectory, paths.rootfs]) await mkdir(directory, { recursive: true, mode: 0o755 });
+  for (const directory of [paths.upper, paths.work, paths.logDirectory, paths.rootfs]) await mkdir(directory, { recursive: true });
+  await chmod(paths.upper, 0o755);   // the container's "/", whatever this process's umask
   // Relative paths: mount options are one page, and "," or ":" in the state directory's name would need escapes.
   const from = parts.layers.directory;
   const options = `lowerdir=${parts.layers.lowerDirs(diffIds)},upperdir=${relative(from, paths.upper)},workdir=${relative(from, paths.work)}`;
@@ -57,10 +58,11 @@ export async function writeBundle(config: ContainerConfig, image: ImageRecord, p
   if (argumentsOf(config, image.config).length === 0) throw new SwarmError("INVALID_ARGUMENT", "the image names no command; give one");
   const files = { resolvConf: join(paths.state, "resolv.conf"), hosts: join(paths.state, "hosts"), hostname: join(paths.state, "hostname") };
   await Promise.all([
-    writeFile(files.resolvConf, config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => "")), { mode: 0o644 }),
-    writeFile(files.hosts, config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`, { mode: 0o644 }),
-    writeFile(files.hostname, `${config.hostname}\n`, { mode: 0o644 }),
+    writeFile(files.resolvConf, config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
+    writeFile(files.hosts, config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`),
+    writeFile(files.hostname, `${config.hostname}\n`),
   ]);
+  await Promise.all(Object.values(files).map((path) => chmod(path, 0o644)));
   const spec = ociConfig({
     config, image: image.config, user, files,
     capabilities: capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], parts.boundingCapabilities),

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { SwarmError } from "../../lib/index.js";
@@ -12,7 +12,7 @@ export class VolumeStore {
   private constructor(private readonly directory: string) {}
 
   static async open(directory: string): Promise<VolumeStore> {
-    await mkdir(directory, { recursive: true, mode: 0o711 });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     for (const name of await readdir(directory)) if (name.startsWith(".new-")) await rm(join(directory, name), { recursive: true, force: true });
     return new VolumeStore(directory);
   }
@@ -30,6 +30,7 @@ export class VolumeStore {
       const temporary = join(this.directory, `.new-${randomUUID()}`);
       const fresh = join(temporary, "_data");
       await mkdir(fresh, { recursive: true });
+      await chmod(fresh, 0o755);
       try {
         if (copyFrom) await copyUp(await resolveInRoot(copyFrom.rootfs, copyFrom.target), fresh, name);
         await rename(temporary, final);

@@ -58,7 +58,8 @@ export async function readArchive(tar: AsyncIterable<Uint8Array>, store: BlobSto
   const top = parseManifest(await store.read(index), "index.json");
   if (top.kind !== "index") return refuse("its index.json is not an index");
   const images: ArchivedImage[] = [];
-  for (const entry of top.manifests) {
+  const fitting = top.manifests.filter((m) => !m.platform || (m.platform.os === platform.os && m.platform.architecture === platform.architecture));
+  for (const entry of fitting.length > 0 ? fitting : [choosePlatform(top.manifests, platform, "index.json")]) {
     const image = await resolve(entry, store, files, platform);
     const name = entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.["org.opencontainers.image.ref.name"];
     images.push({ manifestDigest: image.digest, configDigest: need(blobPath(image.config)), layers: image.layers.map((l) => need(blobPath(l))), names: name ? [name] : [] });

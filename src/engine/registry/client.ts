@@ -3,6 +3,7 @@ import { SwarmError, backoffMs, codeOf, messageOf, sleep, type Clock, type Logge
 import type { RegistryConfig } from "../config.js";
 import type { BlobStore } from "../content/blob-store.js";
 import type { Reference } from "../images/reference.js";
+import { KeyedLock } from "../keyed-lock.js";
 import { answerChallenge, parseChallenge } from "./auth.js";
 import { endpointsOf, type Credentials, type Endpoint } from "./endpoints.js";
 import { manifestTypes, type Descriptor } from "./manifest.js";
@@ -17,6 +18,7 @@ const manifestMaxBytes = 4 * 1024 * 1024;
 /** Pull side of the OCI distribution protocol 1.1. What comes out is verified against its digest. */
 export class RegistryClient {
   #authorizations = new Map<string, string>();
+  #downloads = new KeyedLock();
 
   constructor(private readonly config: { registries: Readonly<Record<string, RegistryConfig>>; log: Logger; clock: Clock }) {}
 
@@ -39,8 +41,12 @@ export class RegistryClient {
     }, { accept: manifestTypes.join(", ") });
   }
 
-  /** Brings one blob into the store, going on where an earlier try stopped. */
-  async blob(reference: Reference, descriptor: Descriptor, store: BlobStore, options: RegistryOptions, onProgress: (bytes: number) => void): Promise<void> {
+  /** Brings one blob into the store, going on where an earlier try stopped. Two images that share a layer bring it once. */
+  blob(reference: Reference, descriptor: Descriptor, store: BlobStore, options: RegistryOptions, onProgress: (bytes: number) => void): Promise<void> {
+    return this.#downloads.run(descriptor.digest, () => this.#download(reference, descriptor, store, options, onProgress));
+  }
+
+  async #download(reference: Reference, descriptor: Descriptor, store: BlobStore, options: RegistryOptions, onProgress: (bytes: number) => void): Promise<void> {
     if (await store.has(descriptor.digest)) return;
     let mismatches = 0;
     await this.#fromAny(reference, options, `/blobs/${descriptor.digest}`, async (response, endpoint, alive) => {
@@ -90,6 +96,7 @@ export class RegistryClient {
       }
     }
     if (codeOf(failure) === "UNAVAILABLE") throw new SwarmError("UNAVAILABLE", `Cannot pull image "${reference.normalized}": ${messageOf(failure)} (tried ${attempts} times); check the registry's address and the network`, { cause: failure });
+    if (failure instanceof SwarmError && !failure.message.startsWith("Cannot pull")) throw new SwarmError(failure.code, `Cannot pull image "${reference.normalized}": ${failure.message}`, { cause: failure });
     throw failure;
   }
 

@@ -78,7 +78,7 @@ export function processOf(inputs: Pick<BundleInputs, "config" | "image" | "capab
   return {
     terminal, args, env,
     cwd: inputs.config.workdir || inputs.image.workdir || "/",
-    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, umask: 0o022 },
     capabilities: { bounding, effective, permitted: effective },
     noNewPrivileges: false,
   };

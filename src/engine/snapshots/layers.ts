@@ -17,7 +17,7 @@ export class LayerStore {
   private constructor(readonly directory: string, private readonly monitorPath: string) {}
 
   static async open(directory: string, monitorPath: string): Promise<LayerStore> {
-    await mkdir(join(directory, "l"), { recursive: true, mode: 0o711 });
+    await mkdir(join(directory, "l"), { recursive: true, mode: 0o700 });
     await mkdir(join(directory, "empty"), { recursive: true });
     for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), { recursive: true, force: true });
     return new LayerStore(directory, monitorPath);
