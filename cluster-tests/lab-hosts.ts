@@ -13,7 +13,7 @@ export class LabHosts implements Hosts {
       await swarmctl(["lab", "down", "--name", options.name, "--yes"]);
       throw new Error(`swarmctl ${args.join(" ")}: exit code ${up.code}: ${up.stderr}\n${up.stdout}`);
     }
-    const rows = JSON.parse((await swarmctl(["lab", "ls", "--name", options.name, "--format", "json"])).stdout) as { host: string; role: string; address: string }[];
+    const rows = JSON.parse((await swarmctl(["lab", "ls", options.name, "--format", "json"])).stdout) as { host: string; role: string; address: string }[];
     const names = (role: string) => rows.filter((row) => row.role === role).map((row) => row.host);
     return new LabHosts(options.name, names("manager"), names("worker"), new Map(rows.map((row) => [row.host, row.address])));
   }
@@ -25,7 +25,7 @@ export class LabHosts implements Hosts {
     return swarmctl(["lab", "exec", "--name", this.name, host, "--", ...command], options);
   }
   async kill(host: string) { await this.#lab("kill", host); }
-  async killDaemon(host: string) { await this.#lab("kill", host, "--daemon-only"); }
+  async killDaemon(host: string) { await this.#lab("kill", host, "--daemon"); }
   async stop(host: string) { await this.#lab("stop", host); }
   async start(host: string) { await this.#lab("start", host); }
   async pause(host: string) { await this.#lab("pause", host); }

@@ -27,7 +27,7 @@ describe("a lab", function () {
     const up = spawn(join(root, "bin/swarmctl"), ["lab", "up", "--name", name, "--managers", "1", "--workers", "2"], { stdio: "ignore", env: { ...process.env, HOME: home } });
     await waitFor("the first namespaces", async () => (await traces(name)).some((line) => line.includes("cmdline")), 30_000);
     up.kill("SIGKILL");
-    for (const host of ["m1", "w1"]) await swarmctl(["lab", "kill", "--name", name, "--daemon-only", host]);
+    for (const host of ["m1", "w1"]) await swarmctl(["lab", "kill", "--name", name, "--daemon", host]);
     const down = await swarmctl(["lab", "down", "--name", name, "--yes"], { timeoutMs: 60_000 });
     assert.equal(down.code, 0, down.stderr);
     await waitFor("no trace", async () => (await traces(name)).length === 0, 10_000);
