@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { SwarmError, backoffMs, type Clock, type Logger, type Timer } from "../lib/index.js";
+import { SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
 import type { TlsIdentity } from "../ca/index.js";
 import type { ManagerStart } from "../manager/index.js";
 import type { FromManager, ManagerConfig, ToManager } from "./manager-protocol.js";
@@ -8,6 +8,9 @@ import type { FromManager, ManagerConfig, ToManager } from "./manager-protocol.j
 // Beside this file, compiled or not.
 const program = fileURLToPath(new URL(`./manager-process${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
 
+const removed = "this manager was taken out of the raft group";
+/** A demotion's second half, the new role, comes within this time; else it asks to join again (its disk was lost). */
+const afterRemovalMs = 3_000;
 const readyBoundMs = 90_000;
 const stopBoundMs = 10_000;
 
@@ -89,6 +92,8 @@ export class ManagerChild {
           this.#error = "";
           bound.cancel();
           resolve();
+        } else if (message.kind === "removed") {
+          failure = new SwarmError("FAILED_PRECONDITION", removed);
         } else {
           failure = new SwarmError(message.code, message.message);
         }
@@ -110,9 +115,11 @@ export class ManagerChild {
 
   #failed(error: unknown): void {
     if (this.#isStopping) return;
-    const delayMs = backoffMs(this.#failures++, { baseMs: 200, maxMs: 10_000 }, this.options.random);
-    this.#error = error instanceof Error ? error.message : String(error);
-    this.options.log.error("the manager process failed; starting it again", { error, delayMs });
+    const isRemoved = messageOf(error) === removed;
+    const delayMs = isRemoved ? afterRemovalMs : backoffMs(this.#failures++, { baseMs: 200, maxMs: 10_000 }, this.options.random);
+    this.#error = messageOf(error);
+    if (isRemoved) this.options.log.info("the manager process ended: it was taken out of the raft group");
+    else this.options.log.error("the manager process failed; starting it again", { error, delayMs });
     this.#restart = this.options.clock.after(delayMs, () => { this.#spawn(this.options.startAgain()).catch((again: unknown) => this.#failed(again)); });
   }
 }

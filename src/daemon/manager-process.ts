@@ -30,8 +30,7 @@ async function start(config: ManagerConfig): Promise<Running> {
   log.info("the manager listens", { addr: `${config.listenHost}:${tls.port}`, advertised: config.advertiseAddr, start: config.start.kind });
   void manager.ended.then(async (end) => {
     if (isStopping) return;
-    const message = end.kind === "removed" ? "this manager was removed from the raft group" : `the manager failed: ${end.error.message}`;
-    await tell({ kind: "failed", code: end.kind === "removed" ? "FAILED_PRECONDITION" : "INTERNAL", message });
+    await tell(end.kind === "removed" ? { kind: "removed" } : { kind: "failed", code: "INTERNAL", message: `the manager failed: ${end.error.message}` });
     await stop(1);
   });
   return { manager, tls, local, log };

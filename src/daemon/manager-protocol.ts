@@ -10,6 +10,8 @@ export type ToManager =
 
 export type FromManager =
   | { readonly kind: "ready" }
+  /** Taken out of the raft group, as a demotion begins; the process ends. */
+  | { readonly kind: "removed" }
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string };
 
 export interface ManagerConfig {

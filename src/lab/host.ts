@@ -75,18 +75,22 @@ function startDaemon(lab: Lab, host: LabHost): void {
   child.unref();
 }
 
-/** Clean power-off: the daemon first, then whatever still runs gets SIGTERM, after the grace SIGKILL. */
-export async function stopHost(lab: Lab, host: LabHost, graceMs = 10_000): Promise<void> {
+/**
+ * Clean power-off: the daemon first, then the containers get SIGTERM and after the grace SIGKILL. Their monitors see them end and write it down;
+ * then the host goes.
+ */
+export async function stopHost(lab: Lab, host: LabHost, graceMs = 5_000): Promise<void> {
   const paths = hostPaths(lab.name, host.name);
   setFrozen(paths.cgroup, false);
   const init = initOf(lab, host);
   if (init) {
     signal(daemonPids(lab, host), "SIGTERM");
-    await until(() => daemonPids(lab, host).length === 0, graceMs);
-    const outside = new Set([init.pid, ...parentsOf(init.pid)]);
-    const rest = () => allPids(paths.cgroup).filter((pid) => !outside.has(pid) && !isParkingSleep(pid, init.pid));
-    signal(rest(), "SIGTERM");
-    await until(() => rest().length === 0, graceMs);
+    await until(() => daemonPids(lab, host).length === 0, 10_000);
+    const containers = () => { const own = new Set(hostPids(paths.cgroup)); return allPids(paths.cgroup).filter((pid) => !own.has(pid)); };
+    signal(containers(), "SIGTERM");
+    if (!await until(() => containers().length === 0, graceMs)) signal(containers(), "SIGKILL");
+    // Left are the first process with its sleep, and unshare outside.
+    await until(() => hostPids(paths.cgroup).length <= 3, 2_000);
   }
   await killHost(lab, host);
 }
@@ -146,10 +150,6 @@ function commandOf(lab: Lab, host: LabHost): string[] {
   return lab.command.map((word) => word.replace(/%[A-Z]+%/g, (name) => fill[name] ?? name));
 }
 
-function isParkingSleep(pid: number, init: number): boolean {
-  return cmdlineOf(pid).join(" ") === "sleep infinity" && statOf(pid)?.parent === init;
-}
-
 function cmdlineOf(pid: number): string[] {
   try { return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1); } catch { return []; }
 }
@@ -164,11 +164,6 @@ function statOf(pid: number): { parent: number; startTime: string; state: string
 function startTimeOf(pid: number): string | undefined {
   const stat = statOf(pid);
   return stat && stat.state !== "Z" && stat.state !== "X" ? stat.startTime : undefined;
-}
-
-function parentsOf(pid: number): number[] {
-  const parent = statOf(pid)?.parent ?? 0;
-  return parent > 1 && cmdlineOf(parent)[0]?.endsWith("unshare") ? [parent] : [];
 }
 
 async function childRunning(parent: number, program: string, failure: () => string | undefined): Promise<number | undefined> {
