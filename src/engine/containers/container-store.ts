@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { watch, type FSWatcher } from "node:fs";
-import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwarmError, sleep, type Clock, type Logger, type Timer } from "../../lib/index.js";
 import type { ContainerConfig, ContainerEvent, ContainerExit, ContainerState, ExecOptions, ExecResult, HealthState, LogLine, LogReadOptions } from "../api.js";
@@ -343,9 +343,10 @@ export class ContainerStore {
     // The monitor ends after it has written the file, so the order of these two looks matters.
     const exit = await this.#readExit(config.id);
     if (exit) return this.#ended(entry, exit);
-    const why = isSameBoot ? "its monitor process was killed, so the container was stopped" : "the host restarted";
+    const isStillThere = running !== undefined && isSameBoot && (await isAlive(running));
+    const why = isStillThere ? "its monitor process was killed, so the container was stopped" : "the host was stopped or restarted";
     this.parts.log.warn("a container was lost", { container: config.id, name: config.name, reason: why });
-    if (running && isSameBoot) await signalProcess(running, 9);
+    if (isStillThere) await signalProcess(running, 9);
     await this.parts.runtime.run(["delete", "--force", config.id]);
     await this.#ended(entry, { exitCode: 137, isOomKilled: false, finishedAtMs: this.parts.clock.now(), error: `Container "${config.name}" ended: ${why}` });
   }
@@ -389,6 +390,8 @@ export class ContainerStore {
     if (unmounted.code !== 0) throw new SwarmError("INTERNAL", `Cannot unmount the root filesystem of container ${id}: ${unmounted.stderr.trim()}`);
     await rm(own.bundle, { recursive: true, force: true });
     await rm(own.state, { recursive: true, force: true });
+    // The runtime has removed these, unless its own state was lost with /run: then nobody else knows of them.
+    for (const mount of this.parts.cgroups.mounts) await rmdir(mount + this.parts.cgroupPathOf(id)).catch(() => {});
   }
 
   async #reconcile(): Promise<void> {
@@ -412,6 +415,7 @@ export class ContainerStore {
     for (const mount of mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), paths.runContainers)) {
       if (!known(mount.slice(paths.runContainers.length + 1).split("/")[0]!)) await runProgram(this.parts.monitorPath, ["unmount", mount]);
     }
+    for (const name of await readdir(paths.runtimeRoot)) if (!known(name)) { log.warn("ending an unknown container", { container: name }); await this.parts.runtime.run(["delete", "--force", name]); }
     for (const directory of [paths.containers, paths.runContainers]) {
       for (const name of await readdir(directory)) if (!known(name)) { log.warn("removing what an unknown container left", { container: name }); await this.#eraseFiles(name); }
     }

@@ -322,3 +322,29 @@ describe("engine: a full disk, a foreign namespace, a killed daemon", function (
 });
 
 const spec12 = () => containerConfig().id.slice(0, 8);
+
+describe("engine: a host that is switched off", function () {
+  this.timeout(60_000);
+  it("tells that its containers ended, starts them again, and leaves no cgroup", async () => {
+    const rig = await openEngineRig();
+    try {
+      await rig.engine().images.load(dockerSave(await busyboxImage()));
+      await rig.engine().close();
+      // A PID and mount namespace of its own is the host; killing its first process switches it off.
+      const script = `mount -t tmpfs tmpfs ${rig.config.runDir} && exec ${process.execPath} --import tsx ${join(dirname(fileURLToPath(import.meta.url)), "testdata/churn.ts")} "$0" once`;
+      mkdirSync(rig.config.runDir, { recursive: true });
+      const host = spawn("unshare", ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, JSON.stringify({ ...rig.config, log: undefined, clock: undefined })], { stdio: ["ignore", "pipe", "inherit"] });
+      const exited = new Promise((resolve) => host.once("exit", resolve));
+      const id = await new Promise<string>((resolve) => host.stdout.on("data", (text) => { const found = /started (\w+)/.exec(String(text)); if (found) resolve(found[1]!); }));
+      host.kill("SIGKILL");
+      await exited;
+      const engine = await rig.reopen();
+      const exit = await engine.wait(id);
+      assert.match(exit.error!, /the host was stopped or restarted/);
+      await engine.start(id);
+      assert.equal((await engine.inspect(id))!.phase, "running");
+      await engine.remove(id, { force: true });
+      assert.ok(!existsSync(join("/sys/fs/cgroup/memory", rig.config.cgroupParent, id)));
+    } finally { await rig.close(); }
+  });
+});
