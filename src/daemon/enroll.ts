@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { SwarmError, isRetryable, sleep, type Clock } from "../lib/index.js";
+import { SwarmError, isRetryable, messageOf, sleep, type Clock } from "../lib/index.js";
 import { createCsr, identityOf, parseJoinToken, type TlsIdentity } from "../ca/index.js";
 import type { NodeAvailability } from "../model/index.js";
 import { call, dialForJoin, dialManager, fetchRootCertificate, managerCredentials } from "../rpc/index.js";
@@ -13,11 +13,11 @@ export interface Enrolment { readonly identity: TlsIdentity; readonly managers: 
 export async function enroll(options: { token: string; addr: string; hostname: string; availability: NodeAvailability; clock: Clock }): Promise<Enrolment> {
   const { token, addr, hostname, availability, clock } = options;
   const { digest } = parseJoinToken(token);
-  const rootCertificatePem = await patiently(clock, () => fetchRootCertificate(addr, digest));
+  const rootCertificatePem = await patiently(clock, addr, () => fetchRootCertificate(addr, digest));
   const { csrPem, keyPem } = await createCsr();
   const client = dialForJoin(addr, rootCertificatePem);
   try {
-    const issued = await patiently(clock, () => call<IssueCertificateResponse>(client, "issueCertificate", { csrPem, token: token.trim(), hostname, availability }));
+    const issued = await patiently(clock, addr, () => call<IssueCertificateResponse>(client, "issueCertificate", { csrPem, token: token.trim(), hostname, availability }));
     const identity = accept(issued, keyPem, rootCertificatePem);
     return { identity, managers: issued.managers.length > 0 ? issued.managers : [addr] };
   } finally { client.close(); }
@@ -49,14 +49,21 @@ function accept(issued: IssueCertificateResponse, keyPem: string, rootCertificat
 }
 
 /** A cluster in the middle of an election answers a moment later. */
-async function patiently<T>(clock: Clock, attempt: () => Promise<T>): Promise<T> {
+async function patiently<T>(clock: Clock, addr: string, attempt: () => Promise<T>): Promise<T> {
   const end = clock.monotonic() + patienceMs;
   for (let failures = 0; ; failures++) {
     try { return await attempt(); } catch (error) {
       // An address where nobody listens is more likely a mistake than a restart.
       const isMistaken = failures >= 3 && error instanceof SwarmError && /ECONNREFUSED|no answer from/.test(error.message);
-      if (!isRetryable(error) || isMistaken || clock.monotonic() > end) throw error;
+      if (isMistaken || isRetryable(error) && clock.monotonic() > end) throw unreachable(addr, error);
+      if (!isRetryable(error)) throw error;
     }
     await sleep(clock, 500);
   }
+}
+
+/** grpc-js wraps the reason into words about its own parts. */
+function unreachable(addr: string, error: unknown): SwarmError {
+  const reason = messageOf(error).replace(/^No connection established\. Last error: (Error: )?/, "").replace(/\.? Resolution note:.*$/s, "");
+  return new SwarmError("UNAVAILABLE", `Cannot join: no manager answers at "${addr}" (${reason}); check the address, and that the managers are up and reachable from this host`, { cause: error });
 }

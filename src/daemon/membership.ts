@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { SwarmError, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
+import { SwarmError, messageOf, sleep, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { renewalDelayMs, saveIdentity, validityOf, removeIdentity, type TlsIdentity } from "../ca/index.js";
 import type { Engine } from "../engine/index.js";
 import { createConnector, startAgent, type Agent } from "../agent/index.js";
@@ -97,7 +97,7 @@ export class Membership {
 
   /** Takes the node out: raft, tasks, networks, disk. Without force only if the managers that remain can go on. */
   async leave(force: boolean): Promise<void> {
-    const { log, clock } = this.options;
+    const { log } = this.options;
     this.#isClosing = true;
     this.#renewal?.cancel();
     await this.#turn;
@@ -106,15 +106,17 @@ export class Membership {
         if (!force) { this.#isClosing = false; this.#scheduleRenewal(); throw error; }
         log.warn("leaving without the other managers' consent", { error });
       }
+      await this.#manager.stop();
+      // The goodbye is said to a manager that still is one.
+      if (this.settings.managers.length > 1) await this.#isConnectedWithin(5_000);
     }
     const bound = AbortSignal.timeout(leaveBoundMs);
     await this.#agent?.leave(bound).catch((error: unknown) => log.warn("stopping the node's tasks failed", { error }));
-    await this.#manager?.stop();
     await this.#removeContainers();
     await this.#overlay?.destroy().catch((error: unknown) => log.warn("removing the node's networks failed", { error }));
     await this.#overlay?.close().catch(() => {});
     await this.#wipe();
-    log.info("left the cluster", { cluster: this.current.clusterId, node: this.current.nodeId, elapsedMs: Math.round(clock.monotonic()) });
+    log.info("left the cluster", { cluster: this.current.clusterId, node: this.current.nodeId });
   }
 
   async #leaveRaft(): Promise<void> {
@@ -125,11 +127,19 @@ export class Membership {
         try { await call(client, "leaveRaft", { nodeId: this.current.nodeId }, { timeoutMs: 20_000 }); return; } catch (error) {
           // Leadership moves away from a leader that leaves.
           const isMoving = error instanceof SwarmError && error.code === "UNAVAILABLE" && this.options.clock.monotonic() < end;
+          if (error instanceof SwarmError && error.code === "FAILED_PRECONDITION") {
+            throw new SwarmError(error.code, `Cannot leave: ${error.message.replace(/^Cannot demote node "[^"]*": /, "")}; "swarmctl leave --force" leaves all the same`, { cause: error });
+          }
           if (!isMoving) throw error;
-          await new Promise<void>((resolve) => { this.options.clock.after(300, resolve); });
+          await sleep(this.options.clock, 300);
         }
       }
     } finally { client.close(); }
+  }
+
+  async #isConnectedWithin(boundMs: number): Promise<void> {
+    const { clock } = this.options;
+    for (const end = clock.monotonic() + boundMs; !this.isConnected && clock.monotonic() < end;) await sleep(clock, 50);
   }
 
   async #removeContainers(): Promise<void> {
