@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InterceptingCall, Server, ServerCredentials, credentials } from "@grpc/grpc-js";
+import { InterceptingCall, Server, ServerCredentials, credentials, type InterceptorOptions } from "@grpc/grpc-js";
 import type { DispatcherClient } from "../gen/swarm/v1/Dispatcher.js";
 import type { LogRecord } from "../gen/swarm/v1/LogRecord.js";
 import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
@@ -18,6 +18,8 @@ import { createLogBroker, type LogBroker } from "../manager/log-broker/index.js"
 import { startDispatcher, type Dispatcher } from "../manager/dispatcher/index.js";
 import { createConnector, startAgent, type Agent } from "./index.js";
 import { FakeEngine, FakeOverlay } from "./testing.js";
+
+type NextCall = (options: InterceptorOptions) => InterceptingCall;
 
 /** The caller as the client says, in place of a certificate. */
 const authorize: Authorize = ({ metadata }) => ({ kind: "node", nodeId: String(metadata.get("node")[0]), role: "WORKER", clusterId: "c" });
@@ -53,7 +55,7 @@ describe("agent, with a dispatcher over loopback", () => {
       connector: createConnector({
         managers: [`127.0.0.1:${port}`, ...others], random: Math.random,
         dial: (addr) => new (clientConstructor("Dispatcher"))(addr, credentials.createInsecure(), {
-          interceptors: [(options, next) => new InterceptingCall(next(options), { start: (metadata, listener, proceed) => { metadata.set("node", "n1"); proceed(metadata, listener); } })],
+          interceptors: [(options: InterceptorOptions, next: NextCall) => new InterceptingCall(next(options), { start: (metadata, listener, proceed) => { metadata.set("node", "n1"); proceed(metadata, listener); } })],
         }) as unknown as DispatcherClient,
       }),
       describe: async () => newNodeDescription({ hostname: "host-a" }),
@@ -82,7 +84,7 @@ describe("agent, with a dispatcher over loopback", () => {
     port = 0;
     await store.update((tx) => {
       tx.create("cluster", newCluster({ id: "c", spec: newClusterSpec({ heartbeatMs: 300 }) }));
-      tx.create("node", newNode({ id: "n1" }));
+      tx.create("node", newNode({ id: "n1", description: newNodeDescription({ hostname: "host-a" }) }));
       tx.create("network", newNetwork({ id: "net", spec: newNetworkSpec({ name: "front" }), subnet: "10.0.1.0/24" }));
       tx.create("service", newService({ id: "s1", spec: newServiceSpec({ name: "web" }) }));
     });
@@ -330,18 +332,18 @@ describe("agent, with a dispatcher over loopback", () => {
       const abort = new AbortController();
       let seen: LogRecord[] = [];
       const reading = read(true, abort.signal, -1, (records) => { seen = records; });
-      await waitFor("the first line", () => seen.length === 1);
+      await waitFor("the first line", () => seen.length === 1, 3_000);
       await put("t2", { slot: 2 });
       await reaches("t2", "RUNNING");
       engine.print("t2", "two");
       engine.print("t1", "three");
-      await waitFor("all lines", () => seen.length === 3);
+      await waitFor("all lines", () => seen.length === 3, 3_000);
       abort.abort();
       assert.deepEqual((await reading).map((r) => `${r.taskName} ${r.line.toString()}`).sort(), ["web.1 one", "web.1 three", "web.2 two"]);
     });
 
     it("of a node out of reach are replaced by one sentence", async () => {
-      await put("t1", { nodeId: "n9" });
+      await put("t1", { nodeId: "n9", status: newTaskStatus({ state: "RUNNING" }) });
       const records = await read(false);
       assert.deepEqual(records.map((r) => [r.stream, r.line.toString()]), [["SYSTEM", 'Logs of "web.1" on node "host-a" are not complete: no manager has a connection to the node']]);
     });

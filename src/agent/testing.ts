@@ -68,6 +68,7 @@ export class FakeEngine implements Engine {
   async wait(id: string) { return this.containers.get(id)!.exit!; }
   async *logs(id: string, options: LogReadOptions): AsyncGenerator<LogLine> {
     const lines = this.lines.get(id) ?? [];
+    this.lines.set(id, lines);
     for (let next = options.tail === undefined ? 0 : Math.max(0, lines.length - options.tail); ; next += 1) {
       while (next >= lines.length) {
         if (!options.follow || options.signal?.aborted || this.containers.get(id)?.phase !== "running") return;

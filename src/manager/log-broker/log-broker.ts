@@ -6,7 +6,7 @@ import type { ManagersClient, ManagersHandlers } from "../../gen/swarm/v1/Manage
 import type { PublishLogsMessage } from "../../gen/swarm/v1/PublishLogsMessage.js";
 import type { RelayLogsRequest } from "../../gen/swarm/v1/RelayLogsRequest.js";
 import { SwarmError, codeOf, idFromBytes, sleep, type Clock, type Logger } from "../../lib/index.js";
-import { isTerminal, stateOf, taskName, type Service, type Task } from "../../model/index.js";
+import { isTerminal, stateOf, taskName, taskStateOrder, type Service, type Task } from "../../model/index.js";
 import { clientStream, serverStream, stream, type Authorize, type CallContext } from "../../rpc/index.js";
 import type { ReadTx, Store } from "../../store/index.js";
 import { BoundedQueue } from "./queue.js";
@@ -116,29 +116,32 @@ export function createLogBroker(options: LogBrokerOptions): LogBroker {
     const begin = (group: readonly LoggedTask[]) => {
       const byNode = new Map<string, LoggedTask[]>();
       for (const logged of group) {
-        if (seen.has(logged.task.id) || !logged.task.nodeId) continue;
+        if (seen.has(logged.task.id) || !hasStarted(logged.task)) continue;
         seen.add(logged.task.id);
         const sameNode = byNode.get(logged.task.nodeId);
         if (sameNode) sameNode.push(logged); else byNode.set(logged.task.nodeId, [logged]);
       }
       for (const [nodeId, group] of byNode) {
         readers += 1;
-        void readNode(request, nodeId, group, queue, over).finally(() => {
-          readers -= 1;
-          if (readers === 0 && !request.follow) queue.close();
-        });
+        void readNode(request, nodeId, group, queue, over).finally(() => { readers -= 1; closeWhenRead(); });
       }
     };
     const serviceId = request.follow ? store.view((tx) => followedService(tx, request.ref, tasks)) : undefined;
-    const stopWatching = serviceId === undefined ? undefined : store.watch((commit) => {
-      if (commit.changes.length > 0 && !commit.changes.some((c) => c.table === "task" && c.object.serviceId === serviceId && c.object.nodeId && !seen.has(c.object.id))) return;
-      begin(store.view((tx) => tx.tasksOfService(serviceId).filter((task) => !isTerminal(stateOf(task))).map((task) => named(tx, tx.get("service", serviceId), task))));
+    const closeWhenRead = () => {
+      if (readers === 0 && (!request.follow || (serviceId === undefined && tasks.every(({ task }) => seen.has(task.id))))) queue.close();
+    };
+    const isFollowed = (task: Task) => (serviceId === undefined ? tasks.some((logged) => logged.task.id === task.id) : task.serviceId === serviceId);
+    // A task joins when its container starts: before that its node may not have heard of it and would say that there is nothing to read.
+    const stopWatching = !request.follow ? undefined : store.watch((commit) => {
+      const joining = commit.changes.flatMap((change) => (change.table === "task" && change.kind !== "removed" && isFollowed(change.object) && hasStarted(change.object) && !(change.previous && hasStarted(change.previous)) ? [change.object] : []));
+      if (commit.changes.length === 0) joining.push(...store.view((tx) => tx.list("task").filter((task) => isFollowed(task) && !isTerminal(stateOf(task)))));
+      if (joining.length > 0) begin(store.view((tx) => joining.map((task) => named(tx, tx.get("service", task.serviceId), task))));
     });
     const onAbort = () => queue.close();
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     begin(tasks);
-    if (readers === 0 && serviceId === undefined) queue.close();
+    closeWhenRead();
     try {
       for await (const records of queue) yield* records;
     } finally {
@@ -231,6 +234,9 @@ export function createLogBroker(options: LogBrokerOptions): LogBroker {
     managersHandlers: { RelayLogs: serverStream(authorize, relayLogs) },
   };
 }
+
+/** A container of it may be there. */
+const hasStarted = (task: Task): boolean => task.nodeId !== "" && taskStateOrder[stateOf(task)] >= taskStateOrder.STARTING;
 
 /** The service that a followed request names; undefined when it names a task. */
 function followedService(tx: ReadTx, ref: string, tasks: readonly LoggedTask[]): string | undefined {
