@@ -3,7 +3,7 @@ import { SwarmError, codeOf, messageOf, type Clock } from "../lib/index.js";
 import { call, type CallContext, type ServiceName } from "../rpc/index.js";
 import { notLeaderMessage } from "../store/index.js";
 import type { ReadInfo } from "../gen/swarm/v1/ReadInfo.js";
-import type { Replication } from "./replication.js";
+import { busyMessage, type Replication } from "./replication.js";
 
 /** A call as it came in: enough to make it again on the leader. `method` as clients name it: "createService". */
 export interface RoutedCall { readonly service: ServiceName; readonly method: string; readonly request: object; readonly context: CallContext }
@@ -74,6 +74,9 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
     signal.addEventListener("abort", done, { once: true });
   });
 
+  /** A leader that stays busy says so itself; without a leader there is a better sentence. */
+  const outOfTime = (until: number, error: unknown) => clock.monotonic() >= until && !messageOf(error).includes(notLeaderMessage);
+
   const noLeader = () => new SwarmError("UNAVAILABLE", `Cannot write: the cluster has no leader that this manager can reach, for ${seconds(replication.leaderlessMs)} now; a majority of the managers must be up and connected; try again, or on another manager`);
 
   return {
@@ -84,7 +87,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
         if (signal.aborted) throw signal.reason;
         const { leader } = replication;
         if (replication.isLeader) {
-          try { return await run(); } catch (error) { if (!isNotLeader(error)) throw error; }
+          try { return await run(); } catch (error) { if (!wasNotProposed(error) || outOfTime(until, error)) throw error; }
         } else if (originOf(routed.context).isForwarded) {
           // Never a second hop: two managers that take each other for the leader would call each other for ever.
           throw new SwarmError("UNAVAILABLE", `Cannot serve the call: ${notLeaderMessage}`);
@@ -92,7 +95,8 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
           try {
             return await forward(leader, routed, writeTimeoutMs);
           } catch (error) {
-            if (!isNotLeader(error) && !wasNeverSent(error)) throw isLost(error) ? unknownOutcome(error) : error;
+            if (!wasNotProposed(error) && !wasNeverSent(error)) throw isLost(error) ? unknownOutcome(error) : error;
+            if (outOfTime(until, error)) throw error;
           }
         }
         const leftMs = until - clock.monotonic();
@@ -113,7 +117,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
             await replication.catchUp(readPatienceMs);
             return { ...run(), read: { isStale: false, reason: "", index: index() } };
           } catch (error) {
-            if (codeOf(error) !== "UNAVAILABLE" && codeOf(error) !== "UNKNOWN") throw error;
+            if (codeOf(error) !== "UNAVAILABLE") throw error;
             if (replication.isLeader && clock.monotonic() >= until) return stale(`this manager leads, but ${messageOf(error)}`);
           }
         } else if (originOf(routed.context).isForwarded) {
@@ -131,8 +135,11 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
   };
 }
 
-/** Refused before anything was proposed: it may be asked elsewhere. */
-const isNotLeader = (error: unknown): boolean => codeOf(error) === "UNAVAILABLE" && messageOf(error).includes(notLeaderMessage);
+/**
+ * Refused before anything was stored: it may be asked again, here or elsewhere. Both sentences also come from a change that was built on one
+ * that was refused so, which no replica applies (see the chain of transactions in store.proto).
+ */
+const wasNotProposed = (error: unknown): boolean => ["UNAVAILABLE", "RESOURCE_EXHAUSTED"].includes(codeOf(error)) && [notLeaderMessage, busyMessage].some((sentence) => messageOf(error).includes(sentence));
 /** grpc-js says so when it had no connection to send the call on. */
 const wasNeverSent = (error: unknown): boolean => codeOf(error) === "UNAVAILABLE" && /No connection established|Name resolution failed|ECONNREFUSED/.test(messageOf(error));
 /** The leader, or the way to it, failed. */

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { codeOf } from "../lib/index.js";
 import { waitFor } from "../lib/testing.js";
 import { newContainerSpec, newNodeSpec, newServiceSpec, newTaskSpec } from "../model/index.js";
@@ -113,5 +115,57 @@ describe("managers: three in one process", function () {
     assert.ok(services.length > 0);
     assert.equal(read.isStale, true);
     assert.match(read.reason, /no leader for \d+ s: this copy may be out of date/);
+  });
+});
+
+describe("managers that leave", function () {
+  this.timeout(60_000);
+  let cluster: TestCluster;
+  before(async () => { cluster = await TestCluster.start(3); });
+  after(() => cluster.stop());
+
+  it("are taken out of the raft group, a leader too; the last one is refused", async () => {
+    const leader = cluster.leader!;
+    const [first, last] = cluster.managers.filter((m) => m !== leader) as [TestManager, TestManager];
+    await first.leaveRaft();
+    assert.deepEqual(await first.manager.ended, { kind: "removed" });
+    await first.kill();
+    await leader.leaveRaft();
+    assert.deepEqual(await leader.manager.ended, { kind: "removed" });
+    await leader.kill();
+    await waitFor("the last one to lead", () => last.manager.isLeader);
+    await assert.rejects(last.leaveRaft(), { code: "FAILED_PRECONDITION", message: /it is the last manager/ });
+    await last.control("createService", service("alone", 0));
+    const again = await cluster.add(await cluster.issue("m9", (await last.control("getCluster")).cluster.joinTokens.manager, last.addr), { kind: "join", managers: [last.addr] });
+    assert.deepEqual(await names(again), ["alone"]);
+  });
+});
+
+describe("a manager that restarts alone", function () {
+  this.timeout(60_000);
+  it("has everything that was acknowledged, also under a new address", async () => {
+    const cluster = await TestCluster.start(1);
+    try {
+      const [before] = cluster.managers as [TestManager];
+      await before.control("createService", service("web", 1));
+      await before.kill();
+      const after = await cluster.add(before.identity, { kind: "resume", managers: [] }, { stateDir: before.stateDir });
+      assert.deepEqual(await names(after), ["web"]);
+      await waitFor("the new address", async () => (await after.control("getNode", { ref: "m1" })).node.manager?.addr === after.addr);
+      assert.deepEqual(after.manager.managers, [after.addr]);
+    } finally { await cluster.stop(); }
+  });
+
+  it("keeps its log unreadable without its key", async () => {
+    const cluster = await TestCluster.start(1);
+    try {
+      const [manager] = cluster.managers as [TestManager];
+      await manager.control("createService", service("secret-name-of-a-service", 1));
+      await manager.kill();
+      const files = (await readdir(join(manager.stateDir, "manager"), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+      assert.ok(files.length >= 3);
+      for (const file of files) assert.ok(!(await readFile(join(file.parentPath, file.name))).includes("secret-name"), file.name);
+      assert.equal((await stat(join(manager.stateDir, "manager/raft.key"))).mode & 0o777, 0o600);
+    } finally { await cluster.stop(); }
   });
 });

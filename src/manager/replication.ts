@@ -103,7 +103,8 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
       try {
         await raft.waitApplied(await raft.readIndex({ signal }), signal);
       } catch (error) {
-        throw signal.aborted ? new SwarmError("UNAVAILABLE", `a majority of managers did not answer within ${timeoutMs / 1000} s`, { cause: error }) : fromRaftError(error);
+        const reason = signal.aborted || (error instanceof RaftError && error.kind === "quorum") ? `a majority of managers did not answer within ${timeoutMs / 1000} s` : fromRaftError(error).message;
+        throw new SwarmError("UNAVAILABLE", reason, { cause: error });
       }
     },
     async addMember(id, member) {
@@ -152,12 +153,15 @@ export function decodeContext(member: Pick<Member, "context">): MemberContext | 
   } catch { return undefined; }
 }
 
+/** Raft took nothing: too much is in flight, or leadership is just being handed over. */
+export const busyMessage = "too many changes wait to be stored";
+
 const codes: Readonly<Record<RaftError["kind"], readonly [ErrorCode, string]>> = {
   "not-leader": ["UNAVAILABLE", notLeaderMessage],
   dropped: ["UNAVAILABLE", "leadership was lost before the change was confirmed: it may or may not have been stored; look before you repeat it"],
   "too-large": ["INVALID_ARGUMENT", "the change is too large for one raft entry"],
   quorum: ["FAILED_PRECONDITION", "the managers that would remain could not form a majority; bring the missing ones back first"],
-  busy: ["RESOURCE_EXHAUSTED", "too many changes wait to be stored; try again in a moment"],
+  busy: ["RESOURCE_EXHAUSTED", `${busyMessage}; try again in a moment`],
   removed: ["FAILED_PRECONDITION", "this manager was removed from the raft group"],
   closed: ["UNAVAILABLE", "this manager is stopping; try another"],
   corrupt: ["DATA_LOSS", "this manager's raft log is damaged"],

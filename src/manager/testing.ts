@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "@grpc/grpc-js";
 import { createCsr, createRootCa, signNodeCertificate, type Root, type TlsIdentity } from "../ca/index.js";
-import { createLogger, silentLogger, systemClock, type Logger } from "../lib/index.js";
+import { codeOf, createLogger, silentLogger, systemClock, type Logger } from "../lib/index.js";
 import { newClusterSpec, type ClusterSpec, type NodeRole } from "../model/index.js";
 import { call, dialForJoin, dialLocal, dialManager, joiningServerOptions, listenTls, listenUnix, managerCredentials, newServer, type ServiceName } from "../rpc/index.js";
 import { startManager, type Manager, type ManagerStart } from "./manager.js";
@@ -17,6 +17,8 @@ export interface TestManager {
   /** Root's calls on this manager's own socket. */
   control<T = any>(method: string, request?: object): Promise<T>;
   client(service: ServiceName): Client;
+  /** Root's "leave" on its host; retried while leadership moves. */
+  leaveRaft(): Promise<void>;
   /** Stops it without handing anything over; its state stays. */
   kill(): Promise<void>;
 }
@@ -62,8 +64,8 @@ export class TestCluster {
     return this.add(await this.issue(hostname, cluster.joinTokens.manager), { kind: "join", managers: this.managers.map(({ addr }) => addr) });
   }
 
-  /** `port`: that of an earlier life. */
-  async add(identity: TlsIdentity, start: ManagerStart, again?: { readonly addr: string; readonly stateDir: string }): Promise<TestManager> {
+  /** `again`: the directory, and maybe the address, of an earlier life. */
+  async add(identity: TlsIdentity, start: ManagerStart, again?: { readonly addr?: string; readonly stateDir: string }): Promise<TestManager> {
     const addr = again?.addr ?? `127.0.0.1:${await freePort()}`;
     const stateDir = again?.stateDir ?? join(this.#directory, identity.nodeId);
     const servers = { full: newServer(), joining: newServer(joiningServerOptions), local: newServer() };
@@ -73,6 +75,7 @@ export class TestCluster {
     const socket = join(this.#directory, `${identity.nodeId.slice(0, 8)}-${this.managers.length}.sock`);
     const local = await listenUnix({ path: socket, server: servers.local, log });
     const own = this.#keep(dialLocal("Control", socket));
+    const keep = (client: Client) => this.#keep(client);
     let ended: Promise<void> | undefined;
     const end = () => ended ??= (async () => { await listener.close(); await local.close(); await manager.stop({ handOver: false }); })();
     this.#ends.push(end);
@@ -81,6 +84,13 @@ export class TestCluster {
       control: (method, request = {}) => call(own, method, request),
       client: (service) => this.#keep(dialManager(service, addr, managerCredentials(identity))),
       kill: end,
+      async leaveRaft() {
+        const managers = keep(dialLocal("Managers", socket));
+        for (;;) {
+          try { await call(managers, "leaveRaft", {}); return; } catch (error) { if (codeOf(error) !== "UNAVAILABLE") throw error; }
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      },
     };
     this.managers.push(made);
     await manager.ready;
