@@ -11,13 +11,14 @@ export const waitFlags: readonly FlagSpec[] = [
   { name: "detach", short: "d", kind: "switch", group: "Waiting", help: "Return at once, do not wait for the tasks" },
   { name: "quiet", short: "q", kind: "switch", group: "Waiting", help: "Print only the id, show no progress" },
   { name: "progress", kind: "text", value: "HOW", group: "Waiting", help: "auto (redrawn on a terminal, the default), plain (lines) or live" },
+  { name: "stable", kind: "text", value: "DURATION", group: "Waiting", help: "How long every task must have run to be believed (default 1s; 0: no time)" },
   { name: "timeout", kind: "text", value: "DURATION", group: "Waiting", help: "Wait at most so long, then end with exit code 3" },
 ];
 
 export const waitNotes = "Waits until every task runs; without a terminal it ends as soon as the tasks are known to be stuck. Exit code 3: accepted, but tasks were rejected, keep failing, or no node fits; the service stays, and its tasks start by themselves when what keeps them is gone.";
 
-/** Tasks that run for this long after their start are taken to have started: a command that ends at once is found out. */
-const stableMs = 900;
+/** Tasks that run for this long after their start are taken to have started: a command that ends at once is found out. A look takes place every second. */
+const defaultStableMs = 900;
 /** Without a terminal nobody can press Ctrl-C: the scheduler's reasons, unchanged for this long, end the wait. */
 const pendingPatienceMs = 10_000;
 
@@ -29,6 +30,7 @@ export async function waitForService(input: CommandInput, serviceId: string, nam
   const how = choose(flags.text("progress") ?? "auto", "--progress", { auto: "auto", plain: "plain", live: "live" } as const);
   const isPlain = how === "plain" || (how === "auto" && !terminal.errIsTty);
   const progress = flags.on("quiet") ? { show() {}, end() {} } : createProgress(terminal, isPlain);
+  const stableMs = flags.has("stable") ? parseDuration(flags.text("stable")!, "--stable") : defaultStableMs;
   const limitMs = flags.has("timeout") ? parseDuration(flags.text("timeout")!, "--timeout") : undefined;
   const limit = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
   const until = AbortSignal.any([signal, ...(limit ? [limit] : [])]);

@@ -1,0 +1,24 @@
+/** npm run bench -- NAME [OPTION…]: one benchmark of bench/, which prints JSON lines; without a name, their list. */
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { root } from "./demo.js";
+import { suggestion } from "../src/cli/parse/suggest.js";
+
+const benchmarks = readdirSync(join(root, "bench")).filter((file) => /^[a-z][a-z0-9-]*\.ts$/.test(file) && !file.endsWith(".test.ts")).map((file) => file.slice(0, -3))
+  // A benchmark says in its first comment what it measures, "name: …"; what else is in the folder helps them.
+  .flatMap((name) => { const about = new RegExp(`^/\\*\\*\\s+(?:\\* )?${name}: (.*)`).exec(readFileSync(join(root, "bench", `${name}.ts`), "utf8"))?.[1]; return about ? [{ name, about }] : []; });
+
+const names = benchmarks.map((each) => each.name);
+const [name, ...rest] = process.argv.slice(2);
+if (name === undefined || name === "--help") {
+  console.log(["Usage: npm run bench -- NAME [OPTION…]", "", "Benchmarks:", ...benchmarks.map(({ name: each, about }) => `  ${each.padEnd(12)} ${about}`)].join("\n"));
+} else if (!names.includes(name)) {
+  const near = suggestion(name, names);
+  process.stderr.write(`There is no benchmark "${name}"${near ? `: did you mean "${near}"?` : `: there are ${names.join(", ") || "none yet"}.`}\n`);
+  process.exitCode = 2;
+} else {
+  // The benchmark sees its own options where a program has them.
+  process.argv.splice(2, process.argv.length, ...rest);
+  await import(pathToFileURL(join(root, "dist/bench", `${name}.js`)).href);
+}
