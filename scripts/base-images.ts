@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { packageRoot } from "../src/rpc/index.js";
 import { pack, type Header, type Pack } from "tar-stream";
 
 const epoch = new Date(0);
@@ -92,8 +93,7 @@ async function tarOf(fill: (tar: Pack) => void): Promise<Buffer> {
 }
 
 async function main(): Promise<void> {
-  const here = fileURLToPath(import.meta.url);
-  const directory = resolve(process.argv[2] ?? join(here, here.includes("/dist/") ? "../../../.cache/images" : "../../.cache/images"));
+  const directory = resolve(process.argv[2] ?? join(packageRoot(fileURLToPath(import.meta.url)), ".cache/images"));
   mkdirSync(directory, { recursive: true });
   const busybox = await busyboxImage();
   for (const [name, image] of [["busybox", busybox], ["demo", await demoImage(busybox)]] as const) {

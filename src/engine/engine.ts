@@ -1,4 +1,4 @@
-import { mkdir, readFile, access, constants } from "node:fs/promises";
+import { access, constants, mkdir, readFile, readdir } from "node:fs/promises";
 import { availableParallelism, release, totalmem } from "node:os";
 import { SwarmError } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api.js";
@@ -87,7 +87,11 @@ function assemble(images: LocalImageStore, containers: ContainerStore, closeMeta
   };
 }
 
+/** v1 may be booted without swap accounting; v2 shows memory.swap.max only below its root, and only if the kernel has swap at all. */
 async function hasSwapAccounting(kind: EngineInfo["cgroups"], memoryMount: string | undefined): Promise<boolean> {
-  if (!memoryMount || kind === "v2") return false;   // v2's memory.swap.max exists only below the root, where a swap device may not
-  return access(`${memoryMount}/memory.memsw.limit_in_bytes`).then(() => true, () => false);
+  if (!memoryMount) return false;
+  const exists = (path: string) => access(path).then(() => true, () => false);
+  if (kind !== "v2") return exists(`${memoryMount}/memory.memsw.limit_in_bytes`);
+  for (const entry of await readdir(memoryMount, { withFileTypes: true })) if (entry.isDirectory() && await exists(`${memoryMount}/${entry.name}/memory.swap.max`)) return true;
+  return false;
 }

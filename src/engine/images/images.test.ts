@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { pack } from "tar-stream";
 import { busyboxImage, demoImage, dockerSave, type BaseImage } from "../../../scripts/base-images.js";
 import { codeOf } from "../../lib/index.js";
+import { waitFor } from "../../lib/testing.js";
 import type { PullProgress } from "../api.js";
 import { freePort, pushImage, sha256, startRegistry, type Pushed, type TestRegistry } from "../registry/testing.js";
 import { openEngineRig, type EngineRig } from "../testing.js";
@@ -131,6 +132,17 @@ describe("engine: images", function () {
     const end = Date.now() + 5_000;
     while (stored().layers > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.deepEqual(stored(), { blobs: 0, ingest: 0, layers: 0 });
+  });
+
+  it("made for the demo answer at once with their host name, and say that they are healthy", async () => {
+    await images().load(dockerSave(await demoImage(busybox)));
+    const id = await rig.run("skein/demo", [], { hostname: "web-7", env: ["SKEIN_TASK=web.7", "SKEIN_NODE=worker-1"] });
+    const get = async (path: string) => (await rig.engine().exec(id, { command: ["wget", "-qO-", `http://127.0.0.1:8080${path}`], timeoutMs: 5_000 })).output;
+    await waitFor("the web server", async () => (await get("/health")) === "ok\n");
+    const page = await get("/");
+    for (const part of ["web-7", "web.7", "worker-1"]) assert.ok(page.includes(part), page);
+    assert.equal(await get("/cgi-bin/whoami"), "hostname: web-7\ntask: web.7\nnode: worker-1\n");
+    assert.deepEqual(await collect(dockerSave(await demoImage(await busyboxImage()))), await collect(dockerSave(await demoImage(busybox))), "the same bytes each time");
   });
 
   it("are there after the daemon's restart", async () => {
