@@ -208,8 +208,10 @@ export function createLogBroker(options: LogBrokerOptions): LogBroker {
     let subscription: Subscription | undefined;
     try {
       for await (const message of messages) {
-        subscription ??= subscriptions.get(message.subscriptionId);
-        if (!subscription || subscription.nodeId !== caller.nodeId) throw new SwarmError("NOT_FOUND", "Nobody asks for these logs any more");
+        const asked = subscriptions.get(message.subscriptionId);
+        // Checked before it is taken: another node's attempt must not end the subscription for the one that was asked.
+        if (!asked || asked.nodeId !== caller.nodeId) throw new SwarmError("NOT_FOUND", "Nobody asks for these logs any more");
+        subscription = asked;
         subscription.answered();
         if (!await subscription.queue.push(message)) throw new SwarmError("CANCELLED", "Nobody asks for these logs any more");
       }
