@@ -10,7 +10,7 @@ import type { Entry, EntryKind, Message, SnapshotMeta } from "./core/types.js";
 const entryKinds: readonly EntryKind[] = ["noop", "data", "config"];
 const messageTypes: readonly Message["type"][] = [
   "vote", "vote-response", "append", "append-response", "append-reject", "heartbeat", "heartbeat-response", "snapshot", "timeout-now",
-  "read", "read-response", "recover", "recover-response", "removed",
+  "read", "read-response", "recover", "recover-response", "removed", "hello",
 ];
 
 /** The first byte of what members send each other beside the core's messages (see membership.ts). */
@@ -53,7 +53,7 @@ export function encodeMessage(m: Message): Uint8Array {
     case "read": w.int(m.id); break;
     case "read-response": w.int(m.id).int(m.index); break;
     case "recover": case "recover-response": w.int(m.lastIndex).int(m.nonce); break;
-    case "timeout-now": case "removed": break;
+    case "timeout-now": case "removed": case "hello": break;
   }
   return w.finish();
 }
@@ -80,6 +80,6 @@ export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Mess
     case "read": return { ...head, type, id: r.int() };
     case "read-response": return { ...head, type, id: r.int(), index: r.int() };
     case "recover": case "recover-response": return { ...head, type, lastIndex: r.int(), nonce: r.int() };
-    case "timeout-now": case "removed": return { ...head, type };
+    case "timeout-now": case "removed": case "hello": return { ...head, type };
   }
 }

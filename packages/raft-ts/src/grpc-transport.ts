@@ -82,13 +82,13 @@ export class GrpcTransport implements Transport {
     // Without a listener an error of the stream would end the process.
     call.on("error", () => {});
     const from = this.admit(call);
-    if (from === undefined) { call.destroy(refusal() as unknown as Error); return; }
+    if (from === undefined) { refuse(call, refusal()); return; }
     const previous = this.callers.get(from);
     this.callers.set(from, call);
     previous?.end();
     const joiner = new FrameJoiner();
     call.on("data", (frame: Frame) => {
-      try { this.deliver(from, joiner.join(frame)); } catch (error) { call.destroy(error as Error); }
+      try { this.deliver(from, joiner.join(frame)); } catch (error) { refuse(call, { code: grpc.status.INVALID_ARGUMENT, details: (error as Error).message }); }
     });
     const forget = (): void => { if (this.callers.get(from) === call) this.callers.delete(from); };
     call.on("end", () => { forget(); call.end(); });
@@ -123,5 +123,8 @@ export class GrpcTransport implements Transport {
     this.callers.clear();
   }
 }
+
+/** In grpc-js an "error" event is how a handler ends a stream with a status; `destroy` would end it with none, and the caller would wait for ever. */
+function refuse(call: grpc.ServerDuplexStream<Frame, Frame>, status: Partial<grpc.StatusObject>): void { call.emit("error", status); }
 
 const refusal = (): Partial<grpc.StatusObject> => ({ code: grpc.status.PERMISSION_DENIED, details: "The caller is not proved to be a member of this Raft group" });

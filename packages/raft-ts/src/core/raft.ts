@@ -128,7 +128,8 @@ export class RaftCore {
     if (this.electionElapsed >= this.electionTimeout) {
       this.electionElapsed = 0;
       this.electionTimeout = this.randomTimeout();
-      this.campaign("pre");
+      if (this.canCampaign) this.campaign("pre");
+      else for (const member of this.config.members) if (member.id !== this.id) this.send({ type: "hello", to: member.id });
     }
   }
 
@@ -153,6 +154,8 @@ export class RaftCore {
     if (this.role === "removed" || m.to !== this.id) return;
     if (m.type === "removed") return this.becomeRemoved(`member ${m.from} says that it was removed`);
     if (this.config.removed.includes(m.from)) return this.send({ type: "removed", to: m.from });
+    // Before the term is looked at: one that does not vote must not depose anybody.
+    if (m.type === "hello") return;
     this.isDirty = true;
     if (m.term > this.term && !this.stepHigherTerm(m)) return;
     if (m.term < this.term) return this.stepLowerTerm(m);

@@ -37,6 +37,8 @@ export type Message = Envelope & (
   /** "My log lost its end; it is good up to `lastIndex`": see `recovering` in raft.ts. */
   | { readonly type: "recover"; readonly lastIndex: number; readonly nonce: number }
   | { readonly type: "recover-response"; readonly lastIndex: number; readonly nonce: number }
+  /** From a member that cannot campaign and hears of no leader: asks for nothing, but if it was removed it is told so. */
+  | { readonly type: "hello" }
   /** "You are no longer a member." */
   | { readonly type: "removed" }
 );

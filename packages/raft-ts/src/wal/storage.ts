@@ -65,6 +65,7 @@ export class Storage {
     const found = await examine(options, snapshots, replayed, savedVote, mark);
     const vote: Vote = { term: found.hardState.term, vote: found.hardState.vote, recovering: found.recovering };
     const storage = make(vote);
+    storage.markedVoters = found.voterCount;
     // First the flag, then the repair: a crash in between finds the damage, or the flag, again.
     await voteSlots.write(encodeVote(vote), { isSynced: true });
     if (found.isRewriteDue) await writer.rewrite(replayed.end.segment + 1 + maxLater(replayed), found.hardState, found.marker, found.entries, replayed.segments);
@@ -169,7 +170,7 @@ const decodeVote = (bytes: Uint8Array): Vote => { const r = new Reader(bytes); r
 const encodeMark = (m: Mark): Uint8Array => new Writer().int(m.synced.segment).int(m.synced.offset).int(m.voterCount).finish();
 const decodeMark = (bytes: Uint8Array): Mark => { const r = new Reader(bytes); return { synced: { segment: r.int(), offset: r.int() }, voterCount: r.int() }; };
 
-interface Examined { readonly hardState: HardState; readonly marker: Marker; readonly entries: Entry[]; readonly recovering: boolean; readonly isRewriteDue: boolean }
+interface Examined { readonly hardState: HardState; readonly marker: Marker; readonly entries: Entry[]; readonly recovering: boolean; readonly isRewriteDue: boolean; readonly voterCount: number }
 
 /** What the replay means: whole, torn by a crash (nothing lost), or damaged (a part that may have been acknowledged is lost). */
 async function examine(options: StorageOptions, snapshots: SnapshotFiles, replayed: Replayed, saved: Vote | undefined, mark: Mark | undefined): Promise<Examined> {
@@ -181,9 +182,9 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
 
   if (marker.meta.index > 0 && !await snapshots.verify(marker.meta)) damage ??= `its snapshot at index ${marker.meta.index} does not check`;
   if (entries.length > 0 && entries[0]!.index !== marker.base.index + 1) damage ??= `entries from ${marker.base.index + 1} to ${entries[0]!.index - 1} are missing`;
+  const voterCount = mark?.voterCount || voters(lastConfig(marker.meta.config, entries)).length;
   if (damage) ({ marker, entries } = await salvage(snapshots, marker, entries));
 
-  const voterCount = mark?.voterCount || voters(lastConfig(marker.meta.config, entries)).length;
   const hardState = newerVote(replayed.hardState, saved);
   if (damage) {
     const where = `Cannot trust the Raft log in "${options.directory}": ${damage}`;
@@ -193,7 +194,7 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
   } else if (replayed.ending === "torn") {
     options.log("info", `The Raft log in "${options.directory}" ends in a write that a crash cut off; it was never acknowledged and is dropped`);
   }
-  return { hardState, marker, entries, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
+  return { hardState, marker, entries, voterCount, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
 }
 
 /** The best that is left: the newest whole snapshot, and the entries that follow from it. */
