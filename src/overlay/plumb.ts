@@ -24,8 +24,9 @@ export function plumbSteps(record: SandboxRecord, options: PlumbOptions): Kernel
           `link add ${port.veth} mtu ${port.mtu} type veth peer name ${port.device} address ${port.mac} mtu ${port.mtu} netns ${netns}`,
           `link set ${port.veth} addrgenmode none`,
           `link set ${port.veth} master ${port.bridge} up`,
-          // Frames for addresses that nobody here has go into the tunnel, not to every neighbour.
-          `link set ${port.veth} type bridge_slave flood off`,
+          // Frames for addresses that nobody here has go into the tunnel, not to every neighbour. Hairpin: a task that calls a port that
+          // is published, and forwarded to itself, has the frame come back (within the bridge, where bridge-nf-call-iptables is on).
+          `link set ${port.veth} type bridge_slave flood off hairpin on`,
         ]),
       ],
     },

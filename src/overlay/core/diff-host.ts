@@ -76,7 +76,7 @@ export function diffHost(desired: DesiredHost, observed: ObservedHost, options: 
     if (!have) { missingPorts.push(port.name); reasons.push(`${port.name}: missing`); continue; }
     const isMoved = have.master !== port.bridge || newBridges.includes(port.bridge);
     if (isMoved || !have.isUp) { ports.push(`link set ${port.name} master ${port.bridge} up`); reasons.push(`${port.name}: not on ${port.bridge}`); }
-    if (isMoved || have.bridgePort?.isFlooding !== false) ports.push(`link set ${port.name} type bridge_slave flood off`);
+    if (isMoved || have.bridgePort?.isFlooding !== false) ports.push(`link set ${port.name} type bridge_slave flood off hairpin on`);
     if (isMoved || !staticRows.has(`${port.name} ${port.mac}`)) {
       portRows.push(`fdb replace ${port.mac} dev ${port.name} master static`);
       reasons.push(`${port.name}: no row for its address`);

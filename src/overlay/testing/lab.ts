@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,10 +10,11 @@ import type { OverlayState, Sandbox, SandboxSpec } from "../api.js";
 
 /**
  * Hosts for tests: each a network and a mount namespace, joined by a bridge in a namespace of its own, the fabric, which also plays
- * the outside world. Needs root. end() removes everything, also after a test that failed half-way.
+ * the outside world. Needs root. Every namespace lives by one process that dies with this one, so that nothing is left behind, also
+ * when the tests are killed.
  */
 export class TestLab {
-  readonly fabric = `skt${randomBytes(4).toString("hex")}`;
+  #fabric: ChildProcess | undefined;
   readonly outside = "198.18.77.254";
   readonly hosts: TestHost[] = [];
   readonly #processes: ChildProcess[] = [];
@@ -21,8 +22,8 @@ export class TestLab {
 
   async begin(count: number, options: { auditMs?: number; upstream?: string } = {}): Promise<void> {
     this.#dir = await mkdtemp(join(tmpdir(), "skein-overlay-"));
-    await must(["ip", "netns", "add", this.fabric]);
-    await must(["ip", "-n", this.fabric, "-batch", "-"],
+    this.#fabric = await this.hold([]);
+    await this.changeFabric(
       `link add br0 type bridge\naddr add ${this.outside}/24 dev br0\nlink set br0 up\nlink set lo up\n`);
     for (let index = 0; index < count; index++) {
       const host = new TestHost(this, `n${index + 1}`, `198.18.77.${index + 1}`, join(this.#dir, `n${index + 1}`), options);
@@ -36,19 +37,31 @@ export class TestLab {
     for (const process of this.#processes) process.kill("SIGKILL");
     await Promise.all(this.#processes.map((process) => process.exitCode !== null || process.signalCode !== null ? undefined
       : new Promise((resolve) => process.once("exit", resolve))));
-    await run(["ip", "netns", "del", this.fabric]);
     if (this.#dir) await rm(this.#dir, { recursive: true, force: true });
   }
 
   /** A process that lives until end(), or until the caller kills it. */
   spawn(argv: readonly string[], stdio: "ignore" | "pipe" = "ignore"): ChildProcess {
-    const child = spawn(argv[0]!, argv.slice(1), { stdio: stdio === "pipe" ? ["pipe", "pipe", "inherit"] : "ignore" });
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: stdio === "pipe" ? ["pipe", "pipe", "inherit"] : "ignore" });
     child.on("error", () => {});
     this.#processes.push(child);
     return child;
   }
 
-  inFabric(argv: readonly string[], timeoutMs = 10_000): Promise<RunResult> { return run(["ip", "netns", "exec", this.fabric, ...argv], { timeoutMs }); }
+  inFabric(argv: readonly string[], timeoutMs = 10_000): Promise<RunResult> { return run([...this.enterFabric(), ...argv], { timeoutMs }); }
+  enterFabric(): string[] { return ["nsenter", "-t", String(this.#fabric!.pid), "-n", "--"]; }
+  changeFabric(lines: string): Promise<void> { return must([...this.enterFabric(), "ip", "-batch", "-"], lines); }
+
+  /** A process that does nothing in new namespaces, after `commands` there. */
+  async hold(commands: readonly string[]): Promise<ChildProcess> {
+    const child = this.spawn(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", [...commands, "exec sleep 100000"].join(" && ")]);
+    // It has become `sleep` once the commands are done.
+    for (let i = 0; (await run(["cat", `/proc/${child.pid}/comm`])).stdout.trim() !== "sleep"; i++) {
+      if (i > 300 || child.exitCode !== null) throw new Error("a host for tests did not start");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return child;
+  }
 }
 
 export class TestHost {
@@ -62,23 +75,18 @@ export class TestHost {
     readonly options: { auditMs?: number; upstream?: string },
   ) {}
 
+  /** A process in the host's namespaces. */
+  get pid(): number { return this.#holder!.pid!; }
+
   /** The namespaces, kept by a process that does nothing. */
   async power(): Promise<void> {
-    this.#holder = this.lab.spawn(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c",
-      "mount -t tmpfs tmpfs /run && ip link set lo up && exec sleep 100000"]);
-    const pid = this.#holder.pid!;
-    // The shell has become `sleep` once /run is private.
-    for (let i = 0; (await run(["cat", `/proc/${pid}/comm`])).stdout.trim() !== "sleep"; i++) {
-      if (i > 200) throw new Error(`host ${this.id} did not start`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    await must(["ip", "-n", this.lab.fabric, "-batch", "-"], [
-      `link add ${this.id} type veth peer name eth0 netns ${pid}`, `link set ${this.id} master br0 up`].join("\n") + "\n");
+    this.#holder = await this.lab.hold(["mount -t tmpfs tmpfs /run", "ip link set lo up"]);
+    await this.lab.changeFabric(`link add ${this.id} type veth peer name eth0 netns ${this.pid}\nlink set ${this.id} master br0 up\n`);
     await must(this.#enter(["ip", "-batch", "-"]), `addr add ${this.addr}/24 dev eth0\nlink set eth0 up\nroute add default via ${this.lab.outside}\n`);
   }
 
   async startDaemon(): Promise<void> {
-    const child = this.lab.spawn(this.#enter([process.execPath, "--import", import.meta.resolve("tsx"), new URL("./host-child.ts", import.meta.url).pathname,
+    const child = this.lab.spawn(this.#enter([process.execPath, "--import", createRequire(import.meta.url).resolve("tsx"), new URL("./host-child.ts", import.meta.url).pathname,
       this.stateDir, this.addr, String(this.options.auditMs ?? 3_600_000), this.options.upstream ?? ""]), "pipe");
     this.#daemon = child;
     await new Promise<void>((resolve, reject) => {

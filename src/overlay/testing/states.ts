@@ -14,7 +14,7 @@ export const endpointSet = (networkId: string, serviceName: string, vip: string,
   networkId, serviceId: `service-${serviceName}`, serviceName, vip, aliases, ports, endpoints,
 });
 
-export const taskId = (name: string): string => `task${name.replace(/[^a-z0-9]/g, "")}`.padEnd(20, "0");
+export const taskId = (name: string): string => `task${name.replace(/[^a-z0-9]/g, "x")}x`.padEnd(20, "0");
 
 export const sandbox = (name: string, attachments: readonly (readonly [networkId: string, addr: string])[], fields: Partial<SandboxSpec> = {}): SandboxSpec => ({
   id: taskId(name), hostname: name.replaceAll(".", "-"), hostPorts: [], extraHosts: [], dns: [],
