@@ -25,7 +25,7 @@ export async function ensureMembership(options: MembershipOptions): Promise<void
   const isSettled = () => replication.members.some((member) => member.raftId === replication.raftId && !member.isLearner && member.addr === addr) && replication.leader !== undefined;
   for (let attempt = 0; ; attempt++) {
     // A member that comes back knows the group: it is given a moment to hear from it before it asks.
-    if (replication.isMember) await until(isSettled, { replication, clock, ms: 2_000, signal });
+    if (replication.isMember) await until(() => isSettled() || replication.isLeader, { replication, clock, ms: 2_000, signal });
     if (isSettled()) return;
     if (replication.isLeader) await replication.addMember(replication.raftId, { nodeId, addr }).catch((error: unknown) => log.debug("could not store the new address; trying again", { error: messageOf(error) }));
     const known = replication.members.filter((member) => member.raftId !== replication.raftId).map((member) => member.addr);
