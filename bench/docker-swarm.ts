@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { imagePath, run } from "../cluster-tests/harness.js";
+import { imagePath } from "../cluster-tests/harness.js";
 import { LabHosts } from "../cluster-tests/lab-hosts.js";
+import { run } from "../cluster-tests/run.js";
 
 /** Docker Swarm on the same kind of hosts: a lab whose swarmd processes are stopped, and a dockerd in each host's namespaces. */
 export interface DockerSwarm {

@@ -2,66 +2,16 @@
  * Real swarmd processes on real hosts, driven as a person would: by swarmctl. The hosts are a lab on this machine, or the
  * virtual machines of vagrant/ (`npm run cluster-tests -- --hosts vagrant`). A story opens a cluster, does something to it, and waits for what must follow.
  */
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { waitFor } from "../src/lib/testing.js";
-import { packageRoot } from "../src/rpc/index.js";
+import type { Hosts } from "./hosts.js";
 import { LabHosts } from "./lab-hosts.js";
+import { root, swarmctl, type Result, type RunOptions } from "./run.js";
 import { VagrantHosts } from "./vagrant-hosts.js";
 
 export { waitFor };
-export const root = packageRoot(fileURLToPath(import.meta.url));
-
-export interface Result { readonly code: number; readonly stdout: string; readonly stderr: string }
-
-/** Where a story's hosts come from. */
-export interface Hosts {
-  readonly managers: readonly string[];
-  readonly workers: readonly string[];
-  address(host: string): string;
-  /** The run directory of a host's swarmd, for swarmctl on this machine; or undefined where swarmctl must run on the host itself. */
-  runDirectory(host: string): string | undefined;
-  exec(host: string, command: readonly string[], options?: RunOptions): Promise<Result>;
-  /** Power cut; the disk stays. */
-  kill(host: string): Promise<void>;
-  killDaemon(host: string): Promise<void>;
-  stop(host: string): Promise<void>;
-  start(host: string): Promise<void>;
-  pause(host: string): Promise<void>;
-  resume(host: string): Promise<void>;
-  partition(groups: readonly (readonly string[])[]): Promise<void>;
-  heal(): Promise<void>;
-  stateDirectory(host: string): string;
-  down(): Promise<void>;
-}
-
-export interface RunOptions { readonly input?: string; readonly timeoutMs?: number; readonly env?: Record<string, string> }
-
-/** Runs a program to its end; a program that outlives its bound is killed and counts as failed with code 124. */
-export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...options.env } });
-    let stdout = "", stderr = "", isLate = false;
-    const bound = setTimeout(() => { isLate = true; child.kill("SIGKILL"); }, options.timeoutMs ?? 60_000);
-    child.stdout.on("data", (chunk) => { stdout += chunk; });
-    child.stderr.on("data", (chunk) => { stderr += chunk; });
-    child.on("error", (error) => { clearTimeout(bound); reject(error); });
-    child.on("close", (code) => { clearTimeout(bound); resolve({ code: isLate ? 124 : code ?? 1, stdout, stderr }); });
-    child.stdin.on("error", () => {});
-    child.stdin.end(options.input ?? "");
-  });
-}
-
-/** One home directory for a test process: contexts written by stories never meet the user's own. */
-export const home = mkdtempSync(join(tmpdir(), "skein-stories-"));
-process.on("exit", () => rmSync(home, { recursive: true, force: true }));
-
-export const swarmctl = (args: readonly string[], options: RunOptions = {}): Promise<Result> =>
-  run(join(root, "bin/swarmctl"), args, { ...options, env: { HOME: home, NO_COLOR: "1", ...options.env } });
 
 export class Cluster {
   constructor(readonly hosts: Hosts) {}

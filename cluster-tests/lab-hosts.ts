@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { run, swarmctl, type Hosts, type Result, type RunOptions } from "./harness.js";
+import type { Hosts } from "./hosts.js";
+import { run, swarmctl, type Result, type RunOptions } from "./run.js";
 
 /** Hosts as network namespaces on this machine: `swarmctl lab`. */
 export class LabHosts implements Hosts {
@@ -48,7 +49,7 @@ export async function traces(name: string): Promise<string[]> {
     ["sh", "-c", `find /sys/fs/cgroup -maxdepth 3 -type d -name 'skein-lab-${name}*' 2>/dev/null || true`],
     ["sh", "-c", `ls -d /var/lib/skein-lab/${name} /run/skein-lab/${name} 2>/dev/null || true`],
     ["sh", "-c", `nft list tables 2>/dev/null | grep -F ${name} || true`],
-    ["sh", "-c", `grep -lsF skein-lab/${name}/ /proc/[0-9]*/cmdline || true`],
+    ["sh", "-c", `grep -ls 'skein-lab/${name}[/]' /proc/[0-9]*/cmdline || true`],
   ];
   const found = await Promise.all(look.map(([command, ...args]) => run(command!, args)));
   return found.flatMap((result) => result.stdout.split("\n").filter(Boolean)).filter((line) => !line.includes("/proc/self"));

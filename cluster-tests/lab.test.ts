@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { LabHosts, traces } from "./lab-hosts.js";
-import { home, root, swarmctl, waitFor } from "./harness.js";
+import { waitFor } from "./harness.js";
+import { home, root, swarmctl } from "./run.js";
 
 describe("a lab", function () {
   this.timeout(180_000);

@@ -15,7 +15,7 @@ story("all managers down for a minute", { managers: 3, workers: 2 }, (cluster) =
     let answers = 0;
     while (Date.now() < end) {
       for (const client of clients) {
-        const result = await cluster().inContainer(client, ["wget", "-qO-", "-T", "3", "http://web:8080/"]);
+        const result = await cluster().inContainer(client, ["timeout", "3", "wget", "-qO-", "http://web:8080/"]);
         assert.equal(result.code, 0, `${client.name} on ${client.node}: ${result.stderr}`);
         answers++;
       }

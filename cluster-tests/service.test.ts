@@ -4,7 +4,7 @@ import { story, waitFor } from "./harness.js";
 story("a replicated service on an overlay network", {}, (cluster) => {
   it("is created, runs on several hosts and answers at its published port on every host", async () => {
     await cluster().ok(["network", "create", "front"]);
-    await cluster().ok(["service", "create", "--name", "web", "--replicas", "6", "--network", "front", "--publish", "8080:8080", "--placement-strategy", "spread", "skein/demo"]);
+    await cluster().ok(["service", "create", "--name", "web", "--replicas", "6", "--network", "front", "--publish", "8080:8080", "--env", "SKEIN_TASK={{.Task.Name}}", "--placement-strategy", "spread", "skein/demo"]);
     const tasks = await cluster().waitRunning("web", 6);
     assert.ok(new Set(tasks.map((task) => task.node)).size >= 5, "six replicas spread over five hosts");
     for (const host of cluster().all) await waitFor(`an answer at ${host}:8080`, () => cluster().http(host, 8080));
@@ -25,7 +25,7 @@ story("a replicated service on an overlay network", {}, (cluster) => {
     const vip = (await cluster().inContainer(task!, ["nslookup", "web", "127.0.0.11"])).stdout;
     const each = (await cluster().inContainer(task!, ["nslookup", "tasks.web", "127.0.0.11"])).stdout;
     const service = (await cluster().json<any[]>(["service", "inspect", "web"]))[0];
-    const frontVip = service.service?.endpoint?.vips?.[0]?.addr ?? service.endpoint?.vips?.[0]?.addr;
+    const frontVip = service.endpoint.vips[0]?.addr;
     assert.ok(frontVip && vip.includes(frontVip), `"web" is the VIP ${frontVip}: ${vip}`);
     assert.equal(new Set(each.match(/\d+\.\d+\.\d+\.\d+/g)?.filter((a) => a !== "127.0.0.11")).size, 6, each);
     const one = (await cluster().inContainer(task!, ["nslookup", "web.3", "127.0.0.11"])).stdout;
@@ -36,7 +36,7 @@ story("a replicated service on an overlay network", {}, (cluster) => {
     await cluster().ok(["service", "create", "--name", "client", "--network", "front", "busybox", "sleep", "3600"]);
     const [client] = await cluster().waitRunning("client", 1);
     for (let i = 0; i < 12; i++) {
-      const result = await cluster().inContainer(client!, ["wget", "-qO-", "-T", "5", "http://web:8080/"]);
+      const result = await cluster().inContainer(client!, ["timeout", "5", "wget", "-qO-", "http://web:8080/"]);
       assert.equal(result.code, 0, result.stderr);
     }
   });
@@ -47,7 +47,7 @@ story("a replicated service on an overlay network", {}, (cluster) => {
     const [stranger] = await cluster().waitRunning("stranger", 1);
     const onSameHost = (await cluster().running("web")).map((task) => task.addresses).flat();
     for (const address of onSameHost) {
-      const result = await cluster().inContainer(stranger!, ["wget", "-qO-", "-T", "1", `http://${address}:8080/`]);
+      const result = await cluster().inContainer(stranger!, ["timeout", "1", "wget", "-qO-", `http://${address}:8080/`]);
       assert.notEqual(result.code, 0, `a container of network "back" reached ${address}`);
     }
     assert.notEqual((await cluster().inContainer(stranger!, ["nslookup", "web", "127.0.0.11"])).code, 0, "another network's name resolved");
@@ -67,11 +67,16 @@ story("a replicated service on an overlay network", {}, (cluster) => {
     await cluster().waitRunning("web", 3);
   });
 
-  it("is updated one task at a time, and answers all the while", async () => {
-    const revision = (await cluster().running("web"))[0]!.revision;
-    const update = cluster().ok(["service", "update", "--env-add", "GREETING=changed", "web"], { timeoutMs: 120_000 });
-    await update;
-    await waitFor("all tasks at the next revision", async () => (await cluster().running("web")).filter((task) => task.revision === revision + 1).length === 3, 60_000);
+  it("is updated one task at a time", async () => {
+    let fewest = Infinity;
+    let isUpdating = true;
+    const watch = (async () => { while (isUpdating) fewest = Math.min(fewest, (await cluster().running("web")).length); })();
+    await cluster().ok(["service", "update", "--env-add", "GREETING=changed", "web"], { timeoutMs: 120_000 });
+    isUpdating = false;
+    await watch;
+    const [service] = await cluster().json<any[]>(["service", "inspect", "web"]);
+    assert.deepEqual((await cluster().running("web")).map((task) => task.revision), Array(3).fill(service.revision));
+    assert.ok(fewest >= 2, `at some time only ${fewest} of 3 ran`);
   });
 
   it("gives its logs from every host in one stream", async () => {

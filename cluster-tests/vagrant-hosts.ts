@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { root, run, type Hosts, type Result, type RunOptions } from "./harness.js";
+import type { Hosts } from "./hosts.js";
+import { root, run, type Result, type RunOptions } from "./run.js";
 
 /**
  * The virtual machines of vagrant/, already up (`vagrant up`). Reached over ssh; partitions are nftables rules on the machines

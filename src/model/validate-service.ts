@@ -46,7 +46,8 @@ export function problemOfContainer(container: ContainerSpec): Problem {
     () => firstOf(container.env, problemOfEnv),
     () => firstOf([...container.command, ...container.args], (word) => (word.includes("\0") ? "the command holds a NUL character; remove it" : undefined)),
     () => (container.workdir !== "" && !container.workdir.startsWith("/") ? `the working directory "${container.workdir}" is not absolute; begin it with "/"` : undefined),
-    () => (container.hostname !== "" && !/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/.test(container.hostname) ? `"${container.hostname}" is no host name; use up to 63 letters, digits, "-" and "."` : undefined),
+    // Templates ({{.Task.Slot}}) are filled in by the agent; what they stand for is a word.
+    () => (container.hostname !== "" && !/^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/.test(container.hostname.replace(/\{\{[^{}]*\}\}/g, "x")) ? `"${container.hostname}" is no host name; use up to 63 letters, digits, "-" and "."` : undefined),
     () => problemOfMounts(container.mounts),
     () => container.health ? problemOfHealth(container.health) : undefined,
     () => problemOfDuration("stop grace period", container.stopGraceMs),
