@@ -54,7 +54,7 @@ describe("the gRPC transport", function () {
   });
 
   it("an entry larger than gRPC's limit of 4 MiB passes", async () => {
-    group.options = { maxEntryBytes: 16 * 1024 * 1024, segmentBytes: 1024 * 1024 };
+    group.options = { maxEntryBytes: 16 * 1024 * 1024, segmentBytes: 1024 * 1024, electionTicks: 100 };
     const one = await group.three();
     await one.propose("x".repeat(9 * 1024 * 1024));
     await group.converge();

@@ -80,6 +80,7 @@ export class TestGroup {
     await one.leads();
     await this.join(2);
     await this.join(3);
+    await this.converge();
     return one;
   }
 

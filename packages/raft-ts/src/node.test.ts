@@ -1,5 +1,9 @@
 import { strict as assert } from "node:assert";
-import { TestGroup } from "./node-test-group.js";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { RaftError } from "./api.js";
+import { TestGroup, until } from "./node-test-group.js";
+import { nodeDisk, type Disk } from "./wal/disk.js";
 
 describe("a raft group on real disks", function () {
   this.timeout(30_000);
@@ -32,5 +36,210 @@ describe("a raft group on real disks", function () {
     await next.propose("after");
     await group.converge();
     for (const id of [1, 2, 3]) assert.deepEqual(group.get(id).values(), [...Array.from({ length: 50 }, (_, i) => `v${i}`), "after"]);
+  });
+
+  const isKind = (kind: string) => (error: unknown): boolean => error instanceof RaftError && error.kind === kind && error.message.length > 20;
+
+  it("the others elect a leader when theirs dies, and lose nothing that was acknowledged", async () => {
+    const one = await group.three();
+    const acknowledged: string[] = [];
+    const writing = Promise.allSettled(Array.from({ length: 500 }, async (_, i) => { await one.propose(`v${i}`); acknowledged.push(`v${i}`); }));
+    await until(() => acknowledged.length > 0, "some are acknowledged");
+    await group.kill(1);
+    await writing;
+    const next = await group.leader();
+    await next.propose("after");
+    for (const value of acknowledged) assert.ok(next.values().includes(value), value);
+    await group.start(1);
+    await group.converge();
+    assert.deepEqual(group.get(1).values(), next.values());
+  });
+
+  it("a leader without a majority steps down, refuses, and what it had not committed is gone after healing", async () => {
+    const one = await group.three();
+    group.network.partition([1], [2, 3]);
+    const lost = one.propose("lost");
+    const dropped = assert.rejects(lost, isKind("dropped"));
+    const next = await group.leader([2, 3]);
+    await next.propose("kept");
+    await dropped;
+    await assert.rejects(one.propose("again"), isKind("not-leader"));
+    await assert.rejects(one.raft.readIndex(), isKind("quorum"));
+    assert.ok(one.raft.status().leaderlessMs > 0);
+    group.network.heal();
+    await until(() => one.values().includes("kept"), "the old leader follows");
+    assert.deepEqual(one.values(), ["kept"]);
+    assert.equal((await group.leader()).raft.status().leader, next.raft.id);
+  });
+
+  it("a member that was cut off does not depose the leader when it comes back", async () => {
+    const one = await group.three();
+    const { term } = one.raft.status();
+    group.network.partition([1, 2], [3]);
+    await until(() => group.get(3).raft.status().role === "candidate", "it misses its leader");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    group.network.heal();
+    await until(() => group.get(3).raft.status().leader === 1, "it follows again");
+    assert.equal(one.raft.status().term, term);
+  });
+
+  it("reads on any member see what was acknowledged before", async () => {
+    const one = await group.three();
+    for (let i = 0; i < 10; i++) {
+      await one.propose(`v${i}`);
+      const three = group.get(3);
+      await three.raft.waitApplied(await three.raft.readIndex());
+      assert.equal(three.values().length, i + 1);
+    }
+    const one_ = await Promise.all(Array.from({ length: 50 }, () => one.raft.readIndex()));
+    assert.ok(one_.every((index) => index === one.raft.status().commitIndex));
+  });
+
+  it("a member that was away longer than the log reaches back gets a snapshot, and so does one that starts from nothing", async () => {
+    group.options = { snapshotEntries: 100, trailingEntries: 20 };
+    const one = await group.three();
+    await group.kill(3);
+    for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 50 }, (_, k) => one.propose(`${i}-${k}`)));
+    await group.start(3);
+    await until(() => group.get(3).values().length === 500, "it has everything");
+    assert.ok(group.get(3).machine.restores > 0);
+    const four = await group.join(4);
+    await until(() => four.values().length === 500, "the new one too");
+    assert.deepEqual(four.values(), one.values());
+    await group.kill(4);
+    await group.start(4);
+    await until(() => group.get(4).values().length === 500, "also after a restart");
+  });
+
+  it("leadership goes to the member that was named", async () => {
+    const one = await group.three();
+    await one.raft.transferLeadership(3);
+    assert.equal((await group.leader()).raft.id, 3);
+    await assert.rejects(one.raft.transferLeadership(2), isKind("not-leader"));
+  });
+
+  it("of two members the leader can go: it hands over first", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await group.join(2);
+    await one.raft.removeMember(1);
+    assert.equal(one.raft.status().role, "removed");
+    await assert.rejects(one.propose("x"), isKind("removed"));
+    const two = await group.leader([2]);
+    await two.propose("alone");
+    assert.equal(two.raft.status().members.length, 1);
+    await assert.rejects(two.raft.removeMember(2), isKind("quorum"));
+    await assert.rejects(two.raft.addMember({ id: 1, context: Buffer.from("again") }), isKind("removed"));
+  });
+
+  it("a follower can leave by itself", async () => {
+    await group.three();
+    await group.get(2).raft.removeMember(2);
+    assert.equal(group.get(2).raft.status().role, "removed");
+    await until(() => group.get(3).raft.status().members.length === 2, "the others know");
+  });
+
+  it("a member is not removed when the rest could not commit", async () => {
+    const one = await group.three();
+    await group.kill(3);
+    await until(() => one.raft.status().members.some((m) => !m.isActive), "the leader misses it");
+    await assert.rejects(one.raft.removeMember(2), isKind("quorum"));
+    assert.equal(one.raft.status().members.length, 3);
+    await one.raft.removeMember(3);
+    assert.equal(one.raft.status().members.length, 2);
+  });
+
+  it("changes asked for at once are made one after the other", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await Promise.all([2, 3, 4, 5].map((id) => group.join(id)));
+    assert.equal(one.raft.status().members.filter((m) => !m.isLearner).length, 5);
+  });
+
+  it("a follower whose log was damaged repairs it from the leader before it votes again", async () => {
+    const one = await group.three();
+    for (let i = 0; i < 20; i++) await one.propose(`v${i}`);
+    await group.converge();
+    await group.kill(3);
+    const directory = group.directoryOf(3);
+    const file = join(directory, readdirSync(directory).filter((name) => name.endsWith(".seg")).sort().at(-1)!);
+    const bytes = readFileSync(file);
+    const at = bytes.indexOf("v12");
+    bytes[at] = bytes[at]! ^ 1;
+    writeFileSync(file, bytes);
+    await group.kill(2);
+    await group.start(3);
+    // Alone with the leader of before it follows and is whole again.
+    await until(() => group.get(3).values().length === 20, "it has everything");
+    await one.propose("needs both");
+    await until(() => group.logs.some((line) => line.startsWith("3") && line.includes("whole again")), "it says so");
+    await group.kill(1);
+    await group.start(2);
+    const next = await group.leader();
+    await next.propose("and now it votes");
+    assert.equal(next.values().length, 22);
+  });
+
+  it("a member that came back with an empty directory under its old id ends and says why", async () => {
+    const one = await group.three();
+    await one.propose("x");
+    await group.kill(3);
+    for (const name of readdirSync(group.directoryOf(3))) writeFileSync(join(group.directoryOf(3), name), "");
+    await group.kill(2).then(() => group.start(2));
+    const { rmSync } = await import("node:fs");
+    rmSync(group.directoryOf(3), { recursive: true });
+    const three = await group.start(3);
+    await until(() => three.raft.status().role === "failed", "it ends");
+    assert.match(three.raft.status().failure!.message, /join again under a new id/);
+    const leader = await group.leader();
+    await leader.raft.removeMember(3);
+    await group.join(4);
+  });
+
+  it("a leader whose disk fills up ends, acknowledges nothing, and the others go on", async () => {
+    let isFull = false;
+    const disk: Disk = { ...nodeDisk, open: async (path, mode) => {
+      const file = await nodeDisk.open(path, mode);
+      return { ...file, write: (bytes, at) => isFull ? Promise.reject(Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })) : file.write(bytes, at) };
+    } };
+    const one = await group.start(1, { kind: "bootstrap", context: Buffer.from("member 1") }, { disk });
+    await one.leads();
+    await group.join(2);
+    await group.join(3);
+    isFull = true;
+    await assert.rejects(one.propose("too much"), (error: RaftError) => isKind("storage")(error) && /free space/.test(error.message));
+    assert.equal(one.raft.status().role, "failed");
+    await assert.rejects(one.propose("more"), isKind("storage"));
+    const next = await group.leader([2, 3]);
+    await next.propose("the others go on");
+  });
+
+  it("refuses what is too large, gives up a wait when told to, and ends what waits when closed", async () => {
+    group.options = { maxEntryBytes: 1000 };
+    const one = await group.three();
+    await assert.rejects(one.propose("x".repeat(1001)), isKind("too-large"));
+    group.network.partition([1], [2], [3]);
+    const abort = new AbortController();
+    const waiting = one.raft.propose(Buffer.from("y"), { signal: abort.signal });
+    const applied = one.raft.waitApplied(10_000);
+    const ended = Promise.all([assert.rejects(waiting, /enough/), assert.rejects(applied, isKind("closed"))]);
+    abort.abort(new Error("enough"));
+    await group.kill(1);
+    await ended;
+    await assert.rejects(one.raft.readIndex(), isKind("closed"));
+  });
+
+  it("listeners hear of each change of leader, once at the start, and no more after they end", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    const seen: string[] = [];
+    const end = one.raft.onChange((status) => seen.push(`${status.role} ${status.isReady} ${status.members.length}`));
+    await group.join(2);
+    end();
+    const count = seen.length;
+    await group.join(3);
+    assert.equal(seen[0], "leader true 1");
+    assert.equal(seen.at(-1), "leader true 2");
+    assert.equal(seen.length, count);
   });
 });

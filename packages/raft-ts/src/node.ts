@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { RaftError, type Member, type Raft, type RaftId, type RaftOptions, type RaftStatus, type StateMachine, type Transport } from "./api.js";
 import { decodeMessage, encodeMessage } from "./codec.js";
 import { encodeConfig } from "./core/config-codec.js";
-import { emptyConfig, isVoter, memberOf, voters, type ConfigChange } from "./core/config.js";
+import { emptyConfig, isOnlyVoter, isVoter, memberOf, voters, type ConfigChange } from "./core/config.js";
 import { entryBytes } from "./core/log.js";
 import { LostLogError, RaftCore, type RestoredState } from "./core/raft.js";
 import type { Entry, Message, SnapshotMeta, Write } from "./core/types.js";
@@ -64,7 +64,7 @@ export class RaftNode implements Raft {
     let node: RaftNode | undefined;
     let early: Error | undefined;
     const { storage, restored } = await Storage.open({
-      directory: config.directory, segmentBytes: config.segmentBytes, ...(config.sealer && { sealer: config.sealer }), ...(config.disk && { disk: config.disk }),
+      id: config.id, directory: config.directory, segmentBytes: config.segmentBytes, ...(config.sealer && { sealer: config.sealer }), ...(config.disk && { disk: config.disk }),
       log: config.log, onFailure: (error) => { if (node) node.fail(error); else early = error; },
     }).catch((error: unknown) => { throw asStorageError(error, config.directory); });
     try {
@@ -88,8 +88,8 @@ export class RaftNode implements Raft {
     this.timer = setInterval(() => this.tick(), this.config.tickMs);
     this.updateMembers();
     this.process();
-    const all = voters(this.core.config);
-    if (all.length === 1 && all[0]!.id === this.id) this.core.campaignNow();
+    // Nobody to wait for.
+    if (isOnlyVoter(this.core.config, this.id)) this.core.campaignNow();
     this.schedule();
   }
 
@@ -130,7 +130,7 @@ export class RaftNode implements Raft {
   private tick(): void {
     if (this.hasEnded) return;
     try { this.core.tick(); } catch (error) { this.fail(error as Error); return; }
-    this.storage.mark(voters(this.core.config).length);
+    this.storage.mark(isOnlyVoter(this.core.config, this.id));
     for (const [id, read] of this.reads) {
       read.ticks++;
       if (read.ticks >= this.config.electionTicks * 3) {
@@ -307,7 +307,14 @@ export class RaftNode implements Raft {
       if (this.core.role !== "leader") throw droppedError();
       return undefined;
     });
+    await this.spread();
   }
+
+  /**
+   * Until a majority knows that the change is committed. As long as only the leader does, its death can leave members that would campaign with the
+   * configuration of before, and may miss the majority of that one. A heartbeat round carries the commit index.
+   */
+  private async spread(): Promise<void> { await this.readIndex().catch(() => {}); }
 
   async removeMember(id: RaftId): Promise<void> {
     this.throwIfEnded();
@@ -336,6 +343,7 @@ export class RaftNode implements Raft {
     this.schedule();
     if (target.index === 0) return;
     await new Promise<void>((resolve, reject) => { this.proposals.set(target.index, { term: target.term, resolve: () => resolve(), reject }); });
+    await this.spread();
   }
 
   /** Asks the leader for our removal until we are told. */

@@ -12,6 +12,9 @@ export const quorumOf = (voterCount: number): number => Math.floor(voterCount / 
 export const memberOf = (config: Config, id: RaftId): Member | undefined => config.members.find((m) => m.id === id);
 export const isVoter = (config: Config, id: RaftId): boolean => memberOf(config, id)?.isLearner === false;
 
+/** Nobody else has a say, and nobody else has the log. */
+export const isOnlyVoter = (config: Config, id: RaftId): boolean => isVoter(config, id) && voters(config).length === 1;
+
 export type ConfigChange =
   | { readonly kind: "add-learner"; readonly id: RaftId; readonly context: Uint8Array }
   | { readonly kind: "promote"; readonly id: RaftId }

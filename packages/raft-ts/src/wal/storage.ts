@@ -1,12 +1,12 @@
 // Everything durable of one member: the log's segments, snapshots, and two small slot files beside them:
 //   vote:  term, vote and the recovering flag, each change synced. The log holds them as well; kept apart so that a damaged log never makes a member forget its vote.
-//   mark:  how far the log was synced, and the number of voters, not synced itself (the page cache keeps it when the process dies). A log that ends before its mark has lost something that was
+//   mark:  how far the log was synced, and whether this member is the only voter, not synced itself (the page cache keeps it when the process dies). A log that ends before its mark has lost something that was
 //          acknowledged; one that ends torn behind it lost only what nobody was told of.
 import { join } from "node:path";
-import { RaftError, type Sealer } from "../api.js";
+import { RaftError, type RaftId, type Sealer } from "../api.js";
 import { Reader, Writer } from "../core/bytes.js";
 import { decodeConfig } from "../core/config-codec.js";
-import { emptyConfig, voters } from "../core/config.js";
+import { emptyConfig, isOnlyVoter } from "../core/config.js";
 import type { RestoredState } from "../core/raft.js";
 import type { Config, Entry, HardState, SnapshotMeta, Write } from "../core/types.js";
 import { nodeDisk, type Disk } from "./disk.js";
@@ -17,6 +17,7 @@ import { SlotFile } from "./slot-file.js";
 import { SnapshotFiles, type SnapshotId } from "./snapshot-file.js";
 
 export interface StorageOptions {
+  readonly id: RaftId;
   readonly directory: string;
   readonly segmentBytes: number;
   readonly sealer?: Sealer;
@@ -36,7 +37,7 @@ export class Storage {
   private isClosed = false;
   private idle: Promise<void> = Promise.resolve();
   private marked: Position = { segment: 0, offset: 0 };
-  private markedVoters = 0;
+  private markedAlone = false;
   private isMarking = false;
 
   private constructor(
@@ -65,7 +66,7 @@ export class Storage {
     const found = await examine(options, snapshots, replayed, savedVote, mark);
     const vote: Vote = { term: found.hardState.term, vote: found.hardState.vote, recovering: found.recovering };
     const storage = make(vote);
-    storage.markedVoters = found.voterCount;
+    storage.markedAlone = found.isAlone;
     // First the flag, then the repair: a crash in between finds the damage, or the flag, again.
     await voteSlots.write(encodeVote(vote), { isSynced: true });
     if (found.isRewriteDue) await writer.rewrite(replayed.end.segment + 1 + maxLater(replayed), found.hardState, found.marker, found.entries, replayed.segments);
@@ -138,12 +139,12 @@ export class Storage {
   }
 
   /** Notes how far the log is synced. Cheap; called now and then. */
-  mark(voterCount: number): void {
+  mark(isAlone: boolean): void {
     const { synced } = this.writer;
-    if (this.isMarking || this.failure || this.isClosed || (!isBefore(this.marked, synced) && this.markedVoters === voterCount)) return;
+    if (this.isMarking || this.failure || this.isClosed || (!isBefore(this.marked, synced) && this.markedAlone === isAlone)) return;
     this.isMarking = true;
-    this.markSlots.write(encodeMark({ synced, voterCount }), { isSynced: false }).then(
-      () => { this.marked = synced; this.markedVoters = voterCount; this.isMarking = false; this.marking?.(); },
+    this.markSlots.write(encodeMark({ synced, isAlone }), { isSynced: false }).then(
+      () => { this.marked = synced; this.markedAlone = isAlone; this.isMarking = false; this.marking?.(); },
       (error: Error) => { this.isMarking = false; this.marking?.(); if (!this.failure) { this.failure = error; this.options.onFailure(error); } },
     );
   }
@@ -156,7 +157,7 @@ export class Storage {
     this.queue = [];
     await this.idle;
     if (this.isMarking) await new Promise<void>((resolve) => { this.marking = resolve; });
-    if (!this.failure) await this.markSlots.write(encodeMark({ synced: this.writer.synced, voterCount: this.markedVoters }), { isSynced: false }).catch(() => {});
+    if (!this.failure) await this.markSlots.write(encodeMark({ synced: this.writer.synced, isAlone: this.markedAlone }), { isSynced: false }).catch(() => {});
     await Promise.allSettled([this.writer.close(), this.voteSlots.close(), this.markSlots.close()]);
   }
 }
@@ -164,13 +165,13 @@ export class Storage {
 const startMarker: Marker = { meta: { index: 0, term: 0, config: emptyConfig }, base: { index: 0, term: 0 } };
 const maxLater = (replayed: Replayed): number => Math.max(0, ...replayed.segments.map((s) => s.number - replayed.end.segment));
 
-interface Mark { readonly synced: Position; readonly voterCount: number }
+interface Mark { readonly synced: Position; readonly isAlone: boolean }
 const encodeVote = (v: Vote): Uint8Array => new Writer().int(v.term).int(v.vote).bool(v.recovering).finish();
 const decodeVote = (bytes: Uint8Array): Vote => { const r = new Reader(bytes); return { term: r.int(), vote: r.int(), recovering: r.bool() }; };
-const encodeMark = (m: Mark): Uint8Array => new Writer().int(m.synced.segment).int(m.synced.offset).int(m.voterCount).finish();
-const decodeMark = (bytes: Uint8Array): Mark => { const r = new Reader(bytes); return { synced: { segment: r.int(), offset: r.int() }, voterCount: r.int() }; };
+const encodeMark = (m: Mark): Uint8Array => new Writer().int(m.synced.segment).int(m.synced.offset).bool(m.isAlone).finish();
+const decodeMark = (bytes: Uint8Array): Mark => { const r = new Reader(bytes); return { synced: { segment: r.int(), offset: r.int() }, isAlone: r.bool() }; };
 
-interface Examined { readonly hardState: HardState; readonly marker: Marker; readonly entries: Entry[]; readonly recovering: boolean; readonly isRewriteDue: boolean; readonly voterCount: number }
+interface Examined { readonly hardState: HardState; readonly marker: Marker; readonly entries: Entry[]; readonly recovering: boolean; readonly isRewriteDue: boolean; readonly isAlone: boolean }
 
 /** What the replay means: whole, torn by a crash (nothing lost), or damaged (a part that may have been acknowledged is lost). */
 async function examine(options: StorageOptions, snapshots: SnapshotFiles, replayed: Replayed, saved: Vote | undefined, mark: Mark | undefined): Promise<Examined> {
@@ -182,19 +183,19 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
 
   if (marker.meta.index > 0 && !await snapshots.verify(marker.meta)) damage ??= `its snapshot at index ${marker.meta.index} does not check`;
   if (entries.length > 0 && entries[0]!.index !== marker.base.index + 1) damage ??= `entries from ${marker.base.index + 1} to ${entries[0]!.index - 1} are missing`;
-  const voterCount = mark?.voterCount || voters(lastConfig(marker.meta.config, entries)).length;
+  const isAlone = mark?.isAlone ?? isOnlyVoter(lastConfig(marker.meta.config, entries), options.id);
   if (damage) ({ marker, entries } = await salvage(snapshots, marker, entries));
 
   const hardState = newerVote(replayed.hardState, saved);
   if (damage) {
     const where = `Cannot trust the Raft log in "${options.directory}": ${damage}`;
-    if (voterCount <= 1) throw new RaftError("corrupt", `${where}, and this member is alone, so no other can repair it; restore the directory from a backup`);
+    if (isAlone) throw new RaftError("corrupt", `${where}, and this member is alone, so no other can repair it; restore the directory from a backup`);
     if (!saved) throw new RaftError("corrupt", `${where}, and the record of its vote is damaged too; remove this member and let it join again under a new id`);
     options.log("warn", `${where}; it is cut there and repaired from the leader. Until then this member does not vote`);
   } else if (replayed.ending === "torn") {
     options.log("info", `The Raft log in "${options.directory}" ends in a write that a crash cut off; it was never acknowledged and is dropped`);
   }
-  return { hardState, marker, entries, voterCount, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
+  return { hardState, marker, entries, isAlone, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
 }
 
 /** The best that is left: the newest whole snapshot, and the entries that follow from it. */
