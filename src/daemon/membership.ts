@@ -63,6 +63,7 @@ export class Membership {
       await membership.#save();
       await membership.#startAgent();
     } catch (error) {
+      await membership.#overlay?.destroy().catch(() => {});
       await membership.close().catch(() => {});
       await membership.#wipe();
       throw error;
