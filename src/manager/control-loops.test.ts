@@ -472,4 +472,77 @@ describe("the leader's control loops", () => {
     assert.equal(cluster.running("web").length, 3);
     assert.equal(cluster.tasks("web").length, 3);
   });
+
+  for (const seed of [1, 2, 3, 12, 23, 25]) {
+    it(`whatever happens, everything is as it should be in the end (seed ${seed})`, async () => {
+      const random = randomFrom(seed);
+      const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+      const nodes = ["n1", "n2", "n3", "n4"];
+      const names = ["a", "b", "g"];
+      for (const id of nodes) await cluster.addNode(id, { labels: { zone: id < "n3" ? "x" : "y" } });
+      await cluster.addNetwork("front", { subnet: "10.9.0.0/26" });
+      const networks = [{ target: "front", aliases: [] }];
+      await cluster.create("a", { replicas: 3 }, { networks, reservations: newResources({ memoryBytes: gib }) });
+      await cluster.create("b", { replicas: 4, update: newUpdateConfig({ order: "START_FIRST", parallelism: 2, failureAction: "UPDATE_CONTINUE" }) }, { networks, placement: newPlacement({ spread: ["node.labels.zone"] }) });
+      await cluster.create("g", { mode: "GLOBAL" }, { networks });
+      const checkAlways = () => cluster.store.view((tx) => {
+        const live = tx.list("task").filter((task) => !isTerminal(stateOf(task)));
+        const addresses = live.flatMap((task) => task.networks.map(({ addr }) => addr));
+        assert.equal(new Set(addresses).size, addresses.length, "no address belongs to two tasks");
+        for (const id of nodes) assert.ok(tx.tasksOfNode(id).filter((task) => task.serviceId === "a" && !isTerminal(stateOf(task)) && taskStateOrder[stateOf(task)] >= taskStateOrder.ASSIGNED).length <= 8, "no node is over-committed");
+      });
+
+      for (let round = 0; round < 60; round++) {
+        const id = pick(nodes);
+        const act = Math.floor(random() * 10);
+        if (act === 0) { cluster.silentNodes.add(id); await cluster.setNode(id, { state: "DOWN" }); }
+        else if (act === 1) { cluster.silentNodes.delete(id); await cluster.setNode(id, { state: "READY" }); }
+        else if (act === 2) await cluster.setNode(id, { availability: pick(["ACTIVE", "PAUSE", "DRAIN"] as const) });
+        else if (act === 3) await cluster.scale(pick(["a", "b"]), Math.floor(random() * 7));
+        else if (act === 4) await cluster.setImage(pick(names), `web:${round}`, random() < 0.5);
+        else if (act === 5) { const task = pick(cluster.running(pick(names))); if (task && !cluster.silentNodes.has(task.nodeId)) await cluster.report(task.id, pick(["FAILED", "COMPLETE"] as const)); }
+        else if (act === 6) { await cluster.stop(); cluster.startLoops(); }
+        else if (act === 7) { if (cluster.slowStop.has(id)) cluster.slowStop.delete(id); else cluster.slowStop.add(id); }
+        else if (act === 8) { cluster.store.failure = new SwarmError("UNAVAILABLE", "no leader"); for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve)); cluster.store.failure = undefined; }
+        else await cluster.advance(Math.floor(random() * 20_000));
+        if (random() < 0.7) await cluster.settle();
+        checkAlways();
+      }
+
+      cluster.silentNodes.clear();
+      cluster.slowStop.clear();
+      for (const id of nodes) await cluster.setNode(id, { state: "READY", availability: "ACTIVE" });
+      for (const name of names) if (cluster.service(name)!.updateStatus?.state === "UPDATE_PAUSED") await cluster.setImage(name, "web:good");
+      for (let i = 0; i < 30; i++) await cluster.advance(60_000);
+      checkAlways();
+      for (const name of ["a", "b"]) {
+        const service = cluster.service(name)!;
+        const slots = cluster.running(name).map((task) => task.slot);
+        assert.equal(slots.length, service.spec!.replicas, `replicas of ${name}`);
+        assert.equal(new Set(slots).size, slots.length, `one task in each slot of ${name}`);
+      }
+      assert.deepEqual(cluster.nodesOf("g"), nodes);
+      for (const name of names) {
+        const image = cluster.service(name)!.spec!.task!.container!.image;
+        for (const task of cluster.running(name)) {
+          assert.equal(cluster.store.view((tx) => tx.get("revision", `${name}.${task.revision}`))!.spec!.task!.container!.image, image, `image of ${name}`);
+        }
+        assert.notEqual(cluster.service(name)!.updateStatus?.state, "UPDATING", name);
+        assert.equal(cluster.tasks(name).filter((task) => isWanted(task)).length, cluster.running(name).length, `nothing of ${name} is left over`);
+        await cluster.remove(name);
+      }
+      assert.deepEqual(cluster.store.view((tx) => [...tx.list("task"), ...tx.list("service"), ...tx.list("revision")]), []);
+    });
+  }
 });
+
+/** mulberry32 */
+function randomFrom(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -29,9 +29,10 @@ export function groupByPlace(tasks: readonly Task[], isGlobal: boolean): Place[]
   return places.sort((a, b) => a.slot - b.slot || (a.key < b.key ? -1 : 1));
 }
 
-/** Oldest first; of one transaction the one that is further on counts as older. */
+/** Oldest first. Of one millisecond: a successor is held back longer, has more restarts behind it, and is less far on. */
 export function byAge(a: Task, b: Task): number {
-  return (a.meta?.createdAtMs ?? Infinity) - (b.meta?.createdAtMs ?? Infinity) || Number(isWanted(a)) - Number(isWanted(b))
+  const created = (task: Task) => task.meta?.createdAtMs ?? Number.MAX_SAFE_INTEGER;
+  return created(a) - created(b) || a.notBeforeMs - b.notBeforeMs || a.restarts - b.restarts || Number(isWanted(a)) - Number(isWanted(b))
     || compareTaskStates(stateOf(b), stateOf(a)) || (a.id < b.id ? -1 : 1);
 }
 
@@ -39,6 +40,15 @@ export const newestOf = (place: Place): Task => place.tasks[place.tasks.length -
 
 /** The container ended by itself, or never could start: what restart policies speak about. */
 export const endedByItself = (task: Task): boolean => ["COMPLETE", "FAILED", "REJECTED"].includes(stateOf(task));
+
+/** Stop reason of a task that ended by itself and has a successor. Without one it is the end of its place: see isFinished. */
+export const restartedReason = "it ended and was started again";
+
+/** It ended for good: its restart policy forbids another. It holds its place until the service is changed. */
+export function isFinished(place: Place): boolean {
+  const newest = newestOf(place);
+  return place.wanted.length === 0 && endedByItself(newest) && newest.stopReason === "";
+}
 
 export const isRunning = (task: Task): boolean => stateOf(task) === "RUNNING";
 export const hasEnded = (task: Task): boolean => isTerminal(stateOf(task));

@@ -1,10 +1,10 @@
 import { isWanted, type Task } from "../../../model/index.js";
 import { evictionOf } from "../enforcer/core/enforcer.js";
-import { nodesToFill } from "../global/core/global.js";
+import { nodesToFill, takesNewTask } from "../global/core/global.js";
 import { missingSlots, surplusPlaces } from "../replicated/core/replicated.js";
 import { decideRestart, heldUntil } from "../restart/core/restart.js";
 import { planUpdate } from "../update/core/update.js";
-import { endedByItself, groupByPlace, hasEnded, isRunning, newestOf, type Place } from "./places.js";
+import { groupByPlace, hasEnded, isFinished, isRunning, restartedReason, type Place } from "./places.js";
 import { needsReplacing } from "./spec-compare.js";
 import { earliest, freshTask, type Plan, type ServiceView, type Step } from "./view.js";
 
@@ -40,8 +40,14 @@ export function superviseService(view: ServiceView): Plan {
     steps.push(...settled.steps);
   }
 
-  // A place whose task was stopped for the sake of its node, and has no other, is no place any more: global services only.
-  const held = isGlobal ? places.filter((place) => place.wanted.length > 0 || isFinished(place)) : places;
+  // Global services only: a place whose task was stopped for the sake of its node, and has no other, is no place any more; one that
+  // finished for good is one while its node would get a task.
+  const isHeld = (place: Place) => {
+    if (place.wanted.length > 0) return true;
+    const node = view.node(place.nodeId);
+    return isFinished(place) && node !== undefined && takesNewTask(node, view.spec);
+  };
+  const held = isGlobal ? places.filter(isHeld) : places;
   const update = planUpdate(view, held, isOutdated, touched);
   steps.push(...update.steps);
   wakeAtMs = earliest(wakeAtMs, update.wakeAtMs);
@@ -80,7 +86,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
         steps.push({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: "" });
       } else {
         const notBeforeMs = decision.delayMs > 0 ? view.nowMs + decision.delayMs : 0;
-        steps.push({ kind: "replace", taskId: task.id, reason: "", successor: freshTask(view, { ...seat, desiredState: "TASK_READY", notBeforeMs, restarts: decision.restarts }) });
+        steps.push({ kind: "replace", taskId: task.id, reason: restartedReason, successor: freshTask(view, { ...seat, desiredState: "TASK_READY", notBeforeMs, restarts: decision.restarts }) });
       }
       continue;
     }
@@ -105,12 +111,6 @@ function stopDuplicates(place: Place, isOutdated: (task: Task) => boolean): Step
   if (alike.length < 2) return [];
   const keep = alike.find(isRunning) ?? alike[0]!;
   return alike.filter((task) => task !== keep).map((task) => ({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: "duplicate" }));
-}
-
-/** It ended for good: its restart policy forbids another. It holds its place until the service is changed. */
-export function isFinished(place: Place): boolean {
-  const newest = newestOf(place);
-  return place.wanted.length === 0 && endedByItself(newest) && newest.stopReason === "";
 }
 
 function outdatedTest(view: ServiceView): (task: Task) => boolean {

@@ -1,6 +1,5 @@
 import { isTerminal, isWanted, newTaskStatus, stateOf, taskStateOrder, type Node, type Service, type ServiceSpec, type Task, type TaskStatus } from "../../../../model/index.js";
-import { groupByPlace } from "../../core/places.js";
-import { isFinished } from "../../core/supervise.js";
+import { groupByPlace, isFinished } from "../../core/places.js";
 
 /** What is to be forgotten about one service. */
 export interface ReaperView {

@@ -1,5 +1,5 @@
 import { newUpdateConfig, stateOf, taskName, taskStateOrder, type Task, type UpdateConfig, type UpdateStatus } from "../../../../model/index.js";
-import { hasEnded, isRunning, newestOf, type Place } from "../../core/places.js";
+import { hasEnded, isRunning, newestOf, restartedReason, type Place } from "../../core/places.js";
 import { createdAtMs, earliest, freshTask, type ServiceView, type Step } from "../../core/view.js";
 
 /**
@@ -118,7 +118,7 @@ const isUnplaced = (task: Task): boolean => taskStateOrder[stateOf(task)] < task
 
 function findFailure(progress: readonly Progress[], status: UpdateStatus): Task | undefined {
   for (const p of progress) {
-    const failed = p.ended.find((task) => ["FAILED", "REJECTED"].includes(task.status?.state ?? "") && task.stopReason === ""
+    const failed = p.ended.find((task) => ["FAILED", "REJECTED"].includes(task.status?.state ?? "") && ["", restartedReason].includes(task.stopReason)
       && createdAtMs(task, Infinity) >= status.startedAtMs);
     if (failed) return failed;
   }
