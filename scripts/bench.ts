@@ -3,11 +3,11 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./demo.js";
-import { suggestion } from "../src/cli/parse/suggest.js";
+import { suggestion } from "../src/cli/index.js";
 
 const benchmarks = readdirSync(join(root, "bench")).filter((file) => /^[a-z][a-z0-9-]*\.ts$/.test(file) && !file.endsWith(".test.ts")).map((file) => file.slice(0, -3))
   // A benchmark says in its first comment what it measures, "name: …"; what else is in the folder helps them.
-  .flatMap((name) => { const about = new RegExp(`^/\\*\\*\\s+(?:\\* )?${name}: (.*)`).exec(readFileSync(join(root, "bench", `${name}.ts`), "utf8"))?.[1]; return about ? [{ name, about }] : []; });
+  .flatMap((name) => { const about = new RegExp(`^/\\*\\*\\s+(?:\\* )?${name}: (.*?)(?: \\*/)?$`, "m").exec(readFileSync(join(root, "bench", `${name}.ts`), "utf8"))?.[1]; return about ? [{ name, about }] : []; });
 
 const names = benchmarks.map((each) => each.name);
 const [name, ...rest] = process.argv.slice(2);

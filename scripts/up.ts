@@ -8,12 +8,12 @@ import { promisify } from "node:util";
 import { get } from "node:http";
 import { labList, labStart, labResume, labUp, labDown, type LabRow } from "../src/lab/index.js";
 import { SwarmError, codeOf, isRetryable, messageOf, sleep, systemClock } from "../src/lib/index.js";
-import { ContextStore, ServiceWatch, connect, loadImages, type Connection } from "../src/cli/index.js";
-import { slotsOf, verdictOf } from "../src/cli/wait/convergence.js";
+import { ContextStore, ServiceWatch, connect, loadImages, slotsOf, verdictOf, type Connection } from "../src/cli/index.js";
 import { call } from "../src/rpc/index.js";
 import { newContainerSpec, newEndpointSpec, newNetworkSpec, newPlacement, newPort, newServiceSpec, newTaskSpec } from "../src/model/index.js";
 import type { CreateServiceResponse } from "../src/gen/swarm/v1/CreateServiceResponse.js";
 import type { GetServiceResponse } from "../src/gen/swarm/v1/GetServiceResponse.js";
+import type { InfoResponse } from "../src/gen/swarm/v1/InfoResponse.js";
 import type { ListImagesResponse } from "../src/gen/swarm/v1/ListImagesResponse.js";
 import type { ListNodesResponse } from "../src/gen/swarm/v1/ListNodesResponse.js";
 import type { ListTasksResponse } from "../src/gen/swarm/v1/ListTasksResponse.js";
@@ -56,6 +56,8 @@ async function ensureLab(before: readonly LabRow[], note: (text: string) => void
     await labStart(demo.lab, row.host);
   }
   note(healed.length ? `${healed.length} started again` : "all running");
+  // The cluster may not have noticed yet that a host was away: each daemon itself must say that it is back.
+  await Promise.all(before.map((row) => eventually(`the daemon of ${row.host} has a session with a manager`, 60_000, () => hasSession(row))));
   const connection = connect({ places: before.map((row) => row.runDir), onStale: () => {} });
   try {
     await eventually("every node is ready", 60_000, async () => {
@@ -65,6 +67,14 @@ async function ensureLab(before: readonly LabRow[], note: (text: string) => void
     });
   } finally { connection.close(); }
   return demoHosts();
+}
+
+async function hasSession(row: LabRow): Promise<void> {
+  const connection = connect({ places: [row.runDir], onStale: () => {} });
+  try {
+    const info = await connection.node<InfoResponse>("info", {}, { timeoutMs: 5_000 });
+    if (!info.isConnected) throw new SwarmError("UNAVAILABLE", info.error || `its state is ${info.state}`);
+  } finally { connection.close(); }
 }
 
 /** Whether anything had to be made. */

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SwarmError, sleep, systemClock } from "../lib/index.js";
+import { SwarmError } from "../lib/index.js";
 import { newContainerSpec, newNode, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus, type Service, type ServiceSpec, type Task } from "../model/index.js";
+import { waitFor } from "../lib/testing.js";
 import { RecordingTerminal, runCommand, startFakeHost, type FakeApi } from "./testing.js";
 
 const fresh = { isStale: false, reason: "", index: 7 };
@@ -83,8 +84,9 @@ describe("cli: commands against the API", () => {
 
   it("create waits until every task runs, and says so in lines without a terminal", async () => {
     cluster.tasks = [running(1), running(2, { status: newTaskStatus({ state: "PREPARING", message: "pulling image" }) })];
-    const command = run(["service", "create", "--name", "web", "--replicas", "2", "skein/demo"]);
-    await sleep(systemClock, 300);
+    const terminal = new RecordingTerminal();
+    const command = run(["service", "create", "--name", "web", "--replicas", "2", "skein/demo"], { terminal });
+    await waitFor("the first line", () => terminal.stderr.includes("web.1: running"));
     cluster.tasks = [running(1), running(2)];
     const { code, stderr } = await command;
     assert.equal(code, 0);
@@ -92,9 +94,12 @@ describe("cli: commands against the API", () => {
   });
 
   it("create redraws one line a task on a terminal", async () => {
-    cluster.tasks = [running(1)];
+    cluster.tasks = [running(1, { status: newTaskStatus({ state: "PREPARING", message: "pulling image" }) })];
     const terminal = Object.assign(new RecordingTerminal(), { errIsTty: true });
-    const { code, stderr } = await run(["service", "create", "--name", "web", "skein/demo"], { terminal });
+    const command = run(["service", "create", "--name", "web", "skein/demo"], { terminal });
+    await waitFor("the first picture", () => terminal.stderr.includes("preparing  h1  pulling image"));
+    cluster.tasks = [running(1)];
+    const { code, stderr } = await command;
     assert.equal(code, 0);
     assert.match(stderr, /web: █+ 1\/1 running\n {2}web\.1 {2}running {2}h1\n/);
     assert.match(stderr, /\u001b\[2A\u001b\[J/);

@@ -10,3 +10,5 @@ export { exitCode, exitCodeOf } from "./exit-codes.js";
 export { processTerminal, type Terminal } from "./terminal.js";
 export { loadImages } from "./upload.js";
 export { ServiceWatch } from "./wait/service-watch.js";
+export { slotsOf, verdictOf } from "./wait/convergence.js";
+export { suggestion } from "./parse/suggest.js";

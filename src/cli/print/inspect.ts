@@ -7,7 +7,9 @@ export const inspectFlags: readonly FlagSpec[] = [
 ];
 
 /** Prints whole objects. */
-export function printObjects(input: CommandInput, objects: readonly unknown[]): void {
+export function printObjects(input: CommandInput, found: readonly object[]): void {
+  // Decoding puts lists and maps first; what names the object is looked for first.
+  const objects = found.map((object) => ("id" in object ? Object.assign({ id: object.id }, object) : object));
   const format = input.flags.on("pretty") ? "pretty" : choose(input.flags.text("format") ?? "json", "--format", { json: "json", jsonl: "jsonl", pretty: "pretty" } as const);
   if (format === "json") input.terminal.out(`${JSON.stringify(objects, undefined, 2)}\n`);
   else if (format === "jsonl") input.terminal.out(objects.map((object) => `${JSON.stringify(object)}\n`).join(""));
@@ -15,18 +17,21 @@ export function printObjects(input: CommandInput, objects: readonly unknown[]): 
 }
 
 /** An object as an indented outline; what is empty, zero or false is left out, times are dates. */
-export function outline(value: unknown, indent = ""): string {
+export function outline(value: unknown, indent = "", isMap = false): string {
   const lines: string[] = [];
   for (const [key, field] of Object.entries(value as object)) {
     if (isEmpty(field)) continue;
-    const title = key.replace(/(Ms|Bytes)$/, "").replace(/([A-Z])/g, " $1").replace(/^./, (first) => first.toUpperCase());
+    const title = isMap ? key : key.replace(/(Ms|Bytes)$/, "").replace(/([A-Z])/g, " $1").replace(/^./, (first) => first.toUpperCase());
     if (Array.isArray(field) && field.every((item) => typeof item !== "object")) lines.push(`${indent}${title}: ${field.join(" ")}\n`);
     else if (Array.isArray(field)) lines.push(`${indent}${title}:\n${field.map((item) => `${indent}- ${outline(item, `${indent}  `).trimStart()}`).join("")}`);
-    else if (typeof field === "object") lines.push(`${indent}${title}:\n${outline(field, `${indent}  `)}`);
+    else if (typeof field === "object") lines.push(`${indent}${title}:\n${outline(field, `${indent}  `, maps.has(key))}`);
     else lines.push(`${indent}${title}: ${scalar(key, field)}\n`);
   }
   return lines.join("");
 }
+
+/** Fields whose keys are people's own words. */
+const maps = new Set(["labels", "options", "sysctls", "volumeLabels", "engineLabels", "removedNodes"]);
 
 function scalar(key: string, value: unknown): string {
   if (typeof value !== "number") return String(value);

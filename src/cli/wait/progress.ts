@@ -33,6 +33,7 @@ class PlainProgress implements Progress {
 /** A block of lines that is drawn over itself. */
 class LiveProgress implements Progress {
   #height = 0;
+  #drawn = "";
   constructor(private readonly terminal: Terminal) {}
 
   show(title: string, slots: readonly SlotView[], desired: number): void {
@@ -52,6 +53,9 @@ class LiveProgress implements Progress {
       }),
       ...(shown.length < slots.length ? [`  … and ${slots.length - shown.length} more`] : []),
     ];
+    // Drawing the same again only flickers.
+    if (lines.join("\n") === this.#drawn) return;
+    this.#drawn = lines.join("\n");
     const erase = this.#height ? `\u001b[${this.#height}A\u001b[J` : "";
     this.terminal.err(`${erase}${lines.join("\n")}\n`);
     this.#height = lines.reduce((height, line) => height + Math.max(1, Math.ceil(visibleLength(line) / this.terminal.columns)), 0);

@@ -49,9 +49,10 @@ export class ServiceWatch {
         await sleep(systemClock, throttleMs, signal).catch(() => {});
         if (changes === seen && !signal.aborted) {
           await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, idleMs - throttleMs);
-            wake = () => { clearTimeout(timer); resolve(); };
-            signal.addEventListener("abort", wake, { once: true });
+            const done = () => { clearTimeout(timer); signal.removeEventListener("abort", done); resolve(); };
+            const timer = setTimeout(done, idleMs - throttleMs);
+            wake = done;
+            signal.addEventListener("abort", done, { once: true });
           });
         }
       }

@@ -51,11 +51,13 @@ export async function waitForService(input: CommandInput, serviceId: string, nam
       if (verdict.kind === "failing") return notConverged(input, name, verdict.why);
       if (convergedSince !== undefined) {
         if (observation.desired === 0 || now - convergedSince >= stableMs) {
-          if (!flags.on("quiet")) terminal.err(`Service "${name}" is as asked: ${observation.desired} running.\n`);
+          const running = slots.filter((slot) => slot.isRunning).length;
+          const completed = observation.desired - running;
+          if (!flags.on("quiet")) terminal.err(`Service "${name}" is as asked: ${running} running${completed > 0 ? `, ${completed} completed` : ""}.\n`);
           return exitCode.done;
         }
       }
-      if (isPlain && waitingSince !== undefined && now - waitingSince >= pendingPatienceMs) return notConverged(input, name, `no node fits: ${lastWhy}`);
+      if (isPlain && waitingSince !== undefined && now - waitingSince >= pendingPatienceMs) return notConverged(input, name, lastWhy);
     }
     if (signal.aborted) {
       terminal.err(`Service "${name}" goes on in the background; "swarmctl service ps ${name}" shows it.\n`);

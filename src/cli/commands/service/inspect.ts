@@ -10,7 +10,7 @@ export default {
   args: { min: 1, max: Infinity },
   flags: inspectFlags,
   async run(input) {
-    const objects: unknown[] = [];
+    const objects: object[] = [];
     try {
       await forEachWord(input.args, async (ref) => {
         const { service, status } = await input.connection.control<GetServiceResponse>("getService", { ref });
