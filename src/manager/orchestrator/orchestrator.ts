@@ -1,4 +1,4 @@
-import { startReaperLoop } from "./reaper/reaper-loop.js";
+import { startReaperLoop } from "./reaper-loop.js";
 import { startServiceLoop } from "./service-loop.js";
 import type { LoopHandle, OrchestratorPorts } from "./ports.js";
 

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { newContainerSpec, newPlacement, newResources, newRestartPolicy, newServiceSpec, newTask, newTaskSpec, newTaskStatus, newNode, newNodeDescription, type TaskState } from "../../../model/index.js";
-import { missingSlots, surplusPlaces } from "../replicated/core/replicated.js";
-import { decideRestart, restartDelayMs } from "../restart/core/restart.js";
+import { missingSlots, surplusPlaces } from "./replicated.js";
+import { decideRestart, restartDelayMs } from "./restart.js";
 import { groupByPlace } from "./places.js";
 import { deepEqual, needsReplacing } from "./spec-compare.js";
 

@@ -1,5 +1,5 @@
 import { newEndpointSpec, newPlacement, type Node, type ServiceSpec, type Task } from "../../../model/index.js";
-import { unmetConstraint } from "../enforcer/core/enforcer.js";
+import { unmetConstraint } from "./enforcer.js";
 
 /**
  * Whether a task made from `old` would be made differently from `present`, so that an update has to replace it. A change of placement

@@ -1,9 +1,9 @@
 import { isWanted, type Task } from "../../../model/index.js";
-import { evictionOf } from "../enforcer/core/enforcer.js";
-import { nodesToFill, takesNewTask } from "../global/core/global.js";
-import { missingSlots, surplusPlaces } from "../replicated/core/replicated.js";
-import { decideRestart, heldUntil } from "../restart/core/restart.js";
-import { planUpdate } from "../update/core/update.js";
+import { evictionOf } from "./enforcer.js";
+import { nodesToFill, takesNewTask } from "./global.js";
+import { missingSlots, surplusPlaces } from "./replicated.js";
+import { decideRestart, heldUntil } from "./restart.js";
+import { planUpdate } from "./update.js";
 import { groupByPlace, hasEnded, isFinished, isRunning, restartedReason, type Place } from "./places.js";
 import { needsReplacing } from "./spec-compare.js";
 import { earliest, freshTask, type Plan, type ServiceView, type Step } from "./view.js";

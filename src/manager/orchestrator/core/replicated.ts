@@ -1,4 +1,4 @@
-import { isRunning, type Place } from "../../core/places.js";
+import { isRunning, type Place } from "./places.js";
 
 /** The lowest free slots, as many as are missing. */
 export function missingSlots(places: readonly Place[], replicas: number, max: number): number[] {

@@ -1,6 +1,6 @@
-import { isTerminal, newRestartPolicy, stateOf, taskStateOrder, type RestartPolicy, type ServiceSpec, type Task } from "../../../../model/index.js";
-import { endedByItself, type Place } from "../../core/places.js";
-import { createdAtMs, type ServiceView } from "../../core/view.js";
+import { isTerminal, newRestartPolicy, stateOf, taskStateOrder, type RestartPolicy, type ServiceSpec, type Task } from "../../../model/index.js";
+import { endedByItself, type Place } from "./places.js";
+import { createdAtMs, type ServiceView } from "./view.js";
 
 /**
  * Restarts, decided from stored tasks alone, so that a new leader decides the same. A task that ended is replaced by a new one that is

@@ -1,5 +1,5 @@
-import { isTerminal, isWanted, newTaskStatus, stateOf, taskStateOrder, type Node, type Service, type ServiceSpec, type Task, type TaskStatus } from "../../../../model/index.js";
-import { groupByPlace, isFinished } from "../../core/places.js";
+import { isTerminal, isWanted, newTaskStatus, stateOf, taskStateOrder, type Node, type Service, type ServiceSpec, type Task, type TaskStatus } from "../../../model/index.js";
+import { groupByPlace, isFinished } from "./places.js";
 
 /** What is to be forgotten about one service. */
 export interface ReaperView {

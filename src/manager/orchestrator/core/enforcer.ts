@@ -1,5 +1,5 @@
-import { formatConstraint, matchesConstraint, parseConstraint, type Constraint, type Node, type ServiceSpec, type Task } from "../../../../model/index.js";
-import { nodeName } from "../../core/view.js";
+import { formatConstraint, matchesConstraint, parseConstraint, type Constraint, type Node, type ServiceSpec, type Task } from "../../../model/index.js";
+import { nodeName } from "./view.js";
 
 /** Why a task can not stay where it is. A task on a lost node may still run there, but nobody can wait for its end. */
 export interface Eviction { readonly reason: string; readonly isNodeLost: boolean }

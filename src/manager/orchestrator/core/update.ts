@@ -1,6 +1,6 @@
-import { newUpdateConfig, stateOf, taskName, taskStateOrder, type Task, type UpdateConfig, type UpdateStatus } from "../../../../model/index.js";
-import { hasEnded, isRunning, newestOf, restartedReason, type Place } from "../../core/places.js";
-import { createdAtMs, earliest, freshTask, type ServiceView, type Step } from "../../core/view.js";
+import { newUpdateConfig, stateOf, taskName, taskStateOrder, type Task, type UpdateConfig, type UpdateStatus } from "../../../model/index.js";
+import { hasEnded, isRunning, newestOf, restartedReason, type Place } from "./places.js";
+import { createdAtMs, earliest, freshTask, type ServiceView, type Step } from "./view.js";
 
 /**
  * Rolling update, with no state but the store's: a place is *outdated* while its task was made from another spec, *in progress* while its

@@ -1,5 +1,5 @@
-import type { Node, ServiceSpec } from "../../../../model/index.js";
-import { unmetConstraint } from "../../enforcer/core/enforcer.js";
+import type { Node, ServiceSpec } from "../../../model/index.js";
+import { unmetConstraint } from "./enforcer.js";
 
 /** Whether a global service gets a task on this node. A paused node keeps the one it has, but gets none; one that never reported waits. */
 export function takesNewTask(node: Node, spec: ServiceSpec): boolean {

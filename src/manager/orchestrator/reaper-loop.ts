@@ -1,7 +1,7 @@
-import { startCoalescingLoop } from "../../../lib/index.js";
-import { isTerminal, isWanted, stateOf, type Task } from "../../../model/index.js";
-import type { Commit, WriteTx } from "../../../store/index.js";
-import { maxWritesPerTransaction, type LoopHandle, type OrchestratorPorts } from "../ports.js";
+import { startCoalescingLoop } from "../../lib/index.js";
+import { isTerminal, isWanted, stateOf, type Task } from "../../model/index.js";
+import type { Commit, WriteTx } from "../../store/index.js";
+import { maxWritesPerTransaction, type LoopHandle, type OrchestratorPorts } from "./ports.js";
 import { planReaping, type ReaperStep, type ReaperView } from "./core/reaper.js";
 
 /** Forgets what has no use any more: dead tasks beyond the history, removed tasks that stopped, removed services without tasks. */
