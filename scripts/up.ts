@@ -26,6 +26,7 @@ const setupSeconds = Number(process.env["SKEIN_SETUP_SECONDS"] ?? 0);
 
 async function main(): Promise<void> {
   const before = demoHosts();
+  const missing = before.filter((row) => row.state !== "running").length;
   const rows = await steps.step(before.length ? "the lab's hosts" : `a lab of ${demo.managers} managers and ${demo.workers} workers`, (note) => ensureLab(before, note));
   const contexts = ContextStore.inHome(process.env);
   contexts.set(demo.lab, { sockets: rows.map((row) => row.runDir) });
@@ -33,7 +34,8 @@ async function main(): Promise<void> {
   const cluster = connect({ places: rows.map((row) => row.runDir), onStale: () => {} });
   try {
     const isNew = await deploy(cluster, rows);
-    await report(cluster, rows, isNew || before.length === 0);
+    const took = `after ${(steps.seconds + setupSeconds).toFixed(0)} s`;
+    await report(cluster, rows, isNew ? `The demo cluster is up, ${took}.` : missing > 0 ? `The demo cluster is up again, ${took}: ${missing} ${missing === 1 ? "host was" : "hosts were"} down.` : "The demo cluster is up already.");
   } finally { cluster.close(); }
 }
 
@@ -170,15 +172,15 @@ async function eventually(what: string, boundMs: number, attempt: () => Promise<
   }
 }
 
-async function report(cluster: Connection, rows: readonly LabRow[], isNew: boolean): Promise<void> {
+async function report(cluster: Connection, rows: readonly LabRow[], headline: string): Promise<void> {
   const { tasks } = await cluster.control<ListTasksResponse>("listTasks", { filters: [{ key: "service", value: demo.service }, { key: "state", value: "running" }] });
   const onNode = new Map<string, number>();
   for (const task of tasks) onNode.set(task.nodeName, (onNode.get(task.nodeName) ?? 0) + 1);
   const where = [...onNode].sort(([a], [b]) => (a < b ? -1 : 1)).map(([host, count]) => (count > 1 ? `${host} (${count})` : host)).join(", ");
   const first = rows[0]!;
-  const leaderless = rows.find((row) => row.role === "worker") ?? first;
+  const worker = rows.find((row) => row.role === "worker") ?? first;
   console.log([
-    "", isNew ? `The demo cluster is up, after ${(steps.seconds + setupSeconds).toFixed(0)} s.` : "The demo cluster is up already; nothing was missing that is not mended now.",
+    "", headline,
     "", `  The web service answers at ${rows.map((row) => `http://${row.address}:${demo.port}`).join("\n                             ")}`,
     `  and runs on                ${where}`, "",
     "Worth typing next:",
@@ -186,7 +188,7 @@ async function report(cluster: Connection, rows: readonly LabRow[], isNew: boole
     "  bin/swarmctl node ls",
     `  bin/swarmctl service ps ${demo.service}`,
     `  bin/swarmctl service scale ${demo.service}=12`,
-    `  bin/swarmctl lab kill ${leaderless.host}                     # a power cut; then: bin/swarmctl service ps ${demo.service}`,
+    `  bin/swarmctl lab kill ${worker.host}                     # a power cut; then: bin/swarmctl service ps ${demo.service}`,
     "", "npm run down takes everything away again.",
   ].join("\n"));
 }
