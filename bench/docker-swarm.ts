@@ -46,7 +46,7 @@ export async function openDockerSwarm(options: { managers: number; workers: numb
         if (i > 100) throw new Error(`dockerd on ${host} did not answer within 30 s`);
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
-      await must(host, ["load", "-i", imagePath("busybox")]);
+      await must(host, ["load", "-i", await imagePath("busybox")]);
     }
     const first = hosts.managers[0]!;
     await must(first, ["swarm", "init", "--advertise-addr", hosts.address(first)]);

@@ -3,12 +3,11 @@
  * virtual machines of vagrant/ (`npm run cluster-tests -- --hosts vagrant`). A story opens a cluster, does something to it, and waits for what must follow.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/lib/testing.js";
 import type { Hosts } from "./hosts.js";
 import { LabHosts } from "./lab-hosts.js";
-import { root, swarmctl, type Result, type RunOptions } from "./run.js";
+import { home, root, run, swarmctl, type Result, type RunOptions } from "./run.js";
 import { VagrantHosts } from "./vagrant-hosts.js";
 
 export { waitFor };
@@ -69,9 +68,9 @@ export class Cluster {
   }
 
   /** Loads the base images on every host. */
-  async loadImages(names: readonly string[] = ["busybox", "demo"]) {
+  async loadImages(names: readonly ("busybox" | "demo")[] = ["busybox", "demo"]) {
     await Promise.all(this.all.map(async (host) => {
-      for (const name of names) await this.ok(["image", "load", "-i", imagePath(name)], { host });
+      for (const name of names) await this.ok(["image", "load", "-i", await imagePath(name)], { host });
     }));
   }
 
@@ -94,11 +93,17 @@ export interface TaskRow {
   readonly pid: number; readonly containerId: string; readonly revision: number; readonly addresses: readonly string[];
 }
 
-export function imagePath(name: string): string {
-  const directory = join(root, ".cache/images");
-  const file = existsSync(directory) ? readdirSync(directory).find((entry) => entry.includes(name) && entry.endsWith(".tar")) : undefined;
-  if (!file) throw new Error(`no image "${name}" in "${directory}": run scripts/base-images first`);
-  return join(directory, file);
+let images: Promise<string> | undefined;
+
+/** The tar of a base image, made once by this process: a folder of its own, so that nobody's clean-up takes it away. */
+export async function imagePath(name: "busybox" | "demo"): Promise<string> {
+  images ??= (async () => {
+    const directory = join(home, "images");
+    const made = await run(join(root, "scripts/base-images"), [directory]);
+    if (made.code !== 0) throw new Error(`scripts/base-images: exit code ${made.code}: ${made.stderr}`);
+    return directory;
+  })();
+  return join(await images, `${name}.tar`);
 }
 
 export interface ClusterOptions { readonly managers?: number; readonly workers?: number; readonly heartbeat?: string; readonly images?: boolean }

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { story, waitFor } from "./harness.js";
 
 story("placement", { managers: 1, workers: 2 }, (cluster) => {
-  it("packs by default, and spreads when asked", async () => {
-    await cluster().ok(["service", "create", "--name", "packed", "--replicas", "3", "--reserve-memory", "64m", "busybox", "sleep", "3600"]);
-    const packed = await cluster().waitRunning("packed", 3);
-    assert.equal(new Set(packed.map((task) => task.node)).size, 1);
+  it("packs by default, on no fewer than two nodes, and spreads when asked", async () => {
+    await cluster().ok(["service", "create", "--name", "packed", "--replicas", "4", "--reserve-memory", "64m", "busybox", "sleep", "3600"]);
+    const packed = await cluster().waitRunning("packed", 4);
+    assert.equal(new Set(packed.map((task) => task.node)).size, 2);
     await cluster().ok(["service", "create", "--name", "even", "--replicas", "3", "--reserve-memory", "64m", "--placement-strategy", "spread", "busybox", "sleep", "3600"]);
     const even = await cluster().waitRunning("even", 3);
     assert.equal(new Set(even.map((task) => task.node)).size, 3);
