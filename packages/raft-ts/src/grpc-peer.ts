@@ -20,17 +20,27 @@ const maxQueuedBytes = 16 * 1024 * 1024;
 const smallBytes = 256;
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
+/** Sending for this long without a word back: the connection is given up for a new one. TCP alone would come back from a partition only with its next retransmission, many seconds later. */
+const silenceMs = 2500;
 
 export class Peer {
-  readonly client: grpc.Client;
+  client: grpc.Client;
   private stream: grpc.ClientDuplexStream<Frame, Frame> | undefined;
   private queuedBytes = 0;
   private pauseMs = 0;
   private openAgainAt = 0;
   private isEnded = false;
 
-  constructor(private readonly id: RaftId, target: PeerTarget, private readonly events: PeerEvents) {
-    this.client = new grpc.Client(target.address, target.credentials, {
+  /** When it was last heard of, or when we began to talk to it. */
+  private heardAt = performance.now();
+
+  constructor(private readonly id: RaftId, private readonly target: PeerTarget, private readonly events: PeerEvents) { this.client = this.connect(); }
+
+  private connect(): grpc.Client {
+    const { target } = this;
+    return new grpc.Client(target.address, target.credentials, {
+      // Else a new client would share the connection that we gave up.
+      "grpc.use_local_subchannel_pool": 1,
       // A peer that vanished without a word (power, partition) must not hold a dead connection for minutes.
       "grpc.keepalive_time_ms": 5000, "grpc.keepalive_timeout_ms": 3000,
       "grpc.initial_reconnect_backoff_ms": firstPauseMs, "grpc.min_reconnect_backoff_ms": firstPauseMs, "grpc.max_reconnect_backoff_ms": maxPauseMs,
@@ -39,7 +49,11 @@ export class Peer {
     });
   }
 
+  /** Something came from this member, on whichever stream. */
+  heard(): void { this.heardAt = performance.now(); }
+
   send(messages: readonly Uint8Array[]): void {
+    this.giveUpIfSilent();
     const stream = this.openStream();
     if (!stream) return;
     for (const frame of framesOf(messages)) {
@@ -50,9 +64,22 @@ export class Peer {
     }
   }
 
+  private giveUpIfSilent(): void {
+    if (!this.stream || this.isEnded || performance.now() - this.heardAt < silenceMs) return;
+    const { stream, client } = this;
+    this.stream = undefined;
+    this.client = this.connect();
+    this.openAgainAt = 0;
+    stream.cancel();
+    client.close();
+    this.events.log("debug", `No word from member ${this.id} for ${silenceMs} ms: connecting anew`);
+    this.events.unreachable();
+  }
+
   private openStream(): grpc.ClientDuplexStream<Frame, Frame> | undefined {
     if (this.stream) return this.stream;
-    if (this.isEnded || Date.now() < this.openAgainAt) return undefined;
+    if (this.isEnded || performance.now() < this.openAgainAt) return undefined;
+    this.heardAt = performance.now();
     const stream = this.client.makeBidiStreamRequest<Frame, Frame>(streamMethod.path, streamMethod.requestSerialize, streamMethod.responseDeserialize, new grpc.Metadata(), {});
     this.stream = stream;
     this.queuedBytes = 0;
@@ -60,6 +87,7 @@ export class Peer {
     stream.on("metadata", () => { this.pauseMs = 0; });
     stream.on("data", (frame: Frame) => {
       this.pauseMs = 0;
+      this.heard();
       try { this.events.receive(joiner.join(frame)); } catch { stream.cancel(); }
     });
     stream.on("error", (error: grpc.ServiceError) => this.broken(stream, error));
@@ -74,7 +102,7 @@ export class Peer {
     if (this.isEnded) return;
     this.pauseMs = Math.min(maxPauseMs, Math.max(firstPauseMs, this.pauseMs * 2));
     // Jitter, so that members that lost each other at once do not meet in step.
-    this.openAgainAt = Date.now() + this.pauseMs * (0.5 + Math.random() / 2);
+    this.openAgainAt = performance.now() + this.pauseMs * (0.5 + Math.random() / 2);
     this.events.log("debug", `The stream to member ${this.id} ended: ${error?.details ?? "closed by the other side"}`);
     this.events.unreachable();
   }

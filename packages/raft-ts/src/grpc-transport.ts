@@ -75,6 +75,7 @@ export class GrpcTransport implements Transport {
 
   private deliver(from: RaftId, messages: readonly Uint8Array[]): void {
     if (this.isClosed || !this.receiver) return;
+    this.peers.get(from)?.heard();
     for (const message of messages) this.receiver.receive(from, message);
   }
 

@@ -408,7 +408,7 @@ export class RaftNode implements Raft {
     first.catch(() => {});
     this.snapshotting = this.takeSnapshot(meta, this.untilClosed(first, iterator)).catch((error: NodeJS.ErrnoException) => {
       if (this.isClosed || this.failure) return;
-      if (error.code) this.fail(error);
+      if (isDiskError(error)) this.fail(error);
       else this.config.log("error", `Cannot take a snapshot at index ${meta.index}: ${error.message}`);
     }).finally(() => { this.snapshotting = undefined; });
   }
@@ -602,14 +602,17 @@ function checkId(id: RaftId): void {
   if (!Number.isSafeInteger(id) || id <= 0 || id >= 2 ** 48) throw new RangeError(`Raft id ${id} is not a positive integer below 2^48`);
 }
 
-const isDiskError = (error: unknown): boolean => ["ENOSPC", "EIO", "EDQUOT", "EROFS", "EFBIG", "EMFILE"].includes((error as NodeJS.ErrnoException).code ?? "");
+/** An error of the operating system; others have codes too, of other kinds. */
+function isDiskError(error: unknown): error is NodeJS.ErrnoException {
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code);
+}
 
 function asStorageError(error: unknown, directory: string): Error {
   if (error instanceof RaftError) return error;
   if (error instanceof LostLogError) return new RaftError("corrupt", `Cannot go on with the Raft log in "${directory}": ${error.message}; remove this member and let it join again under a new id`);
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (!code) return error as Error;
-  return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${message}${code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
+  if (!isDiskError(error)) return error as Error;
+  return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${error.message}${error.code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
 }
 
 const droppedError = (): RaftError => new RaftError("dropped", "Leadership was lost before the entry was committed: it may or may not take effect; look before trying again");

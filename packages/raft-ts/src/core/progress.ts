@@ -38,6 +38,8 @@ export class Progress {
   isProbeSent = false;
   /** The commit index that it was last told. */
   sentCommit = 0;
+  /** It said that its log was damaged: until it has this index again it does not vote, so it is no support for a change of members. */
+  recoverTarget = 0;
   readonly inflights: Inflights;
 
   constructor(next: number, maxInflight: number, maxInflightBytes: number) {
@@ -62,8 +64,9 @@ export class Progress {
   becomeSnapshot(index: number): void { this.enter("snapshot"); this.pendingSnapshot = index; this.next = index + 1; }
 
   /** Its log is shorter than what it once acknowledged (its disk lost a part): begin again below. */
-  forget(lastIndex: number): void {
+  forget(lastIndex: number, recoverTarget: number): void {
     this.match = 0;
+    this.recoverTarget = recoverTarget;
     this.enter("probe");
     this.next = lastIndex + 1;
     this.sentCommit = 0;

@@ -478,4 +478,13 @@ describe("the core: recovery", () => {
     assert.deepEqual(of(out, "recover-response").map((m) => [m.lastIndex, m.nonce]), [[1, 5]]);
     assert.deepEqual(of(out, "append").filter((m) => m.to === 3).map((m) => [m.prevIndex, m.entries.length]), [[0, 1]]);
   });
+
+  it("a member whose log is not whole is no support for removing another", () => {
+    const a = new Hand(1).lead(2).ack(2, 1).ack(3, 1);
+    a.sync();
+    a.step({ type: "recover", from: 3, term: 1, lastIndex: 0, nonce: 5 }).sync();
+    assert.deepEqual(a.core.proposeConfig({ kind: "remove", id: 2 }), { kind: "refused", why: "quorum" });
+    a.ack(3, 1).sync();
+    assert.equal(a.core.proposeConfig({ kind: "remove", id: 2 }).kind, "appended");
+  });
 });

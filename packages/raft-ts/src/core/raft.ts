@@ -210,7 +210,7 @@ export class RaftCore {
     if (change.kind === "remove" && change.id === this.id) return refused("own-removal");
     const config = changeConfig(this.config, change);
     if (!config) return refused("no-change");
-    if ((change.kind === "remove" || change.kind === "promote") && !this.hasActiveQuorum(config)) return refused("quorum");
+    if ((change.kind === "remove" || change.kind === "promote") && !this.hasActiveQuorum(config, (id) => this.canVote(id))) return refused("quorum");
     const result = this.appendOwn("config", encodeConfig(config));
     if (result.kind === "appended") this.pendingConfigIndex = result.index;
     return result;
@@ -657,10 +657,15 @@ export class RaftCore {
     }
   }
 
+  private canVote(id: RaftId): boolean {
+    const progress = this.progress.get(id);
+    return this.isActive(id) && (id === this.id || (progress !== undefined && progress.match >= progress.recoverTarget));
+  }
+
   /** Can the voters of `config` reach a majority as far as is known? */
-  private hasActiveQuorum(config: Config): boolean {
+  private hasActiveQuorum(config: Config, counts = (id: RaftId): boolean => this.isActive(id)): boolean {
     const all = voters(config);
-    const active = all.filter((m) => this.isActive(m.id)).length;
+    const active = all.filter((m) => counts(m.id)).length;
     return active >= quorumOf(all.length);
   }
 
@@ -690,7 +695,7 @@ export class RaftCore {
   private onRecover(m: Extract<Message, { type: "recover" }>): void {
     const progress = this.progress.get(m.from);
     if (this.role !== "leader" || !progress) return;
-    progress.forget(Math.min(m.lastIndex, this.log.lastIndex));
+    progress.forget(Math.min(m.lastIndex, this.log.lastIndex), this.log.lastIndex);
     progress.heardAt = this.ticks;
     this.send({ type: "recover-response", to: m.from, lastIndex: this.log.lastIndex, nonce: m.nonce });
   }

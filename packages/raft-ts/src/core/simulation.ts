@@ -170,7 +170,9 @@ export class Simulation {
   private damage(node: Node): void {
     const damaged = [...this.nodes.values()].filter((n) => n.disk.recovering).length;
     const config = this.leaderNode()?.core?.config;
-    if (!config || damaged + 1 > Math.floor((voters(config).length - 1) / 2)) return;
+    // With membership changes one voter may be on its way out.
+    const certain = config ? voters(config).length - (this.options.membership ? 1 : 0) : 0;
+    if (damaged + 1 > Math.floor((certain - 1) / 2)) return;
     if (node.disk.entries.length === 0) return;
     node.disk.entries = node.disk.entries.slice(0, -1 - this.random.below(node.disk.entries.length));
     const { snapshot, base, entries } = node.disk;
@@ -364,7 +366,7 @@ export class Simulation {
     if (config.members.length < 5 && this.random.chance(0.6)) {
       const id = this.nextId + 1;
       if (leader.core.proposeConfig({ kind: "add-learner", id, context: new Uint8Array(0) }).kind === "appended") this.boot(this.makeNode(++this.nextId));
-    } else if (voters(config).length > 2) {
+    } else if (voters(config).length > 2 && ![...this.nodes.values()].some((n) => n.disk.recovering)) {
       leader.core.proposeConfig({ kind: "remove", id: this.random.pick(config.members).id });
     }
     this.pump(leader);
