@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { openCluster, story, waitFor, type Cluster } from "./harness.js";
 
-const node = async (cluster: Cluster, name: string) => (await cluster.json<any[]>(["node", "ls"])).find((row) => row.description?.hostname === name);
+const node = async (cluster: Cluster, name: string, host?: string) =>
+  (await cluster.json<any[]>(["node", "ls"], host ? { host } : {})).find((row) => row.description?.hostname === name);
 
 story("who may join", { managers: 1, workers: 1, images: false }, (cluster) => {
   it("wrong, rotated, absent and foreign tokens are refused with the reason", async () => {
@@ -85,9 +86,9 @@ story("managers come and go", { managers: 3, workers: 1, images: false }, (clust
     const refused = await cluster().ctl(["node", "rm", "--yes", w1!], { host: leader });
     assert.notEqual(refused.code, 0, "a ready node was removed without --force");
     await cluster().ok(["leave", "--yes"], { host: w1! });
-    await waitFor("it is down", async () => (await node(cluster(), w1!))?.status.state === "DOWN", 30_000);
+    await waitFor("it is down", async () => (await node(cluster(), w1!, leader))?.status.state === "DOWN", 30_000);
     await cluster().ok(["node", "rm", "--yes", w1!], { host: leader });
-    assert.equal(await node(cluster(), w1!), undefined);
+    assert.equal(await node(cluster(), w1!, leader), undefined);
   });
 
   it("a manager whose disk is lost joins again as a new member", async () => {
@@ -97,7 +98,7 @@ story("managers come and go", { managers: 3, workers: 1, images: false }, (clust
     const wiped = await cluster().hosts.exec(lost, ["sh", "-c", `rm -rf ${cluster().hosts.stateDirectory(lost)}/*`]);
     assert.equal(wiped.code, 0, wiped.stderr);
     await cluster().hosts.start(lost);
-    const old = await node(cluster(), lost);
+    const old = await node(cluster(), lost, leader);
     await cluster().ok(["node", "rm", "--force", "--yes", old.id], { host: leader });
     const token = (await cluster().ok(["join-token", "manager", "-q"], { host: leader })).trim();
     await cluster().ok(["join", "--token", token, cluster().hosts.address(leader)], { host: lost });
