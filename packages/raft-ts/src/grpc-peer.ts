@@ -20,7 +20,7 @@ const maxQueuedBytes = 16 * 1024 * 1024;
 const smallBytes = 256;
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
-/** Sending for this long without a word back: the connection is given up for a new one. TCP alone would come back from a partition only with its next retransmission, many seconds later. */
+/** No answer to a frame for this long (the other side answers within `pongMs`): the connection is given up for a new one. TCP alone would come back from a partition only with its next retransmission, many seconds later. */
 const silenceMs = 2500;
 
 export class Peer {
@@ -31,8 +31,8 @@ export class Peer {
   private openAgainAt = 0;
   private isEnded = false;
 
-  /** When it was last heard of, or when we began to talk to it. */
-  private heardAt = performance.now();
+  /** When the oldest frame was sent on this stream that nothing has come back after. What the member sends on its own stream says nothing about ours. */
+  private unansweredSince: number | undefined;
 
   constructor(private readonly id: RaftId, private readonly target: PeerTarget, private readonly events: PeerEvents) { this.client = this.connect(); }
 
@@ -49,13 +49,11 @@ export class Peer {
     });
   }
 
-  /** Something came from this member, on whichever stream. */
-  heard(): void { this.heardAt = performance.now(); }
-
   send(messages: readonly Uint8Array[]): void {
     this.giveUpIfSilent();
     const stream = this.openStream();
     if (!stream) return;
+    this.unansweredSince ??= performance.now();
     for (const frame of framesOf(messages)) {
       const bytes = frame.part?.length ?? frame.messages!.reduce((sum, m) => sum + m.length, 0);
       if (this.queuedBytes + bytes > maxQueuedBytes && !(bytes <= smallBytes && this.queuedBytes < 2 * maxQueuedBytes)) { this.events.unreachable(); return; }
@@ -65,9 +63,10 @@ export class Peer {
   }
 
   private giveUpIfSilent(): void {
-    if (!this.stream || this.isEnded || performance.now() - this.heardAt < silenceMs) return;
+    if (!this.stream || this.isEnded || this.unansweredSince === undefined || performance.now() - this.unansweredSince < silenceMs) return;
     const { stream, client } = this;
     this.stream = undefined;
+    this.unansweredSince = undefined;
     this.client = this.connect();
     this.openAgainAt = 0;
     stream.cancel();
@@ -79,7 +78,6 @@ export class Peer {
   private openStream(): grpc.ClientDuplexStream<Frame, Frame> | undefined {
     if (this.stream) return this.stream;
     if (this.isEnded || performance.now() < this.openAgainAt) return undefined;
-    this.heardAt = performance.now();
     const stream = this.client.makeBidiStreamRequest<Frame, Frame>(streamMethod.path, streamMethod.requestSerialize, streamMethod.responseDeserialize, new grpc.Metadata(), {});
     this.stream = stream;
     this.queuedBytes = 0;
@@ -87,7 +85,7 @@ export class Peer {
     stream.on("metadata", () => { this.pauseMs = 0; });
     stream.on("data", (frame: Frame) => {
       this.pauseMs = 0;
-      this.heard();
+      this.unansweredSince = undefined;
       try { this.events.receive(joiner.join(frame)); } catch { stream.cancel(); }
     });
     stream.on("error", (error: grpc.ServiceError) => this.broken(stream, error));
@@ -98,6 +96,7 @@ export class Peer {
   private broken(stream: grpc.ClientDuplexStream<Frame, Frame>, error: grpc.ServiceError | undefined): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
+    this.unansweredSince = undefined;
     this.queuedBytes = 0;
     if (this.isEnded) return;
     this.pauseMs = Math.min(maxPauseMs, Math.max(firstPauseMs, this.pauseMs * 2));

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { createServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import type { RaftId, Transport } from "./api.js";
 import { GrpcTransport } from "./grpc-transport.js";
@@ -113,5 +114,22 @@ describe("the gRPC transport", function () {
     await one.propose("x");
     await group.converge();
     assert.equal(Buffer.from(group.get(3).raft.status().members[1]!.context).toString(), "moved");
+  });
+
+  it("a connection that fell silent is given up, and the member comes back over a new one", async () => {
+    const one = await group.three();
+    servers.get(3)!.server.forceShutdown();
+    await group.kill(3);
+    // Takes connections and says nothing, like a host on the far side of a partition.
+    const { port } = servers.get(3)!;
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => { sockets.push(socket.on("error", () => {})); });
+    await new Promise<void>((resolve) => silent.listen(port, "127.0.0.1", resolve));
+    await until(() => sockets.length > 0, "the leader talks to it");
+    silent.close();
+    await group.start(3);
+    await one.propose("x");
+    await until(() => group.get(3).values().length === 1, "the member is reached again", 6000);
+    for (const socket of sockets) socket.destroy();
   });
 });

@@ -19,6 +19,8 @@ export type IncomingCall = grpc.ServerDuplexStream<Frame, Frame> | grpc.ServerRe
 
 /** Frames wait for a slow caller's stream up to this many bytes; beyond it they are dropped, which Raft allows. */
 const maxDownBytes = 16 * 1024 * 1024;
+/** A frame is answered after this time at the latest. */
+const pongMs = 500;
 
 export class GrpcTransport implements Transport {
   /** Add to a server: `server.addService(transport.service, transport.handlers)`. */
@@ -75,7 +77,6 @@ export class GrpcTransport implements Transport {
 
   private deliver(from: RaftId, messages: readonly Uint8Array[]): void {
     if (this.isClosed || !this.receiver) return;
-    this.peers.get(from)?.heard();
     for (const message of messages) this.receiver.receive(from, message);
   }
 
@@ -88,7 +89,10 @@ export class GrpcTransport implements Transport {
     this.callers.set(from, call);
     previous?.end();
     const joiner = new FrameJoiner();
+    let pong: NodeJS.Timeout | undefined;
     call.on("data", (frame: Frame) => {
+      // An empty frame, so that the caller can tell a live stream from one that hangs.
+      pong ??= setTimeout(() => { pong = undefined; if (!call.cancelled && call.writable) call.write({}); }, pongMs).unref();
       try { this.deliver(from, joiner.join(frame)); } catch (error) { refuse(call, { code: grpc.status.INVALID_ARGUMENT, details: (error as Error).message }); }
     });
     const forget = (): void => { if (this.callers.get(from) === call) this.callers.delete(from); };

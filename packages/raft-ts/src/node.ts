@@ -603,7 +603,7 @@ function checkId(id: RaftId): void {
 }
 
 /** An error of the operating system; others have codes too, of other kinds. */
-function isDiskError(error: unknown): error is NodeJS.ErrnoException {
+function isDiskError(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code);
 }
@@ -612,7 +612,8 @@ function asStorageError(error: unknown, directory: string): Error {
   if (error instanceof RaftError) return error;
   if (error instanceof LostLogError) return new RaftError("corrupt", `Cannot go on with the Raft log in "${directory}": ${error.message}; remove this member and let it join again under a new id`);
   if (!isDiskError(error)) return error as Error;
-  return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${error.message}${error.code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${message}${code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
 }
 
 const droppedError = (): RaftError => new RaftError("dropped", "Leadership was lost before the entry was committed: it may or may not take effect; look before trying again");
