@@ -14,7 +14,7 @@ const rounds = 3;
 async function skein(cluster: Cluster, replicas: number): Promise<number> {
   const name = `c${replicas}`;
   const start = performance.now();
-  await cluster.ok(["service", "create", "--quiet", "--name", name, "--replicas", String(replicas), "--placement-strategy", "spread", "busybox", "sleep", "3600"], { timeoutMs: 180_000 });
+  await cluster.ok(["service", "create", "--quiet", "--stable", "0", "--name", name, "--replicas", String(replicas), "--placement-strategy", "spread", "busybox", "sleep", "3600"], { timeoutMs: 180_000 });
   const elapsed = performance.now() - start;
   const running = (await cluster.running(name)).length;
   if (running !== replicas) throw new Error(`${running} of ${replicas} tasks run`);
