@@ -1,4 +1,4 @@
-import "./reflect.js"; // before x509: modules run in the order of their imports
+import "reflect-metadata"; // before x509, whose dependency tsyringe refuses to load without it: modules run in the order of their imports
 import { KeyObject, createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 
