@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -157,7 +158,7 @@ describe("cli: commands against the API", () => {
   it("lists print tables, JSON, lines of JSON or ids, and warn of a stale copy on standard error", async () => {
     const inTable = await run(["service", "ls"]);
     assert.equal(inTable.stdout, "ID   NAME   MODE         REPLICAS   IMAGE        PORTS\ns1   web    replicated   1/2        skein/demo\n");
-    assert.equal(inTable.stderr, "swarmctl: warning: this may be out of date: no leader for 12 s: this copy may be out of date\n");
+    assert.equal(inTable.stderr, "swarmctl: warning: no leader for 12 s: this copy may be out of date\n");
     const objects = JSON.parse((await run(["service", "ls", "--format", "json"])).stdout) as { id: string; spec: ServiceSpec; status: object }[];
     assert.equal(objects[0]!.spec.task!.container!.stopGraceMs, 10_000);
     assert.deepEqual(objects[0]!.status, { serviceId: "s1", running: 1, desired: 2 });
@@ -230,6 +231,15 @@ describe("cli: commands against the API", () => {
       const names = command.flags.flatMap((flag) => [flag.name, ...(flag.short ? [flag.short] : [])]);
       assert.equal(new Set(names).size, names.length, path);
     }
+  });
+
+  it("bash completes groups, commands, flags and the words of a choice", async () => {
+    const { stdout: script } = await run(["completion", "bash"]);
+    const complete = (...words: string[]) => spawnSync("bash", ["-c", `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _swarmctl; echo "\${COMPREPLY[*]}"`, "bash", "swarmctl", ...words], { encoding: "utf8" }).stdout.trim();
+    assert.equal(complete("ser"), "service");
+    assert.equal(complete("service", "s"), "scale");
+    assert.equal(complete("--host", "m1", "service", "create", "--repl"), "--replicas --replicas-max-per-node");
+    assert.equal(complete("join-token", "m"), "manager");
   });
 });
 

@@ -34,7 +34,7 @@ export class Flags {
 
 export const globalFlags: readonly FlagSpec[] = [
   { name: "context", kind: "text", value: "NAME", group: "Global options", help: "Cluster to talk to (also SKEIN_CONTEXT; see \"swarmctl context\")" },
-  { name: "host", kind: "text", value: "PATH", group: "Global options", help: "Run directory of one host, or its manager.sock or swarmd.sock (also SKEIN_HOST)" },
+  { name: "host", kind: "text", value: "HOST", group: "Global options", help: "One host: its run directory, or its name where the context has it (also SKEIN_HOST)" },
   { name: "no-color", kind: "switch", group: "Global options", help: "No colours (also NO_COLOR)" },
   { name: "help", short: "h", kind: "switch", group: "Global options", help: "This text" },
 ];

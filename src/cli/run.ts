@@ -65,7 +65,7 @@ async function dispatch(options: CliOptions): Promise<number> {
     onStale: (reason) => {
       if (isStaleSaid) return;
       isStaleSaid = true;
-      terminal.err(`${paint(terminal, "yellow", "swarmctl:")} warning: this may be out of date${reason ? `: ${reason}` : ""}\n`);
+      terminal.err(`${paint(terminal, "yellow", "swarmctl:")} warning: ${reason || "this copy may be out of date"}\n`);
     },
   });
   try {
@@ -111,7 +111,7 @@ function helpFor(words: readonly string[], terminal: Terminal, isAsked: boolean)
 function mainHelp(): string {
   const single = Object.entries(registry).filter(([path]) => !path.includes(" "));
   return [
-    "Usage: swarmctl [--context NAME | --host PATH] COMMAND", "", "Skein's command line: one cluster of hosts, its services and its networks.", "",
+    "Usage: swarmctl [--context NAME | --host HOST] COMMAND", "", "Skein's command line: one cluster of hosts, its services and its networks.", "",
     "Groups:", ...Object.entries(nouns).flatMap(([noun, about]) => twoColumns(noun, about, 12, 100)), "",
     "Commands:", ...single.flatMap(([path, { about }]) => twoColumns(path, about, 12, 100)), "",
     "Global options:", ...globalFlags.flatMap((flag) => twoColumns(`${flag.short ? `-${flag.short}, ` : ""}--${flag.name}${flag.value ? ` ${flag.value}` : ""}`, flag.help, 16, 100)), "",

@@ -16,7 +16,8 @@ export default {
     for (const [path, entry] of Object.entries(registry)) {
       const [noun, verb] = path.split(" ");
       nouns.set(noun!, [...(nouns.get(noun!) ?? []), ...(verb ? [verb] : [])]);
-      cases.push(`    "${path}") words="${flagsOf((await entry.load()).default).map((flag) => `--${flag.name}`).join(" ")}" ;;`);
+      const command = (await entry.load()).default;
+      cases.push(`    "${path}") words="${[...choices(command.usage), ...flagsOf(command).map((flag) => `--${flag.name}`)].join(" ")}" ;;`);
     }
     for (const [noun, verbs] of nouns) if (verbs.length) cases.push(`    "${noun}") words="${verbs.join(" ")} --help" ;;`);
     cases.push(`    "") words="${[...nouns.keys(), ...globalFlags.map((flag) => `--${flag.name}`)].join(" ")}" ;;`);
@@ -24,6 +25,9 @@ export default {
     terminal.out(`${shell === "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : ""}${script(cases, verbed)}`);
   },
 } satisfies Command as Command;
+
+/** "[OPTIONS] worker|manager" → worker, manager */
+const choices = (usage: string): string[] => /(?:^| )([a-z]+(?:\|[a-z]+)+)$/.exec(usage)?.[1]?.split("|") ?? [];
 
 /** The command's words are those before the cursor that are neither a flag nor a global flag's value. */
 const script = (cases: readonly string[], verbed: string): string => `_swarmctl() {

@@ -9,7 +9,7 @@ export default {
   about: "Makes this host a node of the cluster whose manager is at HOST; the token decides whether as a worker or as a manager.",
   args: { min: 1 },
   flags: [{ name: "token", kind: "text", value: "TOKEN", help: "From \"swarmctl join-token worker\" or \"… manager\"" }, ...nodeAddressFlags],
-  examples: [["swarmctl join --token SWMTKN-1-… 192.168.1.10:2377", "Join at a manager's address"]],
+  examples: [["swarmctl join --token SKTKN-1-… 192.168.1.10:2377", "Join at a manager's address"]],
   async run({ flags, args, connection, terminal }) {
     const token = flags.text("token");
     if (!token) throw new SwarmError("INVALID_ARGUMENT", "Cannot join without a token: give --token; a manager prints it by \"swarmctl join-token worker\".");

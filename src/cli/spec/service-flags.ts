@@ -22,7 +22,7 @@ export const sharedFlags: readonly FlagSpec[] = [
     flag("init", "A small init reaps orphans and forwards signals"),
     flag("tty", "Give it a terminal", "t"),
     text("pull", "WHEN", "Fetch the image always, missing (the default) or never"),
-    text("log-driver", "NAME", "Log driver: json-file"),
+    text("log-driver", "NAME", "json-file (the default) or none (nothing is kept)"),
     list("log-opt", "KEY=VALUE", "Log option, such as max-size=10m or max-file=3"),
     list("cap-add", "CAPABILITY", "Add a capability, such as NET_ADMIN"),
     list("cap-drop", "CAPABILITY", "Drop a capability, or ALL"),

@@ -10,7 +10,7 @@ import { isWaiting, waitFlags, waitForService, waitNotes } from "../../wait/wait
 
 export default {
   usage: "[OPTIONS] SERVICE",
-  about: "Changes a service. Tasks are replaced one by one where their containers change; --update-… flags say how.",
+  about: "Changes a service. Tasks are replaced one by one where their containers change; --update-… flags say how. What no flag names stays as it is.",
   args: { min: 1 },
   flags: [...updateFlags, ...sharedFlags, ...waitFlags],
   examples: [
