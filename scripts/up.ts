@@ -123,6 +123,7 @@ function demoSpec() {
     endpoint: newEndpointSpec({ ports: [newPort({ targetPort: demo.port, publishedPort: demo.port })] }),
     task: newTaskSpec({
       container: newContainerSpec({
+        env: ["SKEIN_TASK={{.Task.Name}}", "SKEIN_NODE={{.Node.Hostname}}"],
         image: "skein/demo",
         health: { test: ["CMD-SHELL", `wget -q -O /dev/null http://127.0.0.1:${demo.port}/health`], intervalMs: 5_000, timeoutMs: 3_000, retries: 3, startPeriodMs: 10_000, startIntervalMs: 500 },
       }),
