@@ -17,6 +17,8 @@ class TestCluster {
   readonly store = createTestStore({ clock: this.clock });
   /** Images whose containers end at once with exit code 1. */
   readonly broken = new Set<string>();
+  /** Images that no node can get: their tasks are rejected before they start. */
+  readonly missing = new Set<string>();
   readonly silentNodes = new Set<string>();
   /** Nodes whose tasks take for ever to stop. */
   readonly slowStop = new Set<string>();
@@ -107,7 +109,8 @@ class TestCluster {
       const state = stateOf(task);
       if (taskStateOrder[state] < taskStateOrder.ASSIGNED || isTerminal(state) || this.silentNodes.has(task.nodeId)) continue;
       const image = this.store.view((tx) => tx.get("revision", `${task.serviceId}.${task.revision}`))?.spec?.task?.container?.image ?? "";
-      if (!isWanted(task)) { if (!this.slowStop.has(task.nodeId)) await this.report(task.id, "SHUTDOWN"); }
+      if (isWanted(task) && this.missing.has(image)) await this.report(task.id, "REJECTED", "no such image");
+      else if (!isWanted(task)) { if (!this.slowStop.has(task.nodeId)) await this.report(task.id, "SHUTDOWN"); }
       else if (task.desiredState === "TASK_READY") { if (state !== "TASK_READY") await this.report(task.id, "TASK_READY"); }
       else if (this.broken.has(image)) await this.report(task.id, "FAILED", "exit code 1");
       else if (state !== "RUNNING") await this.report(task.id, "RUNNING");
@@ -163,6 +166,24 @@ describe("the leader's control loops", () => {
     await cluster.report(cluster.running("web")[0]!.id, "FAILED", "exit code 1");
     await cluster.settle();
     await cluster.advance(1_000);
+    assert.equal(cluster.running("web").length, 1);
+  });
+
+  it("a task that is rejected while it is held back is not replaced before its delay is over", async () => {
+    await cluster.addNode("n1");
+    cluster.missing.add("web:1");
+    await cluster.create("web", { replicas: 1 }, { restart: newRestartPolicy({ delayMs: 1_000, maxDelayMs: 4_000 }) });
+    assert.equal(cluster.tasks("web").length, 2);
+    for (const delayMs of [1_000, 2_000, 4_000]) {
+      const before = cluster.tasks("web").map(({ id }) => id);
+      await cluster.advance(delayMs - 1);
+      assert.deepEqual(cluster.tasks("web").map(({ id }) => id), before, `before ${delayMs} ms`);
+      await cluster.advance(1);
+      assert.equal(cluster.tasks("web").filter(({ id }) => !before.includes(id)).length, 1, `after ${delayMs} ms`);
+    }
+    // A corrected service does not wait for the delay.
+    cluster.missing.clear();
+    await cluster.setImage("web", "web:2");
     assert.equal(cluster.running("web").length, 1);
   });
 

@@ -84,6 +84,9 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
       const decision = decideRestart(task, spec, place);
       if (decision.kind === "finished" || (hasSpare && isOld)) {
         steps.push({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: "" });
+      } else if (decision.delayMs > 0 && task.notBeforeMs > view.nowMs) {
+        // It ended, rejected say, while it was itself held back: a successor is prepared at once, so one made now would spin.
+        wakeAtMs = earliest(wakeAtMs, task.notBeforeMs);
       } else {
         const notBeforeMs = decision.delayMs > 0 ? view.nowMs + decision.delayMs : 0;
         steps.push({ kind: "replace", taskId: task.id, reason: restartedReason, successor: freshTask(view, { ...seat, desiredState: "TASK_READY", notBeforeMs, restarts: decision.restarts }) });
