@@ -77,7 +77,7 @@ export interface RaftOptions {
   readonly start: { readonly kind: "bootstrap"; readonly context: Uint8Array } | { readonly kind: "join" };
   readonly tickMs?: number;               // 100
   readonly electionTicks?: number;        // 10, randomised to [10, 20)
-  readonly heartbeatTicks?: number;       // 1
+  readonly heartbeatTicks?: number;       // 2
   readonly maxEntryBytes?: number;        // 4 MiB
   readonly snapshotEntries?: number;      // a snapshot each 10,000 entries
   readonly trailingEntries?: number;      // 2,000 kept for slow followers

@@ -140,7 +140,8 @@ export class RaftNode implements Raft {
       } else if (read.ticks % 3 === 0) this.core.read(id);
     }
     this.waiters.tick();
-    this.schedule();
+    // Most ticks only count: an idle member does nothing else.
+    if (this.core.isDirty) this.schedule();
   }
 
   private receive(from: RaftId, bytes: Uint8Array): void {
@@ -410,7 +411,7 @@ export class RaftNode implements Raft {
       if (this.isClosed || this.failure) return;
       if (isDiskError(error)) this.fail(error);
       else this.config.log("error", `Cannot take a snapshot at index ${meta.index}: ${error.message}`);
-    }).finally(() => { this.snapshotting = undefined; });
+    }).finally(() => { this.snapshotting = undefined; this.schedule(); });
   }
 
   private async takeSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -19,7 +19,7 @@ export function resolveOptions(options: RaftOptions & { readonly disk?: Disk }):
     ...options,
     tickMs: options.tickMs ?? 100,
     electionTicks: options.electionTicks ?? 10,
-    heartbeatTicks: options.heartbeatTicks ?? 1,
+    heartbeatTicks: options.heartbeatTicks ?? 2,
     maxEntryBytes: options.maxEntryBytes ?? 4 * mebibyte,
     snapshotEntries: options.snapshotEntries ?? 10_000,
     trailingEntries: options.trailingEntries ?? 2_000,

@@ -134,7 +134,6 @@ export class RaftCore {
   }
 
   private tickLeader(): void {
-    this.isDirty = true;
     if (this.transferee !== undefined && ++this.transferElapsed >= this.options.electionTicks) this.transferee = undefined;
     if (!this.hasActiveQuorum(this.config)) {
       this.options.log(`No majority answered for ${this.options.electionTicks} ticks: no longer leader in term ${this.term}`);
@@ -144,6 +143,7 @@ export class RaftCore {
     this.electionElapsed = 0;
     if (++this.heartbeatElapsed >= this.options.heartbeatTicks) {
       this.heartbeatElapsed = 0;
+      this.isDirty = true;
       this.broadcastHeartbeat();
       this.tryTransfer();
     }

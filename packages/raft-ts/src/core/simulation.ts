@@ -144,7 +144,7 @@ export class Simulation {
     node.writing = false;
     node.digest = node.disk.snapshot?.digest ?? "";
     node.core = new RaftCore({
-      id: node.id, electionTicks: 10, heartbeatTicks: 1, maxInflightBytes: 1 << 20, maxUncommittedBytes: 1 << 16, maxApplyBytes: 200, promotionLag: 5,
+      id: node.id, electionTicks: 10, heartbeatTicks: 2, maxInflightBytes: 1 << 20, maxUncommittedBytes: 1 << 16, maxApplyBytes: 200, promotionLag: 5,
       ...node.limits, random: (bound) => this.random.below(bound), state: node.disk.state(), log: () => {},
     });
     const tick = (): void => {
