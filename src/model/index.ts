@@ -20,5 +20,5 @@ export {
 export { problemOfImageReference } from "./image-reference.js";
 export { bytesText, problemOfName, type Problem } from "./validate.js";
 export { maxReplicas, minMemoryBytes, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";
-export { problemOfClusterSpec, problemOfNetworkSpec, problemOfNodeSpec } from "./validate-network.js";
+export { longestCertificateValidityMs, problemOfClusterSpec, problemOfNetworkSpec, problemOfNodeSpec } from "./validate-network.js";
 export { withClusterDefaults, withNetworkDefaults, withServiceDefaults } from "./defaults.js";

@@ -31,6 +31,9 @@ export function problemOfNodeSpec(spec: NodeSpec): Problem {
   );
 }
 
+/** A year: a removed node's id must be remembered for as long as any of its certificates may be valid. */
+export const longestCertificateValidityMs = 365 * 24 * 3_600_000;
+
 export function problemOfClusterSpec(spec: ClusterSpec): Problem {
   return first(
     () => problemOfName(spec.name),
@@ -46,6 +49,7 @@ export function problemOfClusterSpec(spec: ClusterSpec): Problem {
     () => (spec.subnetPrefix < 8 || spec.subnetPrefix > 29 ? `the subnet size /${spec.subnetPrefix} is not between /8 and /29` : undefined),
     () => (spec.dataPort < 1024 || spec.dataPort > 65_535 ? `the data port ${spec.dataPort} is not between 1024 and 65535` : undefined),
     () => (spec.certificateValidityMs < 3_600_000 ? "certificates must be valid for at least 1 h" : undefined),
+    () => (spec.certificateValidityMs > longestCertificateValidityMs ? "certificates may be valid for a year at most; nodes renew theirs by themselves" : undefined),
     () => problemOfChoice("placement strategy", spec.placementStrategy, ["PACK", "SPREAD"]),
   );
 }

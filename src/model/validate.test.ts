@@ -102,6 +102,6 @@ describe("network, node and cluster specs", () => {
   });
   it("an unknown availability is refused", () => assert.match(problemOfNodeSpec(newNodeSpec({ availability: 9 as never })) ?? "", /availability "9" is unknown; use active, pause or drain/));
   for (const [fields, why] of <[Partial<ClusterSpec>, RegExp][]>[
-    [{ heartbeatMs: 5 }, /heartbeat/], [{ addressPools: [] }, /address pool/], [{ addressPools: ["10.0.0.0/28"] }, /do not fit/], [{ certificateValidityMs: 60_000 }, /at least 1 h/], [{ dataPort: 53 }, /data port/],
+    [{ heartbeatMs: 5 }, /heartbeat/], [{ addressPools: [] }, /address pool/], [{ addressPools: ["10.0.0.0/28"] }, /do not fit/], [{ certificateValidityMs: 60_000 }, /at least 1 h/], [{ certificateValidityMs: 366 * 24 * 3_600_000 }, /a year at most/], [{ dataPort: 53 }, /data port/],
   ]) it(`a cluster with ${JSON.stringify(fields)} is refused`, () => assert.match(problemOfClusterSpec(newClusterSpec(fields)) ?? "accepted", why));
 });

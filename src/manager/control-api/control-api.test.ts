@@ -255,6 +255,13 @@ describe("control API: nodes and the cluster", () => {
     });
   });
 
+  it("a removed node stays refused for as long as its certificate may be valid, whatever the validity is now", async () => {
+    const { store, write } = await cluster();
+    await store.update((tx) => tx.update("cluster", { ...tx.cluster(), spec: { ...tx.cluster().spec!, certificateValidityMs: 3_600_000 } }));
+    await write("RemoveNode", { ref: "h4", force: true });
+    assert.ok(store.view((tx) => tx.cluster().removedNodes["w1"]!) > Date.now() + 364 * 24 * 3_600_000);
+  });
+
   it("a manager is removed only by force, out of the raft group too, and never at the cost of quorum", async () => {
     const { members, write, refuses } = await cluster();
     await refuses("RemoveNode", { ref: "h3" }, "FAILED_PRECONDITION", /it is a manager; demote it first/);

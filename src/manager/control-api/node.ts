@@ -1,5 +1,5 @@
 import { SwarmError } from "../../lib/index.js";
-import { isTerminal, problemOfNodeSpec, stateOf, newTaskStatus, type Cluster, type Node } from "../../model/index.js";
+import { isTerminal, longestCertificateValidityMs, problemOfNodeSpec, stateOf, newTaskStatus, type Cluster, type Node } from "../../model/index.js";
 import type { ReadTx, WriteTx } from "../../store/index.js";
 import type { GetRequest } from "../../gen/swarm/v1/GetRequest.js";
 import type { ListRequest } from "../../gen/swarm/v1/ListRequest.js";
@@ -91,10 +91,10 @@ function orphanTasks(tx: WriteTx, node: Node, now: number): void {
   }
 }
 
-/** An entry may go when the node's last certificate has run out. */
+/** An entry may go when the node's last certificate has run out: not by today's validity, which may have been longer when that was issued. */
 function withRemovedNode(cluster: Cluster, nodeId: string, now: number): Cluster {
   const kept = Object.entries(cluster.removedNodes).filter(([, until]) => until > now);
-  return { ...cluster, removedNodes: { ...Object.fromEntries(kept), [nodeId]: now + (cluster.spec?.certificateValidityMs ?? 0) } };
+  return { ...cluster, removedNodes: { ...Object.fromEntries(kept), [nodeId]: now + longestCertificateValidityMs } };
 }
 
 /** Who leads and who answers changes too often for the store: it is filled in when read. */
