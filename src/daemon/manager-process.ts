@@ -20,12 +20,14 @@ async function start(config: ManagerConfig): Promise<Running> {
   const log = createLogger({ level: config.logLevel, fields: { node: config.identity.nodeId } });
   watchEventLoop(log.with({ process: "manager" }));
   const servers = { full: newServer(), joining: newServer(joiningServerOptions), local: newServer() };
+  let listener: TlsListener | undefined;
   const manager = await startManager({
     identity: config.identity, stateDir: config.stateDir, advertiseAddr: config.advertiseAddr, servers, start: config.start, log, clock: systemClock,
+    onRemoved: (nodeIds) => listener?.disconnect(nodeIds),
   });
   // It may be told of its failure before it is ready: neither promise may go unheard.
   manager.ready.catch(() => {});
-  const tls = await listenTls({ host: config.listenHost, port: config.listenPort, identity: config.identity, full: servers.full, joining: servers.joining, log });
+  const tls = listener = await listenTls({ host: config.listenHost, port: config.listenPort, identity: config.identity, full: servers.full, joining: servers.joining, log });
   const local = await listenUnix({ path: join(config.runDir, "manager.sock"), server: servers.local, log });
   log.info("the manager listens", { addr: `${config.listenHost}:${tls.port}`, advertised: config.advertiseAddr, start: config.start.kind });
   void manager.ended.then(async (end) => {

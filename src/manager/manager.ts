@@ -47,6 +47,8 @@ export interface ManagerConfig {
   readonly start: ManagerStart;
   readonly log: Logger;
   readonly clock: Clock;
+  /** The nodes that were removed from the cluster, a moment after one more was. Their calls are refused; the connections that they hold open are the caller's to end. */
+  readonly onRemoved?: (nodeIds: ReadonlySet<string>) => void;
   /** [0, 1), default Math.random. */
   readonly random?: () => number;
   /** Raft's tick, default 100 ms: elections take 10 to 20. */
@@ -75,6 +77,9 @@ export interface Manager {
   stop(options?: { readonly handOver?: boolean }): Promise<void>;
 }
 
+/** A removed node's session tells it so before its connections end, with whatever it watches or relays. */
+const farewellMs = 1_000;
+
 /** Composes one manager: replication, the API, and while it leads the control loops. */
 export async function startManager(config: ManagerConfig): Promise<Manager> {
   const { clock, log, servers, start, stateDir, advertiseAddr, random = Math.random } = config;
@@ -84,7 +89,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   const stopping = new AbortController();
 
   const store = createStore({ clock, log: log.with({ part: "store" }), random });
-  const authorize = loggedRefusals(nodeAuthorize({ clusterId, removedNodes: removedNodesOf(store), now: () => clock.now() }), log);
+  const authorize = loggedRefusals(nodeAuthorize({ clusterId, removedNodes: removedNodesOf(store, (removed) => clock.after(farewellMs, () => { if (!stopping.signal.aborted) config.onRemoved?.(removed); })), now: () => clock.now() }), log);
   const clients = new ManagerClients(config.identity);
 
   // ---- replication ----------------------------------------------------------------------------------------------------
@@ -205,10 +210,14 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
 }
 
 /** Who may not call any more, as the store says; read once a commit, asked on every call. */
-function removedNodesOf(store: Store): () => ReadonlySet<string> {
+function removedNodesOf(store: Store, onChange: (removed: ReadonlySet<string>) => void): () => ReadonlySet<string> {
   const read = () => new Set(store.view((tx) => tx.list("cluster").flatMap(({ removedNodes }) => Object.keys(removedNodes))));
   let removed = read();
-  store.watch((commit) => { if (commit.changes.length === 0 || commit.changes.some(({ table }) => table === "cluster")) removed = read(); });
+  store.watch((commit) => {
+    if (commit.changes.length > 0 && !commit.changes.some(({ table }) => table === "cluster")) return;
+    removed = read();
+    onChange(removed);
+  });
   return () => removed;
 }
 

@@ -6,7 +6,7 @@ import type { Client } from "@grpc/grpc-js";
 import { createCsr, createRootCa, signNodeCertificate, type Root, type TlsIdentity } from "../ca/index.js";
 import { codeOf, createLogger, silentLogger, systemClock, type Logger } from "../lib/index.js";
 import { newClusterSpec, type ClusterSpec, type NodeRole } from "../model/index.js";
-import { call, dialForJoin, dialLocal, dialManager, joiningServerOptions, listenTls, listenUnix, managerCredentials, newServer, type ServiceName } from "../rpc/index.js";
+import { call, dialForJoin, dialLocal, dialManager, joiningServerOptions, listenTls, listenUnix, managerCredentials, newServer, type ServiceName, type TlsListener } from "../rpc/index.js";
 import { startManager, type Manager, type ManagerStart } from "./manager.js";
 
 export interface TestManager {
@@ -14,6 +14,8 @@ export interface TestManager {
   readonly identity: TlsIdentity;
   readonly addr: string;
   readonly stateDir: string;
+  /** Root's socket. */
+  readonly socket: string;
   /** Root's calls on this manager's own socket. */
   control<T = any>(method: string, request?: object): Promise<T>;
   client(service: ServiceName): Client;
@@ -70,17 +72,20 @@ export class TestCluster {
     const stateDir = again?.stateDir ?? join(this.#directory, identity.nodeId);
     const servers = { full: newServer(), joining: newServer(joiningServerOptions), local: newServer() };
     const log = this.log.with({ node: identity.nodeId });
-    const manager = await startManager({ identity, stateDir, advertiseAddr: addr, servers, start, log, clock: systemClock, raftTickMs: 30 });
-    const listener = await listenTls({ host: "127.0.0.1", port: Number(addr.split(":")[1]), identity, full: servers.full, joining: servers.joining, log });
+    let listener: TlsListener | undefined;
+    const manager = await startManager({
+      identity, stateDir, advertiseAddr: addr, servers, start, log, clock: systemClock, raftTickMs: 30, onRemoved: (nodeIds) => listener?.disconnect(nodeIds),
+    });
+    const tls = listener = await listenTls({ host: "127.0.0.1", port: Number(addr.split(":")[1]), identity, full: servers.full, joining: servers.joining, log });
     const socket = join(this.#directory, `${identity.nodeId.slice(0, 8)}-${this.managers.length}.sock`);
     const local = await listenUnix({ path: socket, server: servers.local, log });
     const own = this.#keep(dialLocal("Control", socket));
     const keep = (client: Client) => this.#keep(client);
     let ended: Promise<void> | undefined;
-    const end = () => ended ??= (async () => { await listener.close(); await local.close(); await manager.stop({ handOver: false }); })();
+    const end = () => ended ??= (async () => { await tls.close(); await local.close(); await manager.stop({ handOver: false }); })();
     this.#ends.push(end);
     const made: TestManager = {
-      manager, identity, addr, stateDir,
+      manager, identity, addr, stateDir, socket,
       control: (method, request = {}) => call(own, method, request),
       client: (service) => this.#keep(dialManager(service, addr, managerCredentials(identity))),
       kill: end,
@@ -100,6 +105,9 @@ export class TestCluster {
   get leader(): TestManager | undefined { return this.managers.find(({ manager }) => manager.isLeader); }
 
   client(service: ServiceName, addr: string, identity: TlsIdentity): Client { return this.#keep(dialManager(service, addr, managerCredentials(identity))); }
+
+  /** A connection that shows no certificate. */
+  anonymous(addr: string): Client { return this.#keep(dialForJoin(addr, this.#root.certificatePem)); }
 
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();

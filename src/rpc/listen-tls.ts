@@ -1,10 +1,9 @@
-import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
-import { constants } from "node:crypto";
+import { X509Certificate, constants } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { ServerCredentials, type Server } from "@grpc/grpc-js";
 import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import { identityOf, type TlsIdentity } from "../ca/index.js";
-import { X509Certificate } from "node:crypto";
 
 export interface TlsListenOptions {
   readonly host: string;
@@ -21,6 +20,8 @@ export interface TlsListener {
   readonly port: number;
   /** New connections are made with this identity; open ones go on. */
   renew(identity: TlsIdentity): void;
+  /** Ends the connections of these nodes, and with them every stream that they hold open. */
+  disconnect(nodeIds: { has(nodeId: string): boolean }): void;
   /** Stops listening, lets calls finish for `graceMs`, then ends every connection. */
   close(graceMs?: number): Promise<void>;
 }
@@ -35,7 +36,8 @@ const maxConnections = 20_000;
 export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
   const { log } = options;
   let identity = options.identity;
-  const sockets = new Set<TLSSocket>();
+  /** Each with the node that its certificate names, undefined without one. */
+  const sockets = new Map<TLSSocket, string | undefined>();
   const full = options.full.createConnectionInjector(ServerCredentials.createInsecure());
   const joining = options.joining.createConnectionInjector(ServerCredentials.createInsecure());
 
@@ -45,10 +47,10 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
   server.maxConnections = maxConnections;
   server.on("secureConnection", (socket) => {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    sockets.add(socket);
+    const decision = admit(socket, identity);
+    sockets.set(socket, decision.kind === "node" ? decision.nodeId : undefined);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", (error) => log.debug("connection failed", { peer, error }));
-    const decision = admit(socket, identity);
     if (decision.kind === "refuse") {
       log.warn("connection refused", { peer, reason: decision.reason });
       socket.destroy();
@@ -73,13 +75,16 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
 
   return {
     port: (server.address() as AddressInfo).port,
+    disconnect(nodeIds) {
+      for (const [socket, nodeId] of sockets) if (nodeId !== undefined && nodeIds.has(nodeId)) socket.destroy();
+    },
     renew(next) { identity = next; server.setSecureContext(contextOf(next)); },
     async close(graceMs = 0) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       full.drain(graceMs);
       joining.drain(graceMs);
       if (graceMs > 0 && sockets.size > 0) await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.keys()) socket.destroy();
       full.destroy();
       joining.destroy();
       await closed;
@@ -95,14 +100,14 @@ function contextOf(identity: TlsIdentity): SecureContextOptions & { ticketKeys?:
   };
 }
 
-function admit(socket: TLSSocket, identity: TlsIdentity): { kind: "node" } | { kind: "joining" } | { kind: "refuse"; reason: string } {
+function admit(socket: TLSSocket, identity: TlsIdentity): { kind: "node"; nodeId: string } | { kind: "joining" } | { kind: "refuse"; reason: string } {
   const certificate = socket.getPeerCertificate();
   if (!certificate?.raw) return { kind: "joining" };
   if (!socket.authorized) return { kind: "refuse", reason: `its certificate is not of this cluster's CA or no longer valid (${String(socket.authorizationError)})` };
   try {
     const peer = identityOf(new X509Certificate(certificate.raw));
     if (peer.clusterId !== identity.clusterId) return { kind: "refuse", reason: `its certificate is of cluster "${peer.clusterId}", this is "${identity.clusterId}"` };
-    return { kind: "node" };
+    return { kind: "node", nodeId: peer.nodeId };
   } catch (error) { return { kind: "refuse", reason: messageOf(error) }; }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { connect as connectHttp2 } from "node:http2";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -87,6 +87,21 @@ describe("rpc: the managers' TLS port", () => {
     await call(control, "listNodes", {});
     removed.add("m4");
     await assert.rejects(call(control, "listNodes", {}), { code: "PERMISSION_DENIED", message: /node "m4" was removed/ });
+  });
+  it("ends the connections of a removed node, and nobody else's", async () => {
+    const [gone, stays] = await Promise.all(["m4", "m5"].map((id) => identity(root, id, "MANAGER")));
+    const open = (who: TlsIdentity) => new Promise<TLSSocket>((resolve, reject) => {
+      const socket = connectTls({ host: "127.0.0.1", port: listener.port, cert: who.certificatePem, key: who.keyPem, ca: root.certificatePem, ALPNProtocols: ["h2"], checkServerIdentity: () => undefined });
+      // The server's settings frame: the connection is in its hands.
+      socket.once("data", () => resolve(socket)).once("error", reject);
+    });
+    const [removedOne, other] = [await open(gone!), await open(stays!)];
+    const closed = new Promise<string>((resolve) => { removedOne.on("error", () => {}).once("close", () => resolve("closed")); });
+    listener.disconnect(new Set(["m4"]));
+    assert.equal(await closed, "closed");
+    await call(client("Control", managerCredentials(stays!)), "listNodes", {});
+    assert.equal(other.destroyed, false);
+    other.destroy();
   });
   it("lets a caller without a certificate reach only what joining needs", async () => {
     assert.equal(await fetchRootCertificate(addr, root.digest), root.certificatePem);
