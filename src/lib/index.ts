@@ -7,4 +7,5 @@ export { systemClock, sleep, type Clock, type Timer } from "./clock.js";
 export { backoffMs } from "./backoff.js";
 export { createLogger, silentLogger, type LogFields, type LogLevel, type Logger } from "./log.js";
 export { idFromBytes } from "./id.js";
+export { printable } from "./printable.js";
 export { startCoalescingLoop, type CoalescingLoop } from "./coalescing-loop.js";

@@ -47,7 +47,7 @@ function codeOfCall(client: Client, { path, requestStream, responseStream, reque
       : responseStream ? client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadata, deadline) : client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, deadline, answered);
     begun.on("error", (error: Error) => resolve(status[(error as ServiceError).code]!));
     if ("resume" in begun) begun.on("data", () => { resolve("OK"); begun.cancel(); }).on("end", () => resolve("OK"));
-    if (requestStream) (begun as { end(): void }).end();
+    if (requestStream) (begun as unknown as { end(): void }).end();
   });
 }
 

@@ -1,3 +1,4 @@
+import { printable } from "../../lib/index.js";
 import { paint, type Color, type Terminal } from "../terminal.js";
 
 export interface Column<Row> {
@@ -8,7 +9,7 @@ export interface Column<Row> {
 
 /** Columns as wide as their widest cell; the last one is as long as it is, and nothing is ever cut off. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], terminal: Pick<Terminal, "colors">): string {
-  const cells = rows.map((row) => columns.map((column) => oneLine(column.value(row))));
+  const cells = rows.map((row) => columns.map((column) => printable(column.value(row))));
   const widths = columns.map((column, index) => Math.max(column.title.length, ...cells.map((row) => width(row[index]!))));
   const line = (texts: readonly string[], colors: readonly (Color | undefined)[]) =>
     texts.map((text, index) => {
@@ -19,5 +20,4 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
     + cells.map((row, index) => line(row, columns.map((column) => column.color?.(rows[index]!)))).join("");
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ");
 const width = (text: string): number => [...text].length;

@@ -11,6 +11,7 @@ import { newClusterSpec, type ClusterSpec } from "../../model/index.js";
 import { bidiStream, call, unary, type Authorize, type CallContext } from "../../rpc/index.js";
 import type { Store } from "../../store/index.js";
 import { AssignmentSource } from "./assignment-source.js";
+import { reportedAddr } from "./core/reported.js";
 import { isSame } from "./core/same.js";
 import { Liveness } from "./liveness.js";
 import { Session, type SessionStream } from "./session.js";
@@ -156,7 +157,7 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
 
     const session = new Session({
       id: idFromBytes(Uint8Array.from({ length: 17 }, () => Math.floor(random() * 256))),
-      nodeId, hello: hello.hello, addr: hello.hello.addr || hostOf(context.peer), stream, source, clock, random,
+      nodeId, hello: hello.hello, addr: reportedAddr(hello.hello.addr) ?? hostOf(context.peer), stream, source, clock, random,
       log: log.with({ node: nodeId }),
       nodeUpdate: () => nodeUpdate(nodeId),
       onHeard: hear,

@@ -8,6 +8,7 @@ import { SwarmError, backoffMs, isRetryable, sleep, type Clock, type Logger } fr
 import type { NodeDescription } from "../../model/index.js";
 import type { AssignmentChange } from "./core/assignments.js";
 import type { AssignmentSource, AssignmentSubscription } from "./assignment-source.js";
+import { reportedDescription } from "./core/reported.js";
 import { isSame } from "./core/same.js";
 
 export type SessionStream = ServerDuplexStream<AgentMessage, ManagerMessage__Input>;
@@ -53,7 +54,7 @@ export class Session {
     this.id = options.id;
     this.nodeId = options.nodeId;
     this.addr = options.addr;
-    this.description = options.hello.description ?? undefined;
+    this.description = options.hello.description ? reportedDescription(options.hello.description) : undefined;
     this.lastHeard = options.clock.monotonic();
     this.closed = this.#closing.signal;
   }
@@ -94,7 +95,7 @@ export class Session {
 
   #received(message: AgentMessage): void {
     this.lastHeard = this.#options.clock.monotonic();
-    if (message.description) this.description = message.description;
+    if (message.description) this.description = reportedDescription(message.description);
     if (message.heartbeat) this.send({ heartbeatAck: { sequence: message.heartbeat.sequence } });
     if (message.statuses) void this.#storeStatuses(message.statuses);
     if (message.goodbye) this.#options.onGoodbye(this); else this.#options.onHeard(this);

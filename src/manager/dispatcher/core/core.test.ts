@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { newNetwork, newNetworkSpec, newNode, newPort, newRevision, newService, newServiceSpec, newTask, newTaskStatus, type Task, type TaskState } from "../../../model/index.js";
+import { newNetwork, newNetworkSpec, newNode, newNodeDescription, newPort, newRevision, newService, newServiceSpec, newTask, newTaskStatus, type Task, type TaskState } from "../../../model/index.js";
 import { diffNetworks, diffTasks, isHeld, taskAssignment } from "./assignments.js";
 import { endpointSet, nodeAttachmentSet } from "./endpoints.js";
 import { LeaseTable } from "./lease-table.js";
 import { mergeStatus } from "./merge-status.js";
+import { reportedAddr, reportedDescription } from "./reported.js";
 
 const taskIn = (state: TaskState, fields: Partial<Task> = {}) => newTask({ id: "t1", serviceId: "s1", revision: 1, slot: 1, nodeId: "n1", status: newTaskStatus({ state }), ...fields });
 const service = newService({ id: "s1", spec: newServiceSpec({ name: "web" }) });
@@ -17,6 +18,23 @@ describe("dispatcher: which tasks a node is told of", () => {
   for (const [state, desiredState, expected] of cases) {
     it(`${expected ? "holds" : "does not hold"} a task that is ${state} and should be ${desiredState}`, () => assert.equal(isHeld(taskIn(state, { desiredState })), expected));
   }
+});
+
+describe("dispatcher: what an agent says", () => {
+  const escape = "\u001b]0;x\u0007";
+  it("is one line of bounded length, without control characters", () => {
+    const { status } = mergeStatus(taskIn("ASSIGNED"), newTaskStatus({ state: "FAILED", err: `${escape}\nno\n${"x".repeat(9_999)}`, timestampMs: 5 }), 7)!;
+    assert.equal(status!.err.length, 2_000);
+    assert.match(status!.err, /^\?\]0;x\? no xxx/);
+    const description = reportedDescription(newNodeDescription({ hostname: `h${escape}`, engineLabels: { [`a${escape}`]: "b\nc" }, plugins: Array.from({ length: 5_000 }, () => "p") }));
+    assert.equal(description.hostname, "h?]0;x?");
+    assert.deepEqual(description.engineLabels, { "a?]0;x?": "b c" });
+    assert.equal(description.plugins.length, 100);
+  });
+  it("names a tunnel end only by an address", () => {
+    assert.equal(reportedAddr("198.18.0.1"), "198.18.0.1");
+    for (const addr of ["", "host", "198.18.0.1\nlink del eth0", "::1"]) assert.equal(reportedAddr(addr), undefined);
+  });
 });
 
 describe("dispatcher: differences between assignments", () => {

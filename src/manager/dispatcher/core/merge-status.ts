@@ -1,4 +1,5 @@
 import { compareTaskStates, isTerminal, stateOf, taskStateOrder, type Task, type TaskStatus } from "../../../model/index.js";
+import { reportedStatus } from "./reported.js";
 import { isSame } from "./same.js";
 
 /**
@@ -11,7 +12,7 @@ export function mergeStatus(task: Task, reported: TaskStatus, now: number): Task
   const present = task.status;
   const step = compareTaskStates(reported.state, stateOf(task));
   if (step < 0 || (step > 0 && isTerminal(stateOf(task)))) return undefined;
-  const merged: TaskStatus = { ...reported, pending: [], appliedAtMs: now };
+  const merged: TaskStatus = { ...reportedStatus(reported), pending: [], appliedAtMs: now };
   if (step === 0 && present) {
     if (isTerminal(reported.state) || reported.timestampMs < present.timestampMs) return undefined;
     if (isSame({ ...merged, appliedAtMs: 0, timestampMs: 0 }, { ...present, appliedAtMs: 0, timestampMs: 0 })) return undefined;
