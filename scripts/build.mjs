@@ -7,7 +7,16 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = (name) => join(root, "node_modules/.bin", name);
-const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+
+/** A step that fails has said why: the build ends with its exit code and no stack of its own. */
+function run(command, args) {
+  try {
+    execFileSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  } catch (error) {
+    process.stderr.write(`scripts/build.mjs: "${command.replace(`${root}/`, "")} ${args.slice(0, 2).join(" ")}" failed\n`);
+    process.exit(error.status ?? 1);
+  }
+}
 
 /** Newest modification time below `path`, in milliseconds; 0 if it is not there. */
 function newest(path, matches = () => true) {
