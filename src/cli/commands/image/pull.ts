@@ -2,6 +2,7 @@ import { SwarmError } from "../../../lib/index.js";
 import { stream } from "../../../rpc/index.js";
 import type { ImageProgress } from "../../../gen/swarm/v1/ImageProgress.js";
 import type { Command, CommandInput } from "../../command.js";
+import { readSecret } from "../../parse/secret.js";
 import { forEachWord } from "../../each.js";
 import { size } from "../../print/inspect.js";
 import { imageName } from "./ls.js";
@@ -13,13 +14,13 @@ export default {
   flags: [
     { name: "quiet", short: "q", kind: "switch", help: "Print only the ids" },
     { name: "username", kind: "text", value: "NAME", help: "For a registry that asks" },
-    { name: "password-file", kind: "text", value: "FILE", help: "File with the password (a password on the command line can be seen by others)" },
+    { name: "password-file", kind: "text", value: "FILE", help: "File with the password, - for standard input (a password on the command line can be seen by others)" },
     { name: "plain-http", kind: "switch", help: "Without TLS: for a registry on a trusted network" },
   ],
   async run(input) {
     const { flags, args, connection, terminal, signal } = input;
     const engine = await connection.engine();
-    const password = flags.has("password-file") ? (await import("node:fs")).readFileSync(flags.text("password-file")!, "utf8").replace(/\r?\n$/, "") : "";
+    const password = flags.has("password-file") ? readSecret(flags.text("password-file")!, "--password-file") : "";
     await forEachWord(args, async (reference) => {
       const view = pullView(input);
       let pulled: ImageProgress["image"] = null;
