@@ -53,7 +53,7 @@ const backoff = { baseMs: 100, maxMs: 8_000 } as const;
 /** See index.ts. Resolves once what runs on this host is taken over; a manager need not be in reach. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { clock, log, random, connector } = options;
-  const database = await AgentDatabase.open(join(options.stateDir, "agent/db"));
+  const database = await AgentDatabase.open(join(options.stateDir, "agent/db"), log);
   const stopping = new AbortController();
   let session: AgentSession | undefined;
   let state = { isConnected: false, manager: "", sessionId: "", error: "not connected yet" };

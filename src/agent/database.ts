@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { Level } from "level";
-import { SwarmError, messageOf } from "../lib/index.js";
+import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { EndpointSet, Network, NodeAttachmentSet, TaskAssignment, TaskStatus } from "../model/index.js";
 
 /** A task as the agent keeps it. */
@@ -43,15 +43,23 @@ export class AgentDatabase {
 
   private constructor(level: Level<string, unknown>) { this.#level = level; }
 
-  static async open(directory: string): Promise<AgentDatabase> {
+  /**
+   * A damaged database is thrown away whole: the managers tell this node its tasks again, and their containers are taken over. A part
+   * of it could look like all, and what the lost part told of would be stopped.
+   */
+  static async open(directory: string, log: Logger): Promise<AgentDatabase> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const level = new Level<string, unknown>(directory, { valueEncoding: "json" });
     try {
-      await level.open();
+      return await openWhole(directory, (level) => new AgentDatabase(level));
     } catch (error) {
-      throw new SwarmError("FAILED_PRECONDITION", `Cannot open the agent's database in "${directory}": ${messageOf((error as Error).cause ?? error)}; is another swarmd using it?`, { cause: error });
+      const cause = (error as Error).cause ?? error;
+      if ((cause as { code?: string }).code === "LEVEL_LOCKED") throw new SwarmError("FAILED_PRECONDITION", `Cannot open the agent's database in "${directory}": another process uses it; stop that one`, { cause: error });
+      if (!isDamage(cause)) throw new SwarmError("FAILED_PRECONDITION", `Cannot open the agent's database in "${directory}": ${messageOf(cause)}; see whether the disk is full or read-only`, { cause: error });
+      log.warn("The agent's database was damaged; starting with an empty one, the managers say again what this node must run", { directory, error: cause });
+      await rm(directory, { recursive: true, force: true });
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      return openWhole(directory, (level) => new AgentDatabase(level));
     }
-    return new AgentDatabase(level);
   }
 
   async read(): Promise<Contents> {
@@ -107,4 +115,18 @@ export class AgentDatabase {
       }
     } finally { this.#flushing = undefined; }
   }
+}
+
+/** Opens it and reads all of it once: damage inside a table shows itself only then. */
+async function openWhole<T>(directory: string, use: (level: Level<string, unknown>) => T): Promise<T> {
+  const level = new Level<string, unknown>(directory, { valueEncoding: "json" });
+  await level.open();
+  try { for await (const _ of level.iterator()); } catch (error) { await level.close(); throw error; }
+  return use(level);
+}
+
+/** Missing or short files are damage as well; a disk that cannot be written is not. */
+function isDamage(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === "LEVEL_CORRUPTION" || code === "LEVEL_DECODE_ERROR" || (code === "LEVEL_IO_ERROR" && /No such file|Invalid argument/.test(message ?? ""));
 }

@@ -27,7 +27,7 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
 
   const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
   const runtime = await Runtime.find(config.runtime ?? "runc", { root: paths.runtimeRoot, cgroups, monitorPath });
-  const metadata = await openMetadata(paths.database);
+  const metadata = await openMetadata(paths.database, log);
   try {
     const layers = await LayerStore.open(paths.snapshots, monitorPath);
     // Containers ask for images and images ask who uses them; both exist before either is asked.

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Level } from "level";
-import { SwarmError, messageOf } from "../lib/index.js";
+import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { ContainerRecord } from "./containers/record.js";
 import type { ImageRecord } from "./images/record.js";
 
@@ -18,13 +18,24 @@ export interface Metadata {
   close(): Promise<void>;
 }
 
-export async function openMetadata(path: string): Promise<Metadata> {
+/** Damage (a truncated file, a flipped bit) is repaired as far as it can be: what is lost are images to load again and containers to replace. */
+export async function openMetadata(path: string, log: Logger): Promise<Metadata> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const db = new Level<string, unknown>(path, { valueEncoding: "json" });
-  try { await db.open(); } catch (error) {
+  const db = await openChecked(path).catch(async (error: unknown) => {
     const cause = (error as Error).cause ?? error;
-    throw new SwarmError("FAILED_PRECONDITION", `Cannot open the engine's database "${path}": ${messageOf(cause)}; is another swarmd using this state directory?`, { cause: error });
-  }
+    const refuse = (why: unknown, advice: string): never => { throw new SwarmError("FAILED_PRECONDITION", `Cannot open the engine's database "${path}": ${messageOf(why)}; ${advice}`, { cause: why }); };
+    if ((cause as { code?: string }).code === "LEVEL_LOCKED") refuse("another process uses it", "stop that one");
+    // A repair rewrites the tables: never on a disk that merely cannot be written.
+    if (!isDamage(cause)) refuse(cause, "see whether the disk is full or read-only");
+    log.warn("the engine's database was damaged and is repaired; images that it lost must be loaded again", { path, error: cause });
+    try {
+      await repair(path);
+      await removeUnreadable(path, log);
+      return await openChecked(path);
+    } catch (failure) {
+      return refuse((failure as Error).cause ?? failure, "delete that directory and load the images again");
+    }
+  });
   const images = db.sublevel<string, ImageRecord>("images", { valueEncoding: "json" });
   const references = db.sublevel<string, string>("references", { valueEncoding: "json" });
   const containers = db.sublevel<string, ContainerRecord>("containers", { valueEncoding: "json" });
@@ -48,4 +59,32 @@ export async function openMetadata(path: string): Promise<Metadata> {
     removeContainer: (id) => containers.del(id),
     close: () => db.close(),
   };
+}
+
+/** Opens it and reads all of it once: damage inside a table shows itself only then. */
+async function openChecked(path: string): Promise<Level<string, unknown>> {
+  const db = new Level<string, unknown>(path, { valueEncoding: "json" });
+  await db.open();
+  try { for await (const _ of db.iterator()); } catch (error) { await db.close(); throw error; }
+  return db;
+}
+
+// Classic-level's own, which the types of "level" (for browsers too) do not name.
+const repair = (path: string): Promise<void> => (Level as unknown as { repair(path: string): Promise<void> }).repair(path);
+
+/** A repair keeps every record that it finds, also one whose bytes are no longer JSON. */
+async function removeUnreadable(path: string, log: Logger): Promise<void> {
+  const db = new Level<string, string>(path, { valueEncoding: "utf8" });
+  await db.open();
+  try {
+    for await (const [key, value] of db.iterator()) {
+      try { JSON.parse(value); } catch { log.warn("a record of the engine's database is lost", { key }); await db.del(key); }
+    }
+  } finally { await db.close(); }
+}
+
+/** Missing or short files are damage as well. */
+function isDamage(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === "LEVEL_CORRUPTION" || code === "LEVEL_DECODE_ERROR" || (code === "LEVEL_IO_ERROR" && /No such file|Invalid argument/.test(message ?? ""));
 }
