@@ -1,5 +1,6 @@
 import { addressOf, formatIpv4, macOf, parseIpv4, type EndpointSet, type NodeAttachmentSet } from "../../model/index.js";
 import type { HostNetwork } from "./host-network.js";
+import { macFor } from "./mac.js";
 import { localBridge } from "./names.js";
 import type { SandboxRecord } from "./sandbox.js";
 
@@ -53,7 +54,7 @@ export function desiredHost(input: DesiredHostInput): DesiredHost {
     if (entry.nodeId === input.nodeId || entry.vtep === input.nodeAddr) return;
     const text = formatIpv4(addr);
     remotes.set(`${network.tunnel} ${text}`, {
-      tunnel: network.tunnel, addr: text, mac: isMac(entry.mac) ? entry.mac.toLowerCase() : macOf(text), vtep: formatIpv4(vtep),
+      tunnel: network.tunnel, addr: text, mac: macFor(entry.mac, text), vtep: formatIpv4(vtep),
     });
   };
   for (const set of input.endpoints) for (const endpoint of set.endpoints) addRemote(set.networkId, endpoint);
@@ -68,5 +69,3 @@ export function desiredHost(input: DesiredHostInput): DesiredHost {
     ports: ports.map((port) => ({ name: port.veth, bridge: port.bridge, mac: port.mac })),
   };
 }
-
-export const isMac = (text: string): boolean => /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text);

@@ -1,7 +1,7 @@
 import { SwarmError } from "../../lib/index.js";
 import { addressOf, formatIpv4, macOf, parseIpv4, type Network, type NetworkAttachment, type PortConfig } from "../../model/index.js";
-import { isMac } from "./desired-host.js";
 import type { HostNetwork } from "./host-network.js";
+import { macFor } from "./mac.js";
 import { localBridge, vethName } from "./names.js";
 
 /** What a sandbox looks like in the kernel, decided once when it is attached and kept on disk for the next daemon. */
@@ -87,7 +87,7 @@ function interfaceOf(id: string, index: number, attachment: NetworkAttachment, n
   }
   return {
     device: `eth${index}`, veth: vethName(id, index), bridge: network.bridge, networkId: network.id, addr: formatIpv4(ip), prefix,
-    mac: isMac(attachment.mac) ? attachment.mac.toLowerCase() : macOf(formatIpv4(ip)), mtu: network.mtu, isIngress: network.isIngress,
+    mac: macFor(attachment.mac, formatIpv4(ip)), mtu: network.mtu, isIngress: network.isIngress,
     aliases: attachment.aliases,
   };
 }
