@@ -10,7 +10,7 @@ import type { CgroupLayout } from "../runtime/cgroups.js";
 import { runProgram } from "../runtime/program.js";
 import { ociResources } from "../runtime/resources.js";
 import type { LayerStore } from "../snapshots/layers.js";
-import { resolveInRoot } from "./root-path.js";
+import { readInRoot } from "./root-path.js";
 import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "./volumes.js";
 
@@ -111,6 +111,5 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
 }
 
 async function userOf(user: string, groups: readonly string[], rootfs: string): Promise<ContainerUser> {
-  const read = async (path: string) => readFile(await resolveInRoot(rootfs, path), "utf8").catch(() => "");
-  return resolveUser(user, groups, await read("/etc/passwd"), await read("/etc/group"));
+  return resolveUser(user, groups, await readInRoot(rootfs, "/etc/passwd"), await readInRoot(rootfs, "/etc/group"));
 }

@@ -1,4 +1,5 @@
-import { lstat, readlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { lstat, open, readlink } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
@@ -19,4 +20,17 @@ export async function resolveInRoot(root: string, path: string): Promise<string>
     rest = [...target.split("/").filter((p) => p !== "" && p !== "."), ...rest];
   }
   return join(root, ...resolved);
+}
+
+const maxFileBytes = 4 * 1024 * 1024;
+
+/** A file inside a container's root as text; "" for what is missing, no plain file (a FIFO would be waited on for ever) or larger than any honest one. */
+export async function readInRoot(root: string, path: string): Promise<string> {
+  try {
+    const file = await open(await resolveInRoot(root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const status = await file.stat();
+      return status.isFile() && status.size <= maxFileBytes ? await file.readFile("utf8") : "";
+    } finally { await file.close(); }
+  } catch { return ""; }
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveInRoot } from "./root-path.js";
+import { readInRoot, resolveInRoot } from "./root-path.js";
 import { resolveUser } from "./user.js";
 
 const passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/var/www:/bin/false\n# note\nbroken\n";
@@ -35,6 +36,20 @@ describe("engine: paths inside a root", () => {
       for (const path of ["/etc/passwd", "/absolute/passwd", "/relative/passwd", "/../../etc/passwd", "/etc/../absolute/./passwd"]) assert.equal(await resolveInRoot(root, path), join(root, "etc/passwd"), path);
       assert.equal(await resolveInRoot(root, "/not/there"), join(root, "not/there"));
       await assert.rejects(resolveInRoot(root, "/loop/x"), /too many symbolic links/);
+    } finally { rmSync(root, { recursive: true, force: true }); }
+  });
+  it("give text for plain files of honest size only", async () => {
+    const root = mkdtempSync(join(tmpdir(), "skein-root-"));
+    try {
+      mkdirSync(join(root, "etc"));
+      writeFileSync(join(root, "etc/passwd"), passwd);
+      writeFileSync(join(root, "etc/huge"), "");
+      truncateSync(join(root, "etc/huge"), 2 ** 40);
+      execFileSync("mkfifo", [join(root, "etc/fifo")]);
+      symlinkSync("/etc/passwd", join(root, "link"));
+      symlinkSync("loop", join(root, "loop"));
+      for (const path of ["/etc/passwd", "/link"]) assert.equal(await readInRoot(root, path), passwd);
+      for (const path of ["/etc/huge", "/etc/fifo", "/etc", "/nothing", "/loop"]) assert.equal(await readInRoot(root, path), "", path);
     } finally { rmSync(root, { recursive: true, force: true }); }
   });
 });
