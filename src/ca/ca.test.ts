@@ -4,7 +4,7 @@ import { X509Certificate, webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { x509 } from "./provider.js";
+import { loadX509 } from "./provider.js";
 import {
   createCsr, createRootCa, generateJoinToken, identityOf, loadIdentity, parseJoinToken, renewalTimeMs, saveIdentity, signNodeCertificate, tokensMatch, verifyRootDigest,
 } from "./index.js";
@@ -46,6 +46,7 @@ describe("ca", () => {
   it("takes nothing but the key from a request", async () => {
     const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const x509 = await loadX509();
     const csr = await x509.Pkcs10CertificateRequestGenerator.create({
       name: "CN=other, OU=swarm-manager, O=c1", keys, signingAlgorithm: algorithm,
       extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "swarm-manager" }]), new x509.BasicConstraintsExtension(true)],

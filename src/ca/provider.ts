@@ -1,8 +1,17 @@
-import "reflect-metadata"; // before x509, whose dependency tsyringe refuses to load without it: modules run in the order of their imports
 import { KeyObject, createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
-import * as x509 from "@peculiar/x509";
 
-x509.cryptoProvider.set(webcrypto);
+let loaded: Promise<typeof import("@peculiar/x509")> | undefined;
+
+/** Loaded at first use: it takes 100 ms, and whoever only checks certificates, or just runs swarmctl, needs none of it. */
+export function loadX509(): Promise<typeof import("@peculiar/x509")> {
+  return loaded ??= (async () => {
+    // Before x509, whose dependency tsyringe refuses to load without it.
+    await import("reflect-metadata");
+    const x509 = await import("@peculiar/x509");
+    x509.cryptoProvider.set(webcrypto);
+    return x509;
+  })();
+}
 
 /** P-256: signed in 30 µs, verified in 80 µs, accepted by every TLS 1.3 stack. */
 export const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
@@ -26,5 +35,3 @@ export async function keyPairFromPem(pem: string): Promise<KeyPair> {
     publicKey: await webcrypto.subtle.importKey("spki", spki, algorithm, true, ["verify"]),
   };
 }
-
-export { x509 };

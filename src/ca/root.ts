@@ -1,6 +1,6 @@
 import { X509Certificate, createHash, randomBytes } from "node:crypto";
 import { SwarmError } from "../lib/index.js";
-import { algorithm, keyToPem, newKeyPair, x509 } from "./provider.js";
+import { algorithm, keyToPem, loadX509, newKeyPair } from "./provider.js";
 
 export interface Root {
   readonly certificatePem: string;
@@ -13,6 +13,7 @@ const twentyYearsMs = 20 * 365 * 24 * 3_600_000;
 
 /** A cluster's self-signed root: it signs nodes and nothing below them (path length 0). */
 export async function createRootCa(options: { clusterId: string; now: number }): Promise<Root> {
+  const x509 = await loadX509();
   const keys = await newKeyPair();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),

@@ -1,6 +1,6 @@
 import type { NodeRole } from "../model/index.js";
 import { SwarmError } from "../lib/index.js";
-import { algorithm, keyPairFromPem, keyToPem, newKeyPair, x509, type CryptoKey } from "./provider.js";
+import { algorithm, keyPairFromPem, keyToPem, loadX509, newKeyPair, type CryptoKey } from "./provider.js";
 import { serialNumber } from "./root.js";
 
 /** What a certificate says about a role: its organizational unit, and a DNS name that TLS clients can require. */
@@ -8,6 +8,7 @@ export const roleNames: Readonly<Record<NodeRole, string>> = { MANAGER: "swarm-m
 
 /** A certificate request for a new key. Its subject means nothing: the CA decides every name. */
 export async function createCsr(): Promise<{ csrPem: string; keyPem: string }> {
+  const x509 = await loadX509();
   const keys = await newKeyPair();
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name: "CN=skein-node", keys, signingAlgorithm: algorithm });
   return { csrPem: `${csr.toString("pem")}\n`, keyPem: keyToPem(keys.privateKey) };
@@ -29,6 +30,7 @@ export interface SignOptions {
  */
 export async function signNodeCertificate(options: SignOptions): Promise<string> {
   const { root, nodeId, role, clusterId, now } = options;
+  const x509 = await loadX509();
   const publicKey = await publicKeyOf(options.csrPem);
   const issuer = new x509.X509Certificate(root.certificatePem);
   const rootKeys = await keyPairFromPem(root.keyPem);
@@ -54,6 +56,7 @@ export async function signNodeCertificate(options: SignOptions): Promise<string>
 
 async function publicKeyOf(csrPem: string): Promise<CryptoKey> {
   if (csrPem.length > 16_384) throw refuse("it is longer than 16 KiB");
+  const x509 = await loadX509();
   let csr;
   try {
     csr = new x509.Pkcs10CertificateRequest(csrPem);
