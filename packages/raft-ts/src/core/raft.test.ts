@@ -92,6 +92,23 @@ describe("the core: votes", () => {
     assert.deepEqual(of(a.sync(), "vote").map((m) => [m.to, m.isPre, m.term]), [[2, false, 1], [3, false, 1]]);
   });
 
+  it("of two that miss the leader at once the higher id goes first, and the other helps it", () => {
+    const [a, b] = [new Hand(1), new Hand(2)];
+    a.ticks(10).turn();
+    b.ticks(10).turn();
+    assert.deepEqual(of(b.step(vote(1, 1, 0, 0, { isPre: true })).sync(), "vote-response").map((m) => m.isGranted), [false]);
+    assert.deepEqual(of(a.step(vote(2, 1, 0, 0, { isPre: true })).sync(), "vote-response").map((m) => m.isGranted), [true]);
+    // A newer log goes before a higher id.
+    assert.deepEqual(of(b.step(vote(1, 1, 5, 1, { isPre: true })).sync(), "vote-response").map((m) => m.isGranted), [true]);
+  });
+
+  it("who has just supported another waits some ticks before it tries itself", () => {
+    const a = new Hand(1);
+    a.ticks(9).step(vote(2, 1, 0, 0, { isPre: true })).sync();
+    assert.deepEqual(of(a.ticks(3).turn(), "vote"), []);
+    assert.equal(of(a.ticks(1).turn(), "vote").length, 2);
+  });
+
   it("its own vote counts only once it is synced", () => {
     const a = new Hand(1);
     a.ticks(10).sync();

@@ -486,10 +486,20 @@ export class RaftCore {
   private onVote(m: Extract<Message, { type: "vote" }>): void {
     const isFree = this.vote === m.from || (this.vote === 0 && this.leader === undefined) || (m.isPre && m.term > this.term);
     // Not asked here: am I a voter? One that was promoted without knowing it yet must vote (etcd abb533c).
-    const isGranted = isFree && !this.recovering && this.log.isUpToDate(m.lastIndex, m.lastTerm);
+    const isGranted = isFree && !this.recovering && this.log.isUpToDate(m.lastIndex, m.lastTerm) && !this.goesFirst(m);
     // A grant carries the request's term, or a candidate that is behind takes it for an old one (etcd #8243).
     this.acknowledge({ type: "vote-response", to: m.from, isPre: m.isPre, isGranted }, isGranted ? m.term : this.term);
-    if (isGranted && !m.isPre) { this.vote = m.from; this.electionElapsed = 0; }
+    if (!isGranted) return;
+    if (m.isPre) this.electionElapsed = Math.min(this.electionElapsed, this.electionTimeout - Math.ceil(this.options.electionTicks / 3));
+    else { this.vote = m.from; this.electionElapsed = 0; }
+  }
+
+  /**
+   * Two that miss the leader at once would share the votes and then wait for another election timeout. So of two whose logs are equal the higher id
+   * goes on, and whoever supports another gives it some ticks (above) before it tries itself. Only pre-votes are held back so: they decide nothing.
+   */
+  private goesFirst(m: Extract<Message, { type: "vote" }>): boolean {
+    return m.isPre && this.role === "pre-candidate" && this.id > m.from && m.lastIndex === this.log.lastIndex && m.lastTerm === this.log.lastTerm;
   }
 
   private onVoteResponse(m: Extract<Message, { type: "vote-response" }>): void {
