@@ -189,10 +189,12 @@ describe("control API: refs, lists and filters", () => {
 
 describe("control API: networks", () => {
   it("refuses names and subnets that are taken", async () => {
-    const { write, refuses } = await cluster();
+    const { store, write, refuses } = await cluster();
     await write("CreateNetwork", { spec: { name: "front", subnet: "10.9.0.0/24" } });
     await refuses("CreateNetwork", { spec: { name: "front" } }, "ALREADY_EXISTS", /taken by network id001/);
     await refuses("CreateNetwork", { spec: { name: "back", subnet: "10.9.0.128/25" } }, "ALREADY_EXISTS", /overlaps with network "front"/);
+    await store.update((tx) => tx.create("node", newNode({ id: "n", status: { state: "READY", message: "", addr: "192.0.2.7", sinceMs: 0 } })));
+    await refuses("CreateNetwork", { spec: { name: "x", subnet: "192.0.2.0/24" } }, "INVALID_ARGUMENT", /holds 192\.0\.2\.7, the address of a node/);
     await refuses("CreateNetwork", { spec: { name: "x", isIngress: true } }, "ALREADY_EXISTS", /only one/);
     await refuses("CreateNetwork", { spec: { name: "x y" } }, "INVALID_ARGUMENT", /may hold letters/);
   });

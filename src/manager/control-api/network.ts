@@ -54,6 +54,10 @@ export async function removeNetwork({ store }: ControlDependencies, { ref }: Rem
 function refuseOverlap(tx: ReadTx, action: string, subnet: string): void {
   const wished = parseCidr(subnet);
   if (!wished) return;
+  for (const { status } of tx.list("node")) {
+    const host = parseCidr(`${status?.addr ?? ""}/32`);
+    if (host && overlaps(host, wished)) throw new SwarmError("INVALID_ARGUMENT", `${action}: the subnet ${subnet} holds ${status!.addr}, the address of a node, which would be cut off; choose another`);
+  }
   for (const other of tx.list("network")) {
     const taken = parseCidr(other.subnet || other.spec?.subnet || "");
     if (taken && overlaps(taken, wished)) throw new SwarmError("ALREADY_EXISTS", `${action}: the subnet ${subnet} overlaps with network "${nameOf.network(other)}" (${other.subnet || other.spec?.subnet}); choose another`);
