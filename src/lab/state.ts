@@ -1,5 +1,5 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { SwarmError } from "../lib/index.js";
 
 export const stateRoot = "/var/lib/skein-lab";
@@ -125,5 +125,3 @@ export function releaseLab(name: string): void {
   }
   for (const directory of [claimsDir, stateRoot, runRoot]) try { rmdirSync(directory); } catch { /* in use by other labs */ }
 }
-
-export const ensureParent = (path: string): void => { mkdirSync(dirname(path), { recursive: true }); };
