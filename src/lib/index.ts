@@ -8,4 +8,5 @@ export { backoffMs } from "./backoff.js";
 export { createLogger, silentLogger, type LogFields, type LogLevel, type Logger } from "./log.js";
 export { idFromBytes } from "./id.js";
 export { printable } from "./printable.js";
+export { RepeatFilter } from "./repeat-filter.js";
 export { startCoalescingLoop, type CoalescingLoop } from "./coalescing-loop.js";

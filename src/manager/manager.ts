@@ -5,7 +5,7 @@ import type { Client, Server } from "@grpc/grpc-js";
 import type { GrpcTransport } from "raft-ts";
 import type { Root, TlsIdentity } from "../ca/index.js";
 import type { ManagersClient } from "../gen/swarm/v1/Managers.js";
-import { SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
+import { RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
 import type { ClusterSpec } from "../model/index.js";
 import { localAuthorize, nodeAuthorize, serviceDefinition, type Authorize } from "../rpc/index.js";
 import { startScheduler } from "../scheduler/index.js";
@@ -89,7 +89,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   const stopping = new AbortController();
 
   const store = createStore({ clock, log: log.with({ part: "store" }), random });
-  const authorize = loggedRefusals(nodeAuthorize({ clusterId, removedNodes: removedNodesOf(store, (removed) => clock.after(farewellMs, () => { if (!stopping.signal.aborted) config.onRemoved?.(removed); })), now: () => clock.now() }), log);
+  const authorize = loggedRefusals(nodeAuthorize({ clusterId, removedNodes: removedNodesOf(store, (removed) => clock.after(farewellMs, () => { if (!stopping.signal.aborted) config.onRemoved?.(removed); })), now: () => clock.now() }), log, clock);
   const clients = new ManagerClients(config.identity);
 
   // ---- replication ----------------------------------------------------------------------------------------------------
@@ -221,14 +221,19 @@ function removedNodesOf(store: Store, onChange: (removed: ReadonlySet<string>) =
   return () => removed;
 }
 
-const loggedRefusals = (authorize: Authorize, log: Logger): Authorize => (call) => {
-  try {
-    return authorize(call);
-  } catch (error) {
-    log.warn("call refused", { method: call.getPath(), peer: call.getPeer(), reason: messageOf(error) });
-    throw error;
-  }
-};
+/** A removed node asks again every second, and a stranger as often as it likes: one line a minute says as much. */
+function loggedRefusals(authorize: Authorize, log: Logger, clock: Clock): Authorize {
+  const repeats = new RepeatFilter(clock);
+  return (call) => {
+    try {
+      return authorize(call);
+    } catch (error) {
+      const held = repeats.pass(messageOf(error));
+      if (held !== undefined) log.warn("call refused", { method: call.getPath(), peer: call.getPeer(), reason: messageOf(error), ...(held > 0 && { repeated: held }) });
+      throw error;
+    }
+  };
+}
 
 function clusterIsThere(store: Store, signal: AbortSignal): Promise<void> {
   const isThere = () => store.view((tx) => tx.list("cluster").length > 0);

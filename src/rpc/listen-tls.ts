@@ -2,7 +2,7 @@ import { X509Certificate, constants } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { ServerCredentials, type Server } from "@grpc/grpc-js";
-import { SwarmError, messageOf, type Logger } from "../lib/index.js";
+import { RepeatFilter, SwarmError, messageOf, systemClock, type Logger } from "../lib/index.js";
 import { identityOf, type TlsIdentity } from "../ca/index.js";
 
 export interface TlsListenOptions {
@@ -36,6 +36,7 @@ const maxConnections = 20_000;
 export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
   const { log } = options;
   let identity = options.identity;
+  const repeats = new RepeatFilter(systemClock);
   /** Each with the node that its certificate names, undefined without one. */
   const sockets = new Map<TLSSocket, string | undefined>();
   const full = options.full.createConnectionInjector(ServerCredentials.createInsecure());
@@ -52,7 +53,8 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", (error) => log.debug("connection failed", { peer, error }));
     if (decision.kind === "refuse") {
-      log.warn("connection refused", { peer, reason: decision.reason });
+      const held = repeats.pass(`${socket.remoteAddress} ${decision.reason}`);
+      if (held !== undefined) log.warn("connection refused", { peer, reason: decision.reason, ...(held > 0 && { repeated: held }) });
       socket.destroy();
       return;
     }

@@ -45,6 +45,13 @@ describe("CA server", () => {
     assert.equal(store.view((tx) => tx.list("node").length), 1);
   });
 
+  it("logs a guesser that goes on and on once a minute", async () => {
+    const { root, lines, ca, request } = await cluster();
+    for (let i = 0; i < 20; i++) await assert.rejects(ca.issue(await request(generateJoinToken(root.digest)), `198.18.0.9:${i}`));
+    await assert.rejects(ca.issue(await request(generateJoinToken(root.digest)), "198.18.0.8:5"));
+    assert.equal(lines.length, 2);
+  });
+
   it("refuses a malformed request, host name or availability and creates no node", async () => {
     const { joinTokens, ca, request, store } = await cluster();
     await assert.rejects(ca.issue(await request(joinTokens.worker, { csrPem: "junk" }), "p"), { code: "INVALID_ARGUMENT" });

@@ -1,4 +1,4 @@
-import { SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
+import { RepeatFilter, SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
 import { parseJoinToken, signNodeCertificate, tokensMatch } from "../../ca/index.js";
 import { newNode, newNodeDescription, newNodeSpec, type Cluster, type NodeRole } from "../../model/index.js";
 import type { ReadTx, Store } from "../../store/index.js";
@@ -21,6 +21,8 @@ export interface CaServer {
 }
 
 export function createCaServer({ store, clock, log, newId }: CaServerDependencies): CaServer {
+  const repeats = new RepeatFilter(clock);
+
   async function sign(cluster: Cluster, csrPem: string, nodeId: string, role: NodeRole): Promise<string> {
     if (!cluster.rootCa?.keyPem) throw new SwarmError("FAILED_PRECONDITION", "Cannot sign the certificate: the cluster has no CA key");
     return signNodeCertificate({ root: cluster.rootCa, csrPem, nodeId, role, clusterId: cluster.id, validityMs: cluster.spec!.certificateValidityMs, now: clock.now() });
@@ -33,7 +35,8 @@ export function createCaServer({ store, clock, log, newId }: CaServerDependencie
       try {
         role = roleOfToken(cluster, request.token);
       } catch (error) {
-        log.warn("join refused", { peer, hostname: request.hostname.slice(0, 100), reason: messageOf(error) });
+        const held = repeats.pass(`${peer.replace(/:\d+$/, "")} ${messageOf(error)}`);
+        if (held !== undefined) log.warn("join refused", { peer, hostname: request.hostname.slice(0, 100), reason: messageOf(error), ...(held > 0 && { repeated: held }) });
         throw error;
       }
       const hostname = checkedHostname(request.hostname);
