@@ -16,6 +16,10 @@ describe("steps as commands", () => {
     const script = scriptOf([{ argv: ["sh", "-c", "cat >&2"], stdin, isTolerant: false }]);
     assert.equal((await run(["sh", "-c", script])).stderr, stdin);
   });
+  it("hold nothing that would end a line or the input early", () => {
+    assert.throws(() => commandOf({ tool: "ip", lines: ["link set lo up\nlink del eth0"] }), /one line/);
+    assert.throws(() => scriptOf([{ argv: ["nft", "-f", "-"], stdin: "x\nSKEIN_END_0\nreboot\n", isTolerant: false }]), /its own end/);
+  });
   it("end at the first failure, whose number is the exit code, unless they may fail", async () => {
     const step = (word: string, isTolerant = false) => ({ argv: [word], stdin: "", isTolerant });
     assert.equal((await run(["sh", "-c", scriptOf([step("true"), step("false", true), step("false"), step("true")])])).exitCode, 102);

@@ -1,3 +1,5 @@
+import { assert } from "../lib/index.js";
+
 /** Where iproute2 keeps named namespaces, in the mount namespace of the host. */
 export const netnsDir = "/run/netns";
 export const netnsPathOf = (name: string): string => `${netnsDir}/${name}`;
@@ -21,6 +23,8 @@ export function commandOf(step: KernelStep): Command {
   switch (step.tool) {
     case "ip":
     case "bridge":
+      // Whatever a name or an address came from: it can add no line of its own.
+      assert(step.lines.every((line) => !line.includes("\n")), "a line for iproute2 is one line");
       return {
         // `-n` makes iproute2 enter the namespace itself, one exec fewer than nsenter.
         argv: [step.tool, ...(step.netns === undefined ? [] : ["-n", step.netns]), ...(step.isTolerant ? ["-force"] : []), "-batch", "-"],
@@ -54,6 +58,7 @@ export function scriptOf(commands: readonly Command[]): string {
     const program = command.argv.map(quote).join(" ");
     if (command.stdin === "") return `${program} </dev/null >/dev/null${tail}`;
     const marker = `SKEIN_END_${index}`;
+    assert(!command.stdin.includes(marker), "a program's input does not hold its own end, after which the shell would read");
     return `${program} >/dev/null <<'${marker}'${tail}\n${command.stdin}${command.stdin.endsWith("\n") ? "" : "\n"}${marker}`;
   }).join("\n") + "\n";
 }
