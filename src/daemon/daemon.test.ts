@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +39,13 @@ describe("daemon", () => {
     ] as const) {
       it(`refuse ${argv.join(" ")}`, async () => { await assert.rejects(config(...argv), { code: "INVALID_ARGUMENT", message: why }); });
     }
+    it("refuse a registry file with a password that others may read", async () => {
+      const path = join(directory, "registries.json");
+      writeFileSync(path, JSON.stringify({ "a.example": { username: "ci", password: "secret" } }), { mode: 0o644 });
+      await assert.rejects(config("--registry-config", path), (error: Error) => /chmod 600/.test(error.message) && !error.message.includes("secret"));
+      chmodSync(path, 0o600);
+      assert.equal((await config("--registry-config", path)).registries["a.example"]!.password, "secret");
+    });
     it("refuse a registry file with fields that mean nothing", async () => {
       const path = join(directory, "registries.json");
       writeFileSync(path, JSON.stringify({ "docker.io": { plainHtpp: true } }));

@@ -8,7 +8,7 @@ import { SwarmError } from "../lib/index.js";
  * file, so none is ever stale. Node has no call for it; flock(1) sets it on the file description that it inherits and shares.
  */
 export function lockStateDir(stateDir: string): () => void {
-  mkdirSync(stateDir, { recursive: true, mode: 0o711 });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const path = join(stateDir, "swarmd.lock");
   const file = openSync(path, "a+", 0o600);
   const { status, error } = spawnSync("flock", ["--nonblock", "3"], { stdio: ["ignore", "ignore", "ignore", file] });

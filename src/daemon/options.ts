@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -95,6 +95,8 @@ function readRegistries(path: string): Record<string, RegistryConfig> {
     for (const [key, value] of Object.entries(entry ?? {})) if (!known[key]?.(value)) throw invalid("registry-config", path, `registry "${host}" has an unknown or malformed field "${key}" (known: ${Object.keys(known).join(", ")})`);
     registries[host] = entry as RegistryConfig;
   }
+  const holdsPassword = Object.values(registries).some(({ password }) => password !== undefined);
+  if (holdsPassword && (statSync(path).mode & 0o077) !== 0) throw invalid("registry-config", path, `it holds a password, and others than its owner may open it; run "chmod 600 ${path}"`);
   return registries;
 }
 
