@@ -92,6 +92,17 @@ describe("the core: votes", () => {
     assert.deepEqual(of(a.sync(), "vote").map((m) => [m.to, m.isPre, m.term]), [[2, false, 1], [3, false, 1]]);
   });
 
+  it("asks again who has not answered, and nobody for a vote before its own is on disk", () => {
+    const a = new Hand(1, {}, { heartbeatTicks: 2 });
+    a.ticks(10).turn();
+    assert.deepEqual(of(a.ticks(2).turn(), "vote").map((m) => [m.to, m.isPre]), [[2, true], [3, true]]);
+    a.step({ type: "vote-response", from: 2, term: 1, isPre: true, isGranted: true });
+    assert.deepEqual(of(a.turn().concat(a.ticks(2).turn()), "vote"), []);
+    assert.equal(of(a.sync(), "vote").length, 2);
+    a.step({ type: "vote-response", from: 3, term: 1, isPre: false, isGranted: false });
+    assert.deepEqual(of(a.ticks(2).turn(), "vote").map((m) => [m.to, m.isPre, m.term]), [[2, false, 1]]);
+  });
+
   it("of two that miss the leader at once the higher id goes first, and the other helps it", () => {
     const [a, b] = [new Hand(1), new Hand(2)];
     a.ticks(10).turn();

@@ -91,6 +91,7 @@ export class RaftCore {
   private written: HardState;
   private isCommitFlushDue = false;
   private selfVoteWrite = 0;
+  private isTransfer = false;
   private snapshotToWrite: SnapshotMeta | undefined;
   /** A snapshot was accepted and the state machine does not hold it yet: nothing is applied meanwhile. */
   private restoringIndex: number | undefined;
@@ -130,7 +131,7 @@ export class RaftCore {
       this.electionTimeout = this.randomTimeout();
       if (this.canCampaign) this.campaign("pre");
       else for (const member of this.config.members) if (member.id !== this.id) this.send({ type: "hello", to: member.id });
-    }
+    } else if (this.electionElapsed % this.options.heartbeatTicks === 0) this.askAgain();
   }
 
   private tickLeader(): void {
@@ -423,14 +424,26 @@ export class RaftCore {
       // The own vote counts once it is on disk, like anybody's.
       this.selfVoteWrite = this.nextWriteId;
     }
-    for (const member of voters(this.config)) {
-      if (member.id === this.id) continue;
-      const draft: Draft = { type: "vote", to: member.id, isPre, lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm, isTransfer: kind === "transfer" };
-      if (isPre) this.send(draft, this.term + 1);
+    this.isTransfer = kind === "transfer";
+    for (const request of this.voteRequests()) {
+      if (isPre) this.send(request, this.term + 1);
       // After the sync: the request tells of log entries, and votes won with entries that a crash then takes away would elect a shorter log.
-      else this.acknowledge(draft);
+      else this.acknowledge(request);
     }
     if (isPre) this.countVote(this.id, true);
+  }
+
+  private voteRequests(): Draft[] {
+    return voters(this.config).filter(({ id }) => id !== this.id && !this.votes.has(id)).map(({ id }) => ({
+      type: "vote", to: id, isPre: this.role === "pre-candidate", lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm, isTransfer: this.isTransfer,
+    }));
+  }
+
+  /** The first request of an election often goes into a connection that broke long ago, unnoticed because followers tell each other nothing. */
+  private askAgain(): void {
+    if (this.role === "pre-candidate") for (const request of this.voteRequests()) this.send(request, this.term + 1);
+    // Not before the own vote is on disk, see campaign.
+    if (this.role === "candidate" && this.selfVoteWrite === 0) for (const request of this.voteRequests()) this.send(request);
   }
 
   private countVote(from: RaftId, isGranted: boolean): void {
