@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InterceptingCall, Server, ServerCredentials, credentials, type InterceptorOptions } from "@grpc/grpc-js";
+import { InterceptingCall, Server, ServerCredentials, credentials, status, type InterceptorOptions, type ServerDuplexStream } from "@grpc/grpc-js";
 import type { DispatcherClient } from "../gen/swarm/v1/Dispatcher.js";
 import type { LogRecord } from "../gen/swarm/v1/LogRecord.js";
 import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
@@ -95,6 +95,26 @@ describe("agent, with a dispatcher over loopback", () => {
     for (const agent of agents) await agent.stop();
     await stopManager();
     await rm(stateDir, { recursive: true, force: true });
+  });
+
+  it("tries ever more rarely while sessions end as soon as they began", async () => {
+    await stopManager();
+    let sessions = 0;
+    const server = new Server();
+    server.addService(serviceDefinition("Dispatcher"), {
+      Session: (call: ServerDuplexStream<unknown, unknown>) => {
+        sessions += 1;
+        call.on("error", () => {});
+        call.write({ welcome: { sessionId: `s${sessions}`, heartbeatMs: 5000, node: { node: newNode({ id: "n1" }), managers: [], heartbeatMs: 5000, dataPort: 4789 } } });
+        setTimeout(() => call.emit("error", { code: status.UNAVAILABLE, details: "not now" }), 20);
+      },
+    });
+    port = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+    try {
+      await start();
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      assert.ok(sessions >= 2 && sessions <= 8, `${sessions} sessions in 2.5 s`);
+    } finally { server.forceShutdown(); }
   });
 
   it("runs a task from its assignment to its end and leaves nothing behind", async () => {

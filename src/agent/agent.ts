@@ -49,6 +49,8 @@ export interface Agent {
 }
 
 const backoff = { baseMs: 100, maxMs: 8_000 } as const;
+/** A session that ends sooner (a full disk here, a manager that cannot serve) was no success: tries become rarer. */
+const stableSessionMs = 5_000;
 
 /** See index.ts. Resolves once what runs on this host is taken over; a manager need not be in reach. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -69,6 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   async function runSessions(): Promise<void> {
     for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
+      let welcomedAt: number | undefined;
       try {
         const { addr, client } = connector.next();
         state = { ...state, manager: addr };
@@ -76,7 +79,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           session = new AgentSession({
             ...options, client, worker, onNodeUpdate,
             onWelcome: (sessionId) => {
-              attempt = 0;
+              welcomedAt = clock.monotonic();
               state = { isConnected: true, manager: addr, sessionId, error: "" };
               log.info("The agent has a session", { manager: addr, session: sessionId });
             },
@@ -94,6 +97,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         else log.info("The agent could not open a session; trying again", why);
         state = { ...state, isConnected: false, sessionId: "", error: messageOf(error) };
       }
+      if (welcomedAt !== undefined && clock.monotonic() - welcomedAt >= stableSessionMs) attempt = 0;
       await sleep(clock, backoffMs(attempt, backoff, random), stopping.signal).catch(() => {});
     }
     state = { ...state, isConnected: false, sessionId: "", error: "the agent has stopped" };

@@ -8,6 +8,7 @@ import { VolumeStore } from "./containers/volumes.js";
 import { BlobStore } from "./content/blob-store.js";
 import { hostPlatform, LocalImageStore } from "./images/image-store.js";
 import { openMetadata } from "./metadata.js";
+import { diskFull } from "./disk-full.js";
 import { pathsOf } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
 import { boundingSet } from "./runtime/capabilities.js";
@@ -49,19 +50,26 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
       bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
     });
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
+    return assemble(images, containers, config.stateDir, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, stateDir: string, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
   let closing: Promise<void> | undefined;
   return {
-    images,
-    create: (spec) => containers.create(spec),
-    start: (id) => containers.start(id),
+    images: {
+      list: () => images.list(),
+      get: (reference) => images.get(reference),
+      pull: (reference, options) => diskFull(`pull image "${reference}"`, stateDir, images.pull(reference, options)),
+      load: (tar) => diskFull("load the image archive", stateDir, images.load(tar)),
+      import: (tar, options) => diskFull(`import image "${options.reference}"`, stateDir, images.import(tar, options)),
+      remove: (reference, options) => images.remove(reference, options),
+    },
+    create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)),
+    start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),
     stop: (id, options) => containers.stop(id, options),
     kill: (id, signal) => containers.kill(id, signal),
     remove: (id, options) => containers.remove(id, options),

@@ -51,7 +51,7 @@ describe("engine: the database", () => {
   it("says that another process uses it, and touches nothing", async () => {
     const first = await openMetadata(path(), silentLogger);
     try {
-      await assert.rejects(openMetadata(path(), silentLogger), { code: "FAILED_PRECONDITION", message: /another process uses it/ });
+      await assert.rejects(openMetadata(path(), silentLogger), { code: "FAILED_PRECONDITION", message: /is another swarmd using/ });
       assert.equal((await first.images()).length, 4);
     } finally { await first.close(); }
   });

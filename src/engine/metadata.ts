@@ -24,7 +24,7 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
   const db = await openChecked(path).catch(async (error: unknown) => {
     const cause = (error as Error).cause ?? error;
     const refuse = (why: unknown, advice: string): never => { throw new SwarmError("FAILED_PRECONDITION", `Cannot open the engine's database "${path}": ${messageOf(why)}; ${advice}`, { cause: why }); };
-    if ((cause as { code?: string }).code === "LEVEL_LOCKED") refuse("another process uses it", "stop that one");
+    if ((cause as { code?: string }).code === "LEVEL_LOCKED") refuse(cause, "is another swarmd using this state directory?");
     // A repair rewrites the tables: never on a disk that merely cannot be written.
     if (!isDamage(cause)) refuse(cause, "see whether the disk is full or read-only");
     log.warn("the engine's database was damaged and is repaired; images that it lost must be loaded again", { path, error: cause });

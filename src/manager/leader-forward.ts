@@ -57,7 +57,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
     const gone = new AbortController();
     const stop = replication.onChange(() => {
       if (replication.leader?.nodeId === leader.nodeId) return;
-      clock.after(graceMs, () => gone.abort(new SwarmError("UNAVAILABLE", "the leader was lost during the call")));
+      clock.after(graceMs, () => gone.abort(new SwarmError("UNAVAILABLE", "another manager may lead by now")));
     });
     try {
       return await call<T>(options.client(service, leader.addr), method, request, { timeoutMs, metadata, signal: AbortSignal.any([context.signal, gone.signal]) });

@@ -1,6 +1,6 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, type Logger } from "../lib/index.js";
+import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { SandboxRecord } from "./core/sandbox.js";
 
 /** Records of sandboxes on disk, one small file each, so that the next daemon knows what the kernel holds and why. */
@@ -13,6 +13,8 @@ export class SandboxStore {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const records: SandboxRecord[] = [];
     for (const name of await readdir(this.#dir)) {
+      // A daemon was killed while it wrote; the record that it replaces, if any, is whole.
+      if (name.endsWith(".json.tmp")) await rm(join(this.#dir, name), { force: true });
       if (!name.endsWith(".json")) continue;
       try {
         const record = JSON.parse(await readFile(join(this.#dir, name), "utf8")) as SandboxRecord;
@@ -28,8 +30,14 @@ export class SandboxStore {
 
   async save(record: SandboxRecord): Promise<void> {
     const path = join(this.#dir, `${record.id}.json`);
-    await writeFile(`${path}.tmp`, JSON.stringify(record), { mode: 0o600 });
-    await rename(`${path}.tmp`, path);
+    try {
+      await writeFile(`${path}.tmp`, JSON.stringify(record), { mode: 0o600 });
+      await rename(`${path}.tmp`, path);
+    } catch (error) {
+      await rm(`${path}.tmp`, { force: true }).catch(() => {});
+      const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
+      throw new SwarmError("FAILED_PRECONDITION", `Cannot attach "${record.id}" to its networks: its record in "${this.#dir}" cannot be written (${isFull ? "no space is left on the disk; free some" : messageOf(error)})`, { cause: error });
+    }
   }
 
   async remove(id: string): Promise<void> { await rm(join(this.#dir, `${id}.json`), { force: true }); }
