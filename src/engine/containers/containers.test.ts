@@ -80,7 +80,9 @@ describe("engine: containers", function () {
   });
 
   it("pass signals on and reap orphans under an init", async () => {
-    const id = await rig.run("busybox", forever, { init: true });
+    const id = await shell("echo ready; exec sleep 1000", { init: true });
+    // An init that has started its child hears signals; before that, the kernel drops what process 1 does not handle yet.
+    await waitFor("the child", async () => (await linesOf(rig.engine().logs(id, {}))).includes("ready"));
     await rig.engine().stop(id, { graceMs: 5_000 });
     assert.equal((await rig.engine().wait(id)).exitCode, 143);
   });
