@@ -233,6 +233,20 @@ describe("agent, with a dispatcher over loopback", () => {
     await waitFor("container gone", () => engine.containers.size === 0);
   });
 
+  it("takes over running containers also when its database was lost", async () => {
+    const agent = await start();
+    await put("t1");
+    await reaches("t1", "RUNNING");
+    await agent.stop();
+    agents.pop();
+    await rm(join(stateDir, "agent"), { recursive: true });
+    const again = await start();
+    await waitFor("the tasks are told again", () => again.status().tasks === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(state("t1"), "RUNNING", task("t1")?.status?.err);
+    assert.equal((await engine.list()).length, 1);
+  });
+
   it("takes over running containers after a restart, reports what ended meanwhile and removes strays", async () => {
     for (const id of ["t1", "t2"]) await put(id);
     const first = await start();

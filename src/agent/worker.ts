@@ -135,7 +135,9 @@ export class Worker {
     this.#putMeta({ index: message.resultsIn });
     await database.flushed();
     if (isOverlayChanged) this.#overlaySync.changed();
-    for (const id of difference.tasks.keys()) this.#reconcile(id);
+    // After the database was lost, what runs is taken over rather than taken for gone.
+    if (message.isComplete) await Promise.all([...difference.tasks.keys()].map((id) => this.#look(id)));
+    else for (const id of difference.tasks.keys()) this.#reconcile(id);
     if (message.isComplete) {
       this.#isAuthoritative = true;
       await this.#removeStrays();
