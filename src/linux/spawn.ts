@@ -9,9 +9,10 @@ const outputLimit = 256 * 1024 * 1024;
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
     const child = spawn(argv[0]!, argv.slice(1), {
-      stdio: ["pipe", "pipe", "pipe"], timeout: options.timeoutMs ?? 60_000, killSignal: "SIGKILL",
-      ...(options.signal ? { signal: options.signal } : {}),
+      stdio: ["pipe", "pipe", "pipe"], ...(options.signal ? { signal: options.signal } : {}),
     });
+    // Node's own `timeout` keeps the process alive for its whole length when the program cannot be started at all.
+    const bound = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let size = 0;
@@ -23,8 +24,9 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     child.stdout.on("data", collect(stdout));
     child.stderr.on("data", collect(stderr));
     child.stdin.on("error", () => {}); // EPIPE: the program ended before it read all; its exit code says why
-    child.on("error", (error) => resolve({ exitCode: -1, stdout: "", stderr: error.message }));
-    child.on("close", (code, signal) => resolve({
+    const end = (result: RunResult) => { clearTimeout(bound); resolve(result); };
+    child.on("error", (error) => end({ exitCode: -1, stdout: "", stderr: error.message }));
+    child.on("close", (code, signal) => end({
       exitCode: code ?? -1, stdout: Buffer.concat(stdout).toString(),
       stderr: Buffer.concat(stderr).toString() + (signal ? `killed by ${signal}` : ""),
     }));
