@@ -41,7 +41,7 @@ export class Liveness {
     this.#lastTick = now;
     this.#nextOrphanCheck = now + 60_000;
     this.#store.view((tx) => {
-      for (const node of tx.list("node")) if (node.status?.state === "READY" || (node.description && node.status?.state !== "DOWN")) this.#leases.renew(node.id, now, 6 * this.#heartbeatMs());
+      for (const node of tx.list("node")) if (node.status?.state === "READY" || (node.description && node.status?.state !== "DOWN")) this.#leases.grant(node.id, now, 6 * this.#heartbeatMs());
     });
   }
 

@@ -8,10 +8,13 @@ export class LeaseTable {
   get size() { return this.#deadlines.size; }
   has(nodeId: string) { return this.#deadlines.has(nodeId); }
 
-  /** Never shortens: the long lease after a change of leader holds although a heartbeat grants less. */
-  renew(nodeId: string, now: number, ttlMs: number): void {
+  /** A node not heard of yet, after a change of leader. Never shortens. */
+  grant(nodeId: string, now: number, ttlMs: number): void {
     this.#deadlines.set(nodeId, Math.max(this.#deadlines.get(nodeId) ?? 0, now + ttlMs));
   }
+
+  /** It was heard of: from now on what counts is its own heartbeat, also when a longer lease was granted while it was not. */
+  renew(nodeId: string, now: number, ttlMs: number): void { this.#deadlines.set(nodeId, now + ttlMs); }
 
   /** After an interruption of `ms` in which no heartbeat could be heard: nobody is blamed for it. */
   extendAll(ms: number): void {
