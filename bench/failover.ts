@@ -44,10 +44,11 @@ async function until<T>(what: string, boundMs: number, look: () => Promise<T | u
   throw new Error(`no ${what} within ${boundMs / 1000} s`);
 }
 
-/** Boots the host again, and waits until all managers reach each other and all nodes are ready. */
+/** Boots the host again, and waits until it answers itself, all managers reach each other and all nodes are ready. */
 async function bringBack(cluster: Cluster, host: string, at: string): Promise<void> {
   await cluster.hosts.kill(host);
   await cluster.hosts.start(host);
+  if (cluster.managers.includes(host)) await until("manager on the booted host", 60_000, async () => (await cluster.ctl(["node", "ls"], { host })).code === 0);
   await until("whole cluster", 60_000, async () => (await cluster.json<any[]>(["node", "ls"], { host: at })).every((node) => node.status?.state === "READY" && (!node.manager || node.manager.isReachable)));
 }
 
