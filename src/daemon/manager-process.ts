@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { codeOf, createLogger, messageOf, systemClock, type Logger } from "../lib/index.js";
 import { startManager, type Manager } from "../manager/index.js";
-import { joiningServerOptions, listenTls, listenUnix, newServer, type TlsListener, type UnixListener } from "../rpc/index.js";
+import { joiningServerOptions, memberServerOptions, listenTls, listenUnix, newServer, type TlsListener, type UnixListener } from "../rpc/index.js";
 import { watchEventLoop } from "./event-loop.js";
 import type { FromManager, ManagerConfig, ToManager } from "./manager-protocol.js";
 
@@ -19,7 +19,7 @@ const tell = (message: FromManager) => new Promise<void>((resolve) => { if (proc
 async function start(config: ManagerConfig): Promise<Running> {
   const log = createLogger({ level: config.logLevel, fields: { node: config.identity.nodeId } });
   watchEventLoop(log.with({ process: "manager" }));
-  const servers = { full: newServer(), joining: newServer(joiningServerOptions), local: newServer() };
+  const servers = { full: newServer(memberServerOptions), joining: newServer(joiningServerOptions), local: newServer() };
   let listener: TlsListener | undefined;
   const manager = await startManager({
     identity: config.identity, stateDir: config.stateDir, advertiseAddr: config.advertiseAddr, servers, start: config.start, log, clock: systemClock,

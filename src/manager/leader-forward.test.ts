@@ -71,6 +71,11 @@ describe("leader forwarding", () => {
     await assert.rejects(follower.read({ ...read, context: forwardedBy("m3") }, () => ({})), { code: "UNAVAILABLE" });
   });
 
+  it("says when a request is larger than the leader takes from another node", async () => {
+    const addr = await manager(async () => ({ id: "there" }));
+    await assert.rejects(forward(at(addr)).write({ ...write, request: { ref: "x".repeat(5 * 1024 * 1024) } }, never), { code: "INVALID_ARGUMENT", message: /larger than 4 MiB; make it smaller/ });
+  });
+
   it("passes the leader's refusals on unchanged", async () => {
     const addr = await manager(async () => { throw new SwarmError("ALREADY_EXISTS", "the name is taken"); });
     await assert.rejects(forward(at(addr)).write(write, never), { code: "ALREADY_EXISTS", message: "the name is taken" });

@@ -95,6 +95,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
           try {
             return await forward(leader, routed, writeTimeoutMs);
           } catch (error) {
+            if (isTooLarge(error)) throw new SwarmError("INVALID_ARGUMENT", "Cannot pass the request on to the leader: it is larger than 4 MiB; make it smaller", { cause: error });
             if (!wasNotProposed(error) && !wasNeverSent(error)) throw isLost(error) ? unknownOutcome(error) : error;
             if (outOfTime(until, error)) throw error;
           }
@@ -142,6 +143,8 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
 const wasNotProposed = (error: unknown): boolean => ["UNAVAILABLE", "RESOURCE_EXHAUSTED"].includes(codeOf(error)) && [notLeaderMessage, busyMessage].some((sentence) => messageOf(error).includes(sentence));
 /** grpc-js says so when it had no connection to send the call on. */
 const wasNeverSent = (error: unknown): boolean => codeOf(error) === "UNAVAILABLE" && /No connection established|Name resolution failed|ECONNREFUSED/.test(messageOf(error));
+/** grpc-js's words at the receiving end, which drops such a message before it is read whole. */
+const isTooLarge = (error: unknown): boolean => codeOf(error) === "RESOURCE_EXHAUSTED" && messageOf(error).includes("larger than max");
 /** The leader, or the way to it, failed. */
 const isLost = (error: unknown): boolean => ["UNAVAILABLE", "DEADLINE_EXCEEDED"].includes(codeOf(error));
 

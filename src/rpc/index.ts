@@ -8,7 +8,7 @@ export { fromServiceError, toServiceError } from "./errors.js";
 export { bidiStream, clientStream, serverStream, unary, type Authorize, type CallContext, type Caller } from "./handlers.js";
 export { call, stream, type CallSettings } from "./call.js";
 export { localAuthorize, nodeAuthorize, requireManager, requireNode, requireOperator, type NodeCaller } from "./authorize.js";
-export { joiningServerOptions, maxMessageBytes, newServer, serverOptions } from "./server.js";
+export { joiningServerOptions, maxMessageBytes, memberServerOptions, newServer, serverOptions } from "./server.js";
 export { listenTls, type TlsListener, type TlsListenOptions } from "./listen-tls.js";
 export { listenUnix, type UnixListener } from "./listen-unix.js";
 export { dialForJoin, dialLocal, dialManager, fetchRootCertificate, managerChannelOptions, managerCredentials, parseHostPort } from "./dial.js";

@@ -12,6 +12,12 @@ export const serverOptions: ServerOptions = {
   "grpc.max_concurrent_streams": 10_000,
 };
 
+/**
+ * For nodes of the cluster. gRPC holds a whole message in memory before anyone can ask who sent it, so a hostile worker's unfinished messages
+ * cost what this allows; nothing that nodes send each other in one message comes near.
+ */
+export const memberServerOptions: ServerOptions = { ...serverOptions, "grpc.max_receive_message_length": 4 * 1024 * 1024 };
+
 /** For callers without a certificate: small messages, and no connection is held open without calls. */
 export const joiningServerOptions: ServerOptions = {
   ...serverOptions,
