@@ -7,10 +7,8 @@ import { home, root, swarmctl } from "./run.js";
 
 describe("a lab", function () {
   this.timeout(180_000);
-  const skip = process.env["SKEIN_TEST_HOSTS"] === "vagrant";
 
-  it("stands beside another, and leaves nothing behind", async function () {
-    if (skip) return this.skip();
+  it("stands beside another, and leaves nothing behind", async () => {
     const [a, b] = await Promise.all(["laba", "labb"].map((name) => LabHosts.open({ name, managers: 1, workers: 1 })));
     try {
       assert.notEqual(a!.address("m1"), b!.address("m1"));
@@ -22,8 +20,7 @@ describe("a lab", function () {
     assert.deepEqual([...await traces("laba"), ...await traces("labb")], []);
   });
 
-  it("leaves nothing behind after kill -9 of every daemon and of the tool itself", async function () {
-    if (skip) return this.skip();
+  it("leaves nothing behind after kill -9 of every daemon and of the tool itself", async () => {
     const name = "labc";
     const up = spawn(join(root, "bin/swarmctl"), ["lab", "up", "--name", name, "--managers", "1", "--workers", "2"], { stdio: "ignore", env: { ...process.env, HOME: home } });
     await waitFor("the first namespaces", async () => (await traces(name)).some((line) => line.includes("cmdline")), 30_000);
