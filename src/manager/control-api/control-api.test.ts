@@ -1,3 +1,5 @@
+import type { MethodDefinition } from "@grpc/proto-loader";
+import type { ControlDefinition } from "../../gen/swarm/v1/Control.js";
 import assert from "node:assert/strict";
 import { silentLogger, systemClock, codeOf } from "../../lib/index.js";
 import {
@@ -46,8 +48,8 @@ async function cluster() {
     GetNetwork: "GetRequest", ListRevisions: "GetRequest", RemoveService: "RemoveRequest", RemoveNetwork: "RemoveRequest",
   };
   const normal = (method: ReadMethod | WriteMethod, request: object) => codec<object>(types[method] ?? `${method}Request`).normalize(request);
-  const read = (method: ReadMethod, request: object = {}) => api.read(method, normal(method, request)) as any;
-  const write = (method: WriteMethod, request: object = {}) => api.write(method, normal(method, request)) as Promise<any>;
+  const read = <M extends ReadMethod>(method: M, request: object = {}) => api.read(method, normal(method, request)) as Answer<M>;
+  const write = <M extends WriteMethod>(method: M, request: object = {}) => api.write(method, normal(method, request)) as Promise<Answer<M>>;
   const refuses = async (method: WriteMethod, request: object, code: string, why: RegExp) => {
     const before = store.index;
     await assert.rejects(write(method, request), (error: Error) => { assert.match(error.message, why); assert.equal(codeOf(error), code); return true; });
@@ -56,12 +58,16 @@ async function cluster() {
   return { store, members, api, read, write, refuses, asked };
 }
 
+/** What the schema says that a method answers, with every message in it present: a test that reads an absent one fails. */
+type Answer<M extends keyof ControlDefinition> = ControlDefinition[M] extends MethodDefinition<infer _RequestIn, infer _ResponseIn, infer _RequestOut, infer Response> ? Whole<Response> : never;
+type Whole<T> = T extends Buffer ? T : T extends (infer Item)[] ? Whole<Item>[] : T extends object ? { [K in keyof T]-?: Whole<NonNullable<T[K]>> } : T;
+
 describe("control API: services", () => {
   it("creates one with its first revision and resolves networks to ids", async () => {
     const { store, read, write } = await cluster();
     const { network } = await write("CreateNetwork", { spec: { name: "front" } });
     const { service, warnings } = await write("CreateService", { spec: spec({ networks: ["front"], ports: [8080] }) });
-    assert.equal(service.spec.task.networks[0].target, network.id);
+    assert.equal(service.spec.task.networks[0]!.target, network.id);
     assert.deepEqual(warnings, []);
     assert.deepEqual(store.view((tx) => tx.revisionsOfService(service.id).map(({ id, spec: s }) => [id, s!.name])), [[`${service.id}.1`, "web"]]);
     assert.equal(read("GetService", { ref: "web" }).status.desired, 1);
@@ -97,7 +103,7 @@ describe("control API: services", () => {
 
   it("warns when no node satisfies the constraints yet", async () => {
     const { write } = await cluster();
-    assert.match((await write("CreateService", { spec: spec({ constraints: ["node.labels.rack==nowhere"] }) })).warnings[0], /no node satisfies/);
+    assert.match((await write("CreateService", { spec: spec({ constraints: ["node.labels.rack==nowhere"] }) })).warnings[0]!, /no node satisfies/);
   });
 
   it("updates to a new revision, and to none when nothing changes", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Metadata, Server, ServerCredentials, credentials, type ClientDuplexStream } from "@grpc/grpc-js";
+import { InterceptingCall, Metadata, Server, ServerCredentials, credentials, type ClientDuplexStream, type ClientOptions, type Interceptor } from "@grpc/grpc-js";
 import type { AgentMessage__Input } from "../../gen/swarm/v1/AgentMessage.js";
 import type { DispatcherClient } from "../../gen/swarm/v1/Dispatcher.js";
 import type { ManagerMessage } from "../../gen/swarm/v1/ManagerMessage.js";
@@ -45,6 +45,15 @@ class Agent {
   get acks() { return this.received.flatMap((m) => m.statusAck ?? []); }
 }
 
+/** Each call says that this manager makes it, as its certificate would. */
+const calledByManager = (nodeId: string): Interceptor => (options, nextCall) => new InterceptingCall(nextCall(options), {
+  start(metadata, listener, next) {
+    metadata.set("node", nodeId);
+    metadata.set("role", "MANAGER");
+    next(metadata, listener);
+  },
+});
+
 describe("dispatcher", () => {
   let store: TestStore;
   let dispatcher: Dispatcher;
@@ -57,17 +66,17 @@ describe("dispatcher", () => {
     server.addService(serviceDefinition("Dispatcher"), { ...started.dispatcherHandlers, PublishLogs: () => {} });
     server.addService(serviceDefinition("Managers"), { ...started.managersHandlers });
     const port = await new Promise<number>((resolve, reject) => server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
-    const make = <T>(name: "Dispatcher" | "Managers") => {
-      const client = new (clientConstructor(name))(`127.0.0.1:${port}`, credentials.createInsecure());
+    const make = <T>(name: "Dispatcher" | "Managers", options: ClientOptions = {}) => {
+      const client = new (clientConstructor(name))(`127.0.0.1:${port}`, credentials.createInsecure(), options);
       cleanups.push(() => client.close());
       return client as unknown as T;
     };
     cleanups.push(async () => { await started.stop(); server.forceShutdown(); });
-    return { dispatcher: started, client: () => make<DispatcherClient>("Dispatcher"), managers: () => make<ManagersClient>("Managers") };
+    return { dispatcher: started, client: () => make<DispatcherClient>("Dispatcher"), managers: (as?: string) => make<ManagersClient>("Managers", as ? { interceptors: [calledByManager(as)] } : {}) };
   }
 
   let connect: (nodeId: string, hello?: AgentMessage__Input["hello"]) => Agent;
-  let managers: () => ManagersClient;
+  let managers: (as?: string) => ManagersClient;
   const node = (id: string) => store.view((tx) => tx.get("node", id))!;
   const task = (id: string) => store.view((tx) => tx.get("task", id))!;
   const put = (id: string, fields: Partial<Task> = {}) => store.update((tx) => tx.create("task", newTask({ id, serviceId: "s1", revision: 1, slot: 1, nodeId: "n1", status: newTaskStatus({ state: "ASSIGNED" }), ...fields })));
@@ -209,11 +218,7 @@ describe("dispatcher", () => {
   it("a follower serves sessions from its replica and sends what must be written to the leader", async () => {
     await put("t1");
     // The follower's replica is this store too: only where the writes go matters here.
-    const client = managers();
-    const metadata = new Metadata();
-    metadata.set("node", "m2");
-    metadata.set("role", "MANAGER");
-    const asManager = new Proxy(client, { get: (target, key) => (["reportStatuses", "reportLiveness"].includes(String(key)) ? (request: unknown, _: Metadata, options: unknown, callback: unknown) => (target as any)[key](request, metadata, options, callback) : (target as any)[key]) });
+    const asManager = managers("m2");
     const follower = await serve({ store, leader: () => ({ isSelf: false, client: asManager }) });
     const agent = new Agent(follower.client(), "n1").beat();
     cleanups.push(() => agent.cancel());
