@@ -1,6 +1,16 @@
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { Hosts } from "./hosts.js";
-import { run, swarmctl, type Result, type RunOptions } from "./run.js";
+import { home, root, run, swarmctl, type Result, type RunOptions } from "./run.js";
+
+/** Labs that this process has up. A run that is interrupted takes them down before it ends. */
+const openLabs = new Set<string>();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    for (const name of openLabs) spawnSync(join(root, "bin/swarmctl"), ["lab", "down", "--name", name, "--yes"], { stdio: "ignore", env: { ...process.env, HOME: home } });
+    process.exit(130);
+  });
+}
 
 /** Hosts as network namespaces on this machine: `swarmctl lab`. */
 export class LabHosts implements Hosts {
@@ -9,6 +19,7 @@ export class LabHosts implements Hosts {
   static async open(options: { name: string; managers: number; workers: number; heartbeat?: string }): Promise<LabHosts> {
     const args = ["lab", "up", "--name", options.name, "--managers", String(options.managers), "--workers", String(options.workers)];
     if (options.heartbeat) args.push("--heartbeat", options.heartbeat);
+    openLabs.add(options.name);
     const up = await swarmctl(args, { timeoutMs: 120_000 });
     if (up.code !== 0) {
       await swarmctl(["lab", "down", "--name", options.name, "--yes"]);
@@ -33,7 +44,10 @@ export class LabHosts implements Hosts {
   async resume(host: string) { await this.#lab("resume", host); }
   async partition(groups: readonly (readonly string[])[]) { await this.#lab("partition", ...groups.map((group) => group.join(",")).join(" / ").split(" ")); }
   async heal() { await this.#lab("heal"); }
-  async down() { await this.#lab("down", "--yes"); }
+  async down() {
+    await this.#lab("down", "--yes");
+    openLabs.delete(this.name);
+  }
 
   async #lab(verb: string, ...args: string[]) {
     const result = await swarmctl(["lab", verb, "--name", this.name, ...args], { timeoutMs: 90_000 });

@@ -32,6 +32,9 @@ export async function runTests(title: string, files: readonly string[], total: O
   const mocha = spawn(process.execPath, [...config["node-option"].map((option) => `--${option}`), join(root, "node_modules/mocha/bin/mocha.js"),
     "--no-config", "--extension", "ts", "--timeout", "20000", "--reporter", join(root, "dist/scripts/test-reporter.js"), ...files],
     { cwd: root, stdio: ["ignore", "pipe", "pipe", "ipc"], env: { ...process.env, NO_COLOR: "1", ...environment } });
+  // Interrupted, the tests end first: they take away what they made.
+  const interrupt = () => { mocha.kill("SIGTERM"); mocha.once("close", () => process.exit(130)); };
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   let hasEnded = false;
   let isStuck = false;
@@ -54,6 +57,7 @@ export async function runTests(title: string, files: readonly string[], total: O
   });
   const code = await new Promise<number | string>((resolve) => mocha.on("close", (exit, signal) => resolve(exit ?? signal ?? "unknown")));
   clearTimeout(tooLate);
+  process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   if (isStuck) process.stderr.write(`${isTty ? "\r\u001b[K" : ""}  note: ${title}: a test left something open that keeps its process alive\n`);
   if (!hasEnded) {
     counts.failed++;
