@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Engine } from "../engine/index.js";
+import type { TaskEngine } from "../engine/index.js";
 import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import { backoffMs, messageOf, sleep, SwarmError, type Clock, type Logger } from "../lib/index.js";
 import type { NodeDescription } from "../model/index.js";
@@ -11,7 +11,7 @@ import { Worker } from "./worker.js";
 
 export interface AgentOptions {
   readonly nodeId: string;
-  readonly engine: Engine;
+  readonly engine: TaskEngine;
   readonly overlay: Overlay;
   readonly connector: Connector;
   /** The node's state directory; the agent's database is `<stateDir>/agent/db`. */

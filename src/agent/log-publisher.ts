@@ -1,5 +1,5 @@
 import type { ClientWritableStream } from "@grpc/grpc-js";
-import type { Engine, LogLine } from "../engine/index.js";
+import type { LogLine, TaskEngine } from "../engine/index.js";
 import type { DispatcherClient } from "../gen/swarm/v1/Dispatcher.js";
 import type { LogRecord__Input } from "../gen/swarm/v1/LogRecord.js";
 import type { LogSubscription } from "../gen/swarm/v1/LogSubscription.js";
@@ -15,10 +15,10 @@ const waitForContainerMs = 250;
 
 /** Answers one session's log subscriptions: a stream to the manager for each. The manager's pace is the reader's. */
 export class LogPublisher {
-  readonly #options: { client: DispatcherClient; engine: Engine; worker: Worker; clock: Clock; log: Logger };
+  readonly #options: { client: DispatcherClient; engine: TaskEngine; worker: Worker; clock: Clock; log: Logger };
   readonly #subscriptions = new Map<string, AbortController>();
 
-  constructor(options: { client: DispatcherClient; engine: Engine; worker: Worker; clock: Clock; log: Logger }) { this.#options = options; }
+  constructor(options: { client: DispatcherClient; engine: TaskEngine; worker: Worker; clock: Clock; log: Logger }) { this.#options = options; }
 
   subscribe(subscription: LogSubscription): void {
     const abort = new AbortController();

@@ -4,7 +4,7 @@ import type { DispatcherClient } from "../gen/swarm/v1/Dispatcher.js";
 import type { ManagerMessage } from "../gen/swarm/v1/ManagerMessage.js";
 import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import type { TaskStatusUpdate__Input } from "../gen/swarm/v1/TaskStatusUpdate.js";
-import type { Engine } from "../engine/index.js";
+import type { TaskEngine } from "../engine/index.js";
 import { SwarmError, type Clock, type Logger, type Timer } from "../lib/index.js";
 import type { NodeDescription, TaskStatus } from "../model/index.js";
 import { fromServiceError } from "../rpc/index.js";
@@ -20,7 +20,7 @@ const describeEveryMs = 20_000;
 export interface SessionOptions {
   readonly client: DispatcherClient;
   readonly worker: Worker;
-  readonly engine: Engine;
+  readonly engine: TaskEngine;
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;

@@ -1,9 +1,9 @@
-import type { ContainerConfig, ContainerEvent, ContainerState, Engine, EngineInfo, ExecResult, HealthState, Image, ImageStore, LogLine, LogReadOptions, PullOptions } from "../engine/index.js";
+import type { ContainerConfig, ContainerEvent, ContainerState, EngineInfo, ExecResult, HealthState, Image, ImageStore, LogLine, LogReadOptions, PullOptions, TaskEngine } from "../engine/index.js";
 import { SwarmError } from "../lib/index.js";
 import type { Overlay, OverlayState, Sandbox, SandboxSpec } from "../overlay/index.js";
 
 /** An engine whose containers are entries in a map. Outlives any agent, as the real one's containers do. */
-export class FakeEngine implements Engine {
+export class FakeEngine implements TaskEngine {
   readonly containers = new Map<string, ContainerState>();
   readonly configs = new Map<string, ContainerConfig>();
   readonly lines = new Map<string, LogLine[]>();
@@ -83,7 +83,7 @@ export class FakeEngine implements Engine {
     signal.addEventListener("abort", () => this.#listeners.delete(listener));
   }
   async info(): Promise<EngineInfo> {
-    return { version: "fake", runtime: "fake", cgroups: "v2", storageDriver: "fake", kernel: "", os: "linux", arch: "amd64", cpuMillis: 1_000, memoryBytes: 2 ** 30, containersRunning: 0, containersTotal: 0, images: 0 };
+    return { version: "fake", runtime: "fake", cgroups: "v2", storageDriver: "fake", kernel: "", os: "linux", arch: "amd64", cpuMillis: 1_000, memoryBytes: 2 ** 30, containersRunning: 0, containersPaused: 0, containersTotal: 0, images: 0, stateDir: "", runtimes: [], storageStatus: [], registries: {} };
   }
   async close() {}
 

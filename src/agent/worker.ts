@@ -1,4 +1,4 @@
-import type { ContainerState, Engine } from "../engine/index.js";
+import type { ContainerState, TaskEngine } from "../engine/index.js";
 import { SwarmError, assert, backoffMs, codeOf, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { compareTaskStates, isTerminal, newTaskStatus, stateOf, taskName, type PortConfig, type TaskAssignment, type TaskStatus } from "../model/index.js";
 import type { Overlay, OverlayState } from "../overlay/index.js";
@@ -27,7 +27,7 @@ interface Runtime {
 
 export interface WorkerOptions {
   readonly nodeId: string;
-  readonly engine: Engine;
+  readonly engine: TaskEngine;
   readonly overlay: Overlay;
   readonly database: AgentDatabase;
   readonly clock: Clock;

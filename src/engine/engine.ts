@@ -1,13 +1,15 @@
 import { access, constants, mkdir, readFile, readdir } from "node:fs/promises";
 import { availableParallelism, release, totalmem } from "node:os";
 import { SwarmError } from "../lib/index.js";
-import type { Engine, EngineInfo } from "./api.js";
+import type { Engine, EngineInfo } from "./api/index.js";
 import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
 import { VolumeStore } from "./containers/volumes.js";
 import { BlobStore } from "./content/blob-store.js";
 import { hostPlatform, LocalImageStore } from "./images/image-store.js";
+import { EventLog } from "./events/event-log.js";
 import { openMetadata } from "./metadata.js";
+import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
 import { pathsOf } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
@@ -29,18 +31,19 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
   const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
   const runtime = await Runtime.find(config.runtime ?? "runc", { root: paths.runtimeRoot, cgroups, monitorPath });
   const metadata = await openMetadata(paths.database, log);
+  const events = new EventLog(clock);
   try {
     const layers = await LayerStore.open(paths.snapshots, monitorPath);
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
     const images = await LocalImageStore.open({
-      metadata, layers, clock, log,
+      metadata, layers, clock, log, events,
       blobs: await BlobStore.open(paths.content),
       registry: new RegistryClient({ registries: config.registries ?? {}, log, clock }),
       usersOf: (imageId) => containers?.usersOf(imageId) ?? [],
     });
     containers = await ContainerStore.open({
-      metadata, layers, clock, log, paths, runtime, monitorPath, cgroups,
+      metadata, layers, clock, log, events, paths, runtime, monitorPath, cgroups,
       volumes: await VolumeStore.open(paths.volumes),
       hasSwapLimit: await hasSwapAccounting(cgroups.kind, cgroups.memoryMount),
       boundingCapabilities: boundingSet(await readFile("/proc/self/status", "utf8")),
@@ -50,17 +53,20 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
       bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
     });
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, config.stateDir, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
+    return assemble(images, containers, events, config.stateDir, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, stateDir: string, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, events: EventLog, stateDir: string, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
   let closing: Promise<void> | undefined;
   return {
+    ...pending,
+    events,
     images: {
+      ...pending.images,
       list: () => images.list(),
       get: (reference) => images.get(reference),
       pull: (reference, options) => diskFull(`pull image "${reference}"`, stateDir, images.pull(reference, options)),
@@ -68,7 +74,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, stateDir:
       import: (tar, options) => diskFull(`import image "${options.reference}"`, stateDir, images.import(tar, options)),
       remove: (reference, options) => images.remove(reference, options),
     },
-    create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)),
+    create: async (spec) => { await diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)); return { warnings: [] }; },
     start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),
     stop: (id, options) => containers.stop(id, options),
     kill: (id, signal) => containers.kill(id, signal),
@@ -84,7 +90,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, stateDir:
       return {
         version: "0.1.0", ...host, storageDriver: "overlay", kernel: release(), os: "linux", arch: hostPlatform().architecture,
         cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(),
-        containersRunning: all.filter((c) => c.phase === "running").length, containersTotal: all.length, images: (await images.list()).length,
+        containersRunning: all.filter((c) => c.phase === "running").length, containersPaused: 0, containersTotal: all.length, stateDir, runtimes: [], storageStatus: [], registries: {}, images: (await images.list()).length,
       };
     },
     close: () => (closing ??= (async () => {

@@ -9,6 +9,9 @@ export { localEngineHandlers } from "./local-engine.js";
 export type { EngineConfig, RegistryConfig } from "./config.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
 export type {
-  ContainerConfig, ContainerEvent, ContainerExit, ContainerState, Engine, EngineInfo, EngineMount, ExecOptions, ExecResult, HealthState, Image, ImageConfig,
-  ImageStore, LogLine, LogReadOptions, PullOptions, PullProgress,
-} from "./api.js";
+  AttachOptions, BuildOutput, BuildRequest, CommitOptions, ContainerConfig, ContainerDetails, ContainerEndpoint, ContainerEvent, ContainerExit, ContainerPhase, ContainerState,
+  ContainerUpdate, Credentials, DeviceMapping, DiskUsage, EndpointConfig, Engine, EngineEvent, EngineInfo, EngineMount, EngineNetwork, Events, ExecConfig, ExecOptions, ExecResult,
+  ExecState, Execs, FileChange, HealthProbe, HealthState, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, LogLine, LogReadOptions, NetworkConfig,
+  NetworkSettings, Networks, OutputChunk, PathStat, PortBinding, ProcessStreams, PullOptions, PullProgress, ResourceLimits, RestartPolicy, StatsSample, TaskEngine, TerminalSize,
+  Volume, Volumes, WaitCondition,
+} from "./api/index.js";

@@ -12,7 +12,7 @@ import type { LoadImageResponse } from "../gen/swarm/v1/LoadImageResponse.js";
 import type { PullImageRequest } from "../gen/swarm/v1/PullImageRequest.js";
 import type { RemoveImageRequest } from "../gen/swarm/v1/RemoveImageRequest.js";
 import type { RemoveImageResponse } from "../gen/swarm/v1/RemoveImageResponse.js";
-import type { Engine, Image, PullProgress } from "./api.js";
+import type { Engine, Image, PullProgress } from "./api/index.js";
 
 /** The LocalEngine service on swarmd.sock: for root on this host only. */
 export function localEngineHandlers(engine: Engine, authorize: Authorize): UntypedServiceImplementation {

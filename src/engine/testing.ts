@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock } from "../lib/index.js";
-import type { ContainerConfig, Engine, LogLine } from "./api.js";
+import type { ContainerConfig, Engine, LogLine } from "./api/index.js";
 import type { EngineConfig } from "./config.js";
 import { openEngine } from "./engine.js";
 import { mountsBelow } from "./runtime/mountinfo.js";

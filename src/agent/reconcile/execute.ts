@@ -1,4 +1,4 @@
-import type { Engine } from "../../engine/index.js";
+import type { TaskEngine } from "../../engine/index.js";
 import { SwarmError, isRetryable, messageOf } from "../../lib/index.js";
 import { taskName, type PortConfig, type TaskAssignment, type TaskStatus } from "../../model/index.js";
 import type { Overlay } from "../../overlay/index.js";
@@ -7,7 +7,7 @@ import { containerStatus, type Report, type Step } from "./plan.js";
 
 /** What the steps act on. */
 export interface World {
-  readonly engine: Engine;
+  readonly engine: TaskEngine;
   readonly overlay: Overlay;
   /** Resolves when the overlay has taken all networks and endpoints that the agent knows now. */
   overlayApplied(): Promise<void>;

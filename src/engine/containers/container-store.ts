@@ -3,7 +3,7 @@ import { watch, type FSWatcher } from "node:fs";
 import { mkdir, readFile, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwarmError, sleep, type Clock, type Logger, type Timer } from "../../lib/index.js";
-import type { ContainerConfig, ContainerEvent, ContainerExit, ContainerState, ExecOptions, ExecResult, HealthState, LogLine, LogReadOptions } from "../api.js";
+import type { ContainerConfig, ContainerEvent, ContainerExit, ContainerState, Events, ExecOptions, ExecResult, HealthState, LogLine, LogReadOptions } from "../api/index.js";
 import { probeSettings } from "../health/core/health-state.js";
 import { startProber } from "../health/prober.js";
 import type { ImageRecord } from "../images/record.js";
@@ -18,6 +18,7 @@ import { isAlive, signalNumber, signalProcess } from "../runtime/process-identit
 import { runProgram } from "../runtime/program.js";
 import { explainStartFailure, type Runtime } from "../runtime/runtime.js";
 import { anonymousTargets, checkMounts, execProcess, mountRoot, writeBundle, type PrepareParts } from "./prepare.js";
+import type { ContainerAccess } from "./ports.js";
 import { stateOf, type ContainerRecord, type RunningProcess } from "./record.js";
 import { startMonitor, type MonitorReport } from "./start-monitor.js";
 
@@ -29,6 +30,7 @@ export interface ContainerParts extends PrepareParts {
   readonly onImageReleased: (imageId: string) => void;
   readonly bootId: string;
   readonly log: Logger;
+  readonly events: Events;
   readonly clock: Clock;
 }
 
@@ -42,7 +44,7 @@ const sweepMs = 2_000;
 const sweepWithoutWatchMs = 200;
 
 /** Containers from creation to removal. What runs is kept by its monitor; this class starts, signals, watches and cleans up. */
-export class ContainerStore {
+export class ContainerStore implements ContainerAccess {
   #entries = new Map<string, Entry>();
   #lock = new KeyedLock();
   #listeners = new Set<(event: ContainerEvent) => void>();
@@ -68,6 +70,11 @@ export class ContainerStore {
   list(): ContainerState[] { return [...this.#entries.values()].filter((e) => e.record.phase !== "creating").map((e) => stateOf(e.record)); }
   inspect(id: string): ContainerState | undefined { const entry = this.#entries.get(id); return entry && entry.record.phase !== "creating" ? stateOf(entry.record) : undefined; }
   usersOf(imageId: string): string[] { return [...this.#entries.values()].filter((e) => e.record.imageId === imageId).map((e) => e.record.config.name); }
+
+  record(id: string): ContainerRecord | undefined { return this.#entries.get(id)?.record; }
+  require(id: string, verb: string): ContainerRecord { return this.#need(id, verb).record; }
+  all(): ContainerRecord[] { return [...this.#entries.values()].map((e) => e.record); }
+  exclusively<T>(id: string, work: () => Promise<T>): Promise<T> { return this.#lock.run(id, work); }
 
   watch(listener: (event: ContainerEvent) => void, signal: AbortSignal): void {
     if (signal.aborted) return;

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
 import { codeOf } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
-import type { ContainerEvent } from "../api.js";
+import type { ContainerEvent } from "../api/index.js";
 import { buildMonitor, containerConfig, linesOf, openEngineRig, type EngineRig } from "../testing.js";
 
 const mebibyte = 1024 * 1024;

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join, posix, relative } from "node:path";
 import { SwarmError } from "../../lib/index.js";
-import type { ContainerConfig, EngineMount } from "../api.js";
+import type { ContainerConfig, EngineMount } from "../api/index.js";
 import type { ImageRecord } from "../images/record.js";
 import type { ContainerPaths } from "../paths.js";
 import { argumentsOf, ociConfig, processOf, environmentOf, type ResolvedMount } from "../runtime/bundle.js";

@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerExit, ContainerState, HealthState } from "../api.js";
+import type { ContainerConfig, ContainerExit, ContainerState, HealthState } from "../api/index.js";
 
 /**
  * A container as the database keeps it. "creating", "starting" and "removing" are work in progress: whoever finds one at start

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../../lib/index.js";
-import type { ExecResult, HealthState } from "../api.js";
+import type { ExecResult, HealthState } from "../api/index.js";
 import { afterProbe, nextProbeMs, type HealthProgress, type ProbeSettings } from "./core/health-state.js";
 
 export interface ProberParts {

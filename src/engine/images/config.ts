@@ -1,6 +1,6 @@
 import { SwarmError } from "../../lib/index.js";
 import type { HealthConfig } from "../../model/index.js";
-import type { ImageConfig } from "../api.js";
+import type { ImageConfig } from "../api/index.js";
 
 /** An image's config blob as the engine needs it. */
 export interface ParsedConfig { readonly diffIds: readonly string[]; readonly createdAtMs: number; readonly os: string; readonly arch: string; readonly config: ImageConfig }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { arch as nodeArch } from "node:os";
 import { SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
-import type { Image, ImageStore, PullOptions, PullProgress } from "../api.js";
+import type { Events, Image, ImageStore, PullOptions, PullProgress } from "../api/index.js";
 import type { BlobStore } from "../content/blob-store.js";
 import { decompress } from "../content/decompress.js";
 import { KeyedLock } from "../keyed-lock.js";
@@ -24,6 +24,7 @@ export interface ImageStoreParts {
   readonly layers: LayerStore;
   readonly registry: RegistryClient;
   readonly log: Logger;
+  readonly events: Events;
   readonly clock: Clock;
   /** Names of the containers that were made from an image. */
   readonly usersOf: (imageId: string) => string[];

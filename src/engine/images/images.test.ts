@@ -9,7 +9,7 @@ import { pack } from "tar-stream";
 import { busyboxImage, demoImage, dockerSave, type BaseImage } from "../../../scripts/base-images.js";
 import { codeOf } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
-import type { PullProgress } from "../api.js";
+import type { PullProgress } from "../api/index.js";
 import { freePort, pushImage, sha256, startRegistry, type Pushed, type TestRegistry } from "../registry/testing.js";
 import { openEngineRig, type EngineRig } from "../testing.js";
 

@@ -1,4 +1,4 @@
-import type { ImageConfig } from "../api.js";
+import type { ImageConfig } from "../api/index.js";
 
 /** An image as the database keeps it. */
 export interface ImageRecord {

@@ -1,7 +1,7 @@
 import { watch } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../../lib/index.js";
-import type { LogLine, LogReadOptions } from "../api.js";
+import type { LogLine, LogReadOptions } from "../api/index.js";
 import { LogFiles } from "./log-files.js";
 
 const pollMs = 100;

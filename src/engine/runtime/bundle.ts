@@ -1,4 +1,4 @@
-import type { ContainerConfig, ImageConfig } from "../api.js";
+import type { ContainerConfig, ImageConfig } from "../api/index.js";
 import type { ContainerUser } from "../containers/user.js";
 import { seccompProfile } from "./seccomp-default.js";
 

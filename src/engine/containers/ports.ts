@@ -1,0 +1,31 @@
+import type { ContainerConfig, ContainerEndpoint, PortBinding } from "../api/index.js";
+import type { ContainerRecord } from "./record.js";
+
+/** Containers as the engine's other parts see them. */
+export interface ContainerAccess {
+  record(id: string): ContainerRecord | undefined;
+  /** NOT_FOUND, with the verb in its sentence: "Cannot copy from container …". */
+  require(id: string, verb: string): ContainerRecord;
+  all(): ContainerRecord[];
+  /** Nothing else is begun on this container (start, stop, remove …) until `work` has ended. */
+  exclusively<T>(id: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** What a container needs of the engine's networks (config.network); tasks bring a namespace of their own instead. */
+export interface ContainerNetworking {
+  /** Makes or adopts the namespace, attaches it, binds its ports. Before each start; idempotent; refused whole or done whole. */
+  prepare(config: ContainerConfig): Promise<PreparedNetwork>;
+  /** The container has ended: namespace, addresses and ports are given back. What is not there is fine. */
+  release(id: string): Promise<void>;
+  /** The container is gone: nothing of it is remembered. */
+  forget(id: string): Promise<void>;
+  endpoints(id: string): readonly ContainerEndpoint[];
+  ports(id: string): readonly PortBinding[];
+  sandboxKey(id: string): string;
+}
+
+export interface PreparedNetwork {
+  readonly namespace: { readonly kind: "path"; readonly path: string } | { readonly kind: "host" } | { readonly kind: "own" };
+  readonly resolvConf: string;             // contents
+  readonly hosts: string;                  // contents
+}
