@@ -1,8 +1,9 @@
-import { statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { credentials, type Client } from "@grpc/grpc-js";
 import { SwarmError, isRetryable, messageOf } from "../lib/index.js";
 import { call, clientConstructor, stream, type ServiceName } from "../rpc/index.js";
+import { DockerClient } from "./docker/client.js";
 import type { GetClusterResponse } from "../gen/swarm/v1/GetClusterResponse.js";
 import type { ReadInfo } from "../gen/swarm/v1/ReadInfo.js";
 
@@ -14,6 +15,8 @@ export interface Connection {
   controlStream<Response>(method: string, request: object, options?: CallOptions): AsyncGenerator<Response>;
   node<Response>(method: string, request: object, options?: CallOptions): Promise<Response>;
   engine(): Promise<Client>;
+  /** One host's engine by its Docker API: this host's, or through a manager that of the node named. */
+  docker(node?: string): DockerClient;
   close(): void;
 }
 
@@ -60,9 +63,23 @@ export function connect(options: ConnectionOptions): Connection {
       return call<Response>(await pickNode("LocalNode"), method, request, callOptions);
     },
     engine: () => pickNode("LocalEngine"),
+    docker: (node) => new DockerClient(dockerSocketIn(options.places, node)),
     close: () => { for (const client of clients) client.close(); },
   };
 }
+
+/** A host's docker.sock; a node's lies in a manager's run directory, which passes it on (src/gateway). */
+function dockerSocketIn(places: readonly string[], node: string | undefined): string {
+  const runDirs = places.map((place) => dirname(socketIn(place, "swarmd.sock")));
+  const found = runDirs.map((runDir) => (node === undefined ? join(runDir, "docker.sock") : join(runDir, "nodes", `${node}.sock`))).find(exists);
+  if (found) return found;
+  if (node === undefined) throw new SwarmError("UNAVAILABLE", `No engine listens at ${runDirs.map((runDir) => `"${join(runDir, "docker.sock")}"`).join(", ")}: start swarmd on this host (without --docker-socket ""), or choose another host with --host.`);
+  const known = [...new Set(runDirs.flatMap((runDir) => namesIn(join(runDir, "nodes"))))].sort();
+  throw new SwarmError("NOT_FOUND", known.length > 0 ? `There is no node "${node}" that a manager here passes on to: known are ${known.join(", ")}; "swarmctl node ls" lists the cluster's nodes.`
+    : `Cannot reach node "${node}": none of ${runDirs.map((runDir) => `"${runDir}"`).join(", ")} belongs to a manager; call this on a manager, or choose one with --host.`);
+}
+
+const namesIn = (directory: string): string[] => { try { return readdirSync(directory).filter((name) => name.endsWith(".sock")).map((name) => name.slice(0, -5)); } catch { return []; } };
 
 /** A run directory's socket, or the path itself where it is a socket. */
 export function socketIn(place: string, name: "manager.sock" | "swarmd.sock"): string {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { createInterface } from "node:readline/promises";
 
 /** Where a command reads and writes: a port, so that tests see every byte. */
@@ -6,6 +8,12 @@ export interface Terminal {
   out(text: string): void;
   /** To standard error. */
   err(text: string): void;
+  /** Bytes as they are, no faster than they are read. */
+  write(to: "out" | "err", bytes: Uint8Array): Promise<void>;
+  /** Standard input; a terminal's can be made raw. */
+  readonly input: Input;
+  /** Calls back when the window changes its size; the result ends that. */
+  onResize(listener: () => void): () => void;
   /** A person reads standard output, so columns may be coloured. */
   readonly outIsTty: boolean;
   /** A person reads standard error, so progress may be redrawn in place. */
@@ -18,6 +26,8 @@ export interface Terminal {
   ask(question: string): Promise<string>;
 }
 
+export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown; unref?(): unknown };
+
 /** The process's own streams. A reader that goes away (`swarmctl … | head`) ends the command quietly. */
 export function processTerminal(environment: NodeJS.ProcessEnv): Terminal {
   for (const stream of [process.stdout, process.stderr]) {
@@ -26,6 +36,12 @@ export function processTerminal(environment: NodeJS.ProcessEnv): Terminal {
   return {
     out: (text) => { process.stdout.write(text); },
     err: (text) => { process.stderr.write(text); },
+    async write(to, bytes) {
+      const stream = to === "out" ? process.stdout : process.stderr;
+      if (!stream.write(bytes)) await once(stream, "drain");
+    },
+    input: process.stdin,
+    onResize(listener) { process.stdout.on("resize", listener); return () => process.stdout.off("resize", listener); },
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
     canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { serverStream, serviceDefinition, unary, type CallContext, type ServiceName } from "../rpc/index.js";
 import { runCli } from "./run.js";
@@ -18,6 +19,9 @@ export class RecordingTerminal implements Terminal {
   colors = false;
   answers: string[] = [];
   readonly questions: string[] = [];
+  readonly input = new PassThrough();
+  write = async (to: "out" | "err", bytes: Uint8Array): Promise<void> => { this[to](Buffer.from(bytes).toString("utf8")); };
+  onResize = (): (() => void) => () => {};
   out = (text: string): void => { this.stdout += text; };
   err = (text: string): void => { this.stderr += text; };
   ask = async (question: string): Promise<string> => { this.questions.push(question); return this.answers.shift() ?? ""; };
