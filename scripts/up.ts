@@ -8,13 +8,12 @@ import { promisify } from "node:util";
 import { get } from "node:http";
 import { labList, labStart, labResume, labUp, labDown, type LabRow } from "../src/lab/index.js";
 import { SwarmError, codeOf, isRetryable, messageOf, sleep, systemClock } from "../src/lib/index.js";
-import { ContextStore, ServiceWatch, connect, loadImages, slotsOf, verdictOf, type Connection } from "../src/cli/index.js";
+import { ContextStore, ServiceWatch, connect, loadImages, processTerminal, slotsOf, verdictOf, type Connection } from "../src/cli/index.js";
 import { call } from "../src/rpc/index.js";
 import { newContainerSpec, newEndpointSpec, newNetworkSpec, newPlacement, newPort, newServiceSpec, newTaskSpec } from "../src/model/index.js";
 import type { CreateServiceResponse } from "../src/gen/swarm/v1/CreateServiceResponse.js";
 import type { GetServiceResponse } from "../src/gen/swarm/v1/GetServiceResponse.js";
 import type { InfoResponse } from "../src/gen/swarm/v1/InfoResponse.js";
-import type { ListImagesResponse } from "../src/gen/swarm/v1/ListImagesResponse.js";
 import type { ListNodesResponse } from "../src/gen/swarm/v1/ListNodesResponse.js";
 import type { ListTasksResponse } from "../src/gen/swarm/v1/ListTasksResponse.js";
 import { demo, imagePath, root } from "./demo.js";
@@ -135,13 +134,10 @@ function demoSpec() {
 }
 
 async function ensureImages(row: LabRow): Promise<void> {
-  const connection = connect({ places: [row.runDir], onStale: () => {} });
-  try {
-    const engine = await connection.engine();
-    const { images } = await call<ListImagesResponse>(engine, "listImages", { reference: "" });
-    const present = new Set(images.flatMap((image) => image.references).map((reference) => reference.replace(/^docker\.io\/(library\/)?/, "").replace(/^skein\//, "").replace(/:latest$/, "")));
-    for (const name of demo.images) if (!present.has(name)) await loadImages(engine, { method: "loadImage", path: imagePath(name) });
-  } finally { connection.close(); }
+  const client = connect({ places: [row.runDir], onStale: () => {} }).docker();
+  const images = await client.json<{ RepoTags: string[] | null }[]>("GET", "/images/json");
+  const present = new Set(images.flatMap(({ RepoTags }) => RepoTags ?? []).map((name) => name.replace(/^skein\//, "").replace(/:latest$/, "")));
+  for (const name of demo.images) if (!present.has(name)) await loadImages(client, imagePath(name), { terminal: processTerminal(process.env), isQuiet: true, signal: new AbortController().signal });
 }
 
 /** False where it was there. */

@@ -14,7 +14,6 @@ export interface Connection {
   control<Response>(method: string, request: object, options?: CallOptions): Promise<Response>;
   controlStream<Response>(method: string, request: object, options?: CallOptions): AsyncGenerator<Response>;
   node<Response>(method: string, request: object, options?: CallOptions): Promise<Response>;
-  engine(): Promise<Client>;
   /** One host's engine by its Docker API: this host's, or through a manager that of the node named. */
   docker(node?: string): DockerClient;
   close(): void;
@@ -62,7 +61,6 @@ export function connect(options: ConnectionOptions): Connection {
     async node<Response>(method: string, request: object, callOptions: CallOptions = {}) {
       return call<Response>(await pickNode("LocalNode"), method, request, callOptions);
     },
-    engine: () => pickNode("LocalEngine"),
     docker: (node) => new DockerClient(dockerSocketIn(options.places, node)),
     close: () => { for (const client of clients) client.close(); },
   };

@@ -68,6 +68,10 @@ export const registry: Readonly<Record<string, Entry>> = {
   "container ls": { about: "List the containers of one host (the same as ps)", load: () => import("./commands/container/ps.js") },
   "container prune": { about: "Remove containers that do not run", load: () => import("./commands/container/prune.js") },
 
+  "network connect": { about: "Attach a container to a network of its host", load: () => import("./commands/network/connect.js") },
+  "network disconnect": { about: "Take a container off a network of its host", load: () => import("./commands/network/disconnect.js") },
+  "network prune": { about: "Remove networks of one host that no container is on", load: () => import("./commands/network/prune.js") },
+
   "image ls": { about: "List one host's images", load: () => import("./commands/image/ls.js") },
   "image pull": { about: "Fetch images from a registry", load: () => import("./commands/image/pull.js") },
   "image load": { about: "Load images from a tar archive", load: () => import("./commands/image/load.js") },

@@ -34,7 +34,7 @@ export interface FakeApi {
 }
 
 /** One host's run directory with the sockets that `apis` serve; a method without a handler is UNIMPLEMENTED. */
-export async function startFakeHost(apis: { control?: FakeApi; node?: FakeApi; engine?: FakeApi }): Promise<{ runDir: string; stop(): Promise<void> }> {
+export async function startFakeHost(apis: { control?: FakeApi; node?: FakeApi }): Promise<{ runDir: string; stop(): Promise<void> }> {
   const runDir = mkdtempSync(join(tmpdir(), "skein-cli-"));
   const servers: Server[] = [];
   const serve = async (socket: string, services: [ServiceName, FakeApi | undefined][]) => {
@@ -55,7 +55,7 @@ export async function startFakeHost(apis: { control?: FakeApi; node?: FakeApi; e
     servers.push(server);
   };
   await serve("manager.sock", [["Control", apis.control]]);
-  await serve("swarmd.sock", [["LocalNode", apis.node], ["LocalEngine", apis.engine]]);
+  await serve("swarmd.sock", [["LocalNode", apis.node]]);
   return {
     runDir,
     async stop() {

@@ -1,59 +1,41 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import type { Client, ClientWritableStream } from "@grpc/grpc-js";
 import { SwarmError, messageOf } from "../lib/index.js";
-import { fromServiceError } from "../rpc/index.js";
-import type { LoadImageResponse } from "../gen/swarm/v1/LoadImageResponse.js";
-import type { ImageInfo } from "../gen/swarm/v1/ImageInfo.js";
+import { jsonLines, type DockerClient } from "./docker/client.js";
+import { showProgress, type Progress } from "./docker/progress-view.js";
+import type { Input, Terminal } from "./terminal.js";
+import { uploadView } from "./upload-view.js";
 
-export interface UploadOptions {
-  readonly method: "loadImage" | "importImage";
-  /** Path of a tar archive; "-" is standard input. */
-  readonly path: string;
-  readonly reference?: string;
-  readonly changes?: readonly string[];
-  readonly signal?: AbortSignal;
-  /** totalBytes is 0 where it is not known. */
-  readonly onProgress?: (sentBytes: number, totalBytes: number) => void;
+export interface Archive { readonly bytes: AsyncIterable<Uint8Array>; /** 0 where it is not known. */ readonly totalBytes: number }
+
+/** A tar archive of this host; "-" is standard input. */
+export async function openArchive(path: string, input: Input): Promise<Archive> {
+  if (path === "-") return { bytes: input as AsyncIterable<Uint8Array>, totalBytes: 0 };
+  const file = await open(path).catch((error: unknown) => { throw new SwarmError("NOT_FOUND", `Cannot open the archive "${path}": ${messageOf(error)}.`, { cause: error }); });
+  const stat = await file.stat();
+  if (stat.isDirectory()) { await file.close(); throw new SwarmError("INVALID_ARGUMENT", `Cannot load "${path}": it is a directory; give a tar archive.`); }
+  return { bytes: createReadStream(path, { fd: file, highWaterMark: 256 << 10 }), totalBytes: stat.size };
 }
 
-/** Sends an archive to a host's engine, no faster than the engine takes it. */
-export async function loadImages(engine: Client, options: UploadOptions): Promise<ImageInfo[]> {
-  const { path, signal } = options;
-  let totalBytes = 0;
-  let source: AsyncIterable<Buffer> = process.stdin;
-  if (path !== "-") {
-    const file = await open(path).catch((error: unknown) => { throw new SwarmError("NOT_FOUND", `Cannot open the archive "${path}": ${messageOf(error)}.`, { cause: error }); });
-    const stat = await file.stat();
-    if (!stat.isFile() && stat.isDirectory()) { await file.close(); throw new SwarmError("INVALID_ARGUMENT", `Cannot load "${path}": it is a directory; give a tar archive.`); }
-    totalBytes = stat.size;
-    source = createReadStream(path, { fd: file, highWaterMark: 256 << 10 });
-  }
-  let answered: (images: ImageInfo[]) => void;
-  let refused: (error: unknown) => void;
-  const answer = new Promise<ImageInfo[]>((resolve, reject) => { answered = resolve; refused = reject; });
-  const start = (engine as unknown as Record<string, (callback: (error: unknown, response?: LoadImageResponse) => void) => ClientWritableStream<object>>)[options.method]!;
-  let isOver = false;
-  const upload = start.call(engine, (error, response) => {
-    isOver = true;
-    if (error) refused(fromServiceError(error)); else answered(response?.images ?? []);
-  });
-  // A refusal in mid-stream arrives by the callback; the stream's own error says the same again.
-  upload.on("error", () => {});
-  answer.catch(() => {});
-  const cancel = () => upload.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
+/** Sends an archive to a host's engine, no faster than it takes it, and shows what it says of it. */
+export async function sendArchive(client: DockerClient, path: string, archive: Archive, options: { terminal: Terminal; isQuiet: boolean; signal: AbortSignal }): Promise<string[]> {
+  const { terminal, isQuiet, signal } = options;
+  const view = uploadView(terminal, isQuiet);
+  const counted = async function* () {
+    let sent = 0;
+    for await (const chunk of archive.bytes) { sent += chunk.length; view.show(sent, archive.totalBytes); yield chunk; }
+  };
+  const said: string[] = [];
   try {
-    upload.write({ reference: options.reference ?? "", changes: options.changes ?? [], chunk: Buffer.alloc(0) });
-    let sentBytes = 0;
-    for await (const chunk of source) {
-      if (isOver) break;
-      const hasRoom = upload.write({ chunk });
-      sentBytes += chunk.length;
-      options.onProgress?.(sentBytes, totalBytes);
-      if (!hasRoom) await Promise.race([new Promise((resolve) => upload.once("drain", resolve)), answer.catch(() => {})]);
-    }
-    upload.end();
-    return await answer;
-  } finally { signal?.removeEventListener("abort", cancel); }
+    const response = await client.upload("POST", path, counted(), { signal });
+    const messages = (async function* () { for await (const message of jsonLines<Progress>(response)) { if (message.stream ?? message.status) said.push((message.stream ?? message.status)!.trim()); yield message; } })();
+    await showProgress(messages, terminal, true);
+  } finally { view.end(); }
+  return said;
+}
+
+/** Loads images into a host's engine, as "image load" does; the names and ids that it said. */
+export async function loadImages(client: DockerClient, path: string, options: { terminal: Terminal; isQuiet: boolean; signal: AbortSignal }): Promise<string[]> {
+  const said = await sendArchive(client, "/images/load?quiet=1", await openArchive(path, options.terminal.input), options);
+  return said.flatMap((line) => /^Loaded image(?: ID)?: (.+)$/.exec(line)?.[1] ?? []);
 }

@@ -5,7 +5,6 @@
  * networks, services or clusters, and never decides to restart anything.
  */
 export { openEngine } from "./engine.js";
-export { localEngineHandlers } from "./local-engine.js";
 export type { EngineConfig, RegistryConfig } from "./config.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
 export type {

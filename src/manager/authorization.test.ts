@@ -29,7 +29,6 @@ const allowed: Readonly<Record<string, Readonly<Record<string, readonly Caller[]
   Managers: { JoinRaft: managers, LeaveRaft: operators, ReportStatuses: managers, ReportLiveness: managers, RelayLogs: managers },
   // The node process's socket only: on the managers' port nobody has them.
   LocalNode: { Info: [], Init: [], Join: [], Leave: [] },
-  LocalEngine: { ListImages: [], PullImage: [], LoadImage: [], ImportImage: [], RemoveImage: [], ListContainers: [] },
   Raft: { Stream: managers, Snapshot: managers },
 };
 const raft = new GrpcTransport({ self: 1, dial: () => { throw new Error("unused"); }, identify: () => undefined });

@@ -23,7 +23,7 @@ function load() {
   return loaded;
 }
 
-export type ServiceName = "Control" | "Dispatcher" | "Ca" | "Managers" | "LocalNode" | "LocalEngine";
+export type ServiceName = "Control" | "Dispatcher" | "Ca" | "Managers" | "LocalNode";
 
 /** The definition to add to a server. */
 export function serviceDefinition(name: ServiceName): ServiceDefinition {

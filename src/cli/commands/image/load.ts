@@ -1,7 +1,6 @@
 import type { Command } from "../../command.js";
+import { nodeFlag } from "../../docker/container-flags.js";
 import { loadImages } from "../../upload.js";
-import { uploadView } from "../../upload-view.js";
-import { imageName } from "./ls.js";
 
 export default {
   usage: "[OPTIONS] [-i FILE]",
@@ -9,12 +8,12 @@ export default {
   args: { min: 0 },
   flags: [
     { name: "input", short: "i", kind: "text", value: "FILE", help: "The archive (default: standard input)" },
-    { name: "quiet", short: "q", kind: "switch", help: "Print only the ids" },
+    { name: "quiet", short: "q", kind: "switch", help: "Print only the names" },
+    nodeFlag,
   ],
-  examples: [["swarmctl --host m1 image load -i busybox.tar", "Into the host m1 of the current context"]],
+  examples: [["swarmctl image load --node w1 -i busybox.tar", "Into the node w1"]],
   async run({ flags, connection, terminal, signal }) {
-    const view = uploadView(terminal, flags.on("quiet"));
-    const images = await loadImages(await connection.engine(), { method: "loadImage", path: flags.text("input") ?? "-", signal, onProgress: view.show }).finally(view.end);
-    for (const image of images) terminal.out(flags.on("quiet") ? `${image.id}\n` : `${imageName(image)} is loaded\n`);
+    const isQuiet = flags.on("quiet");
+    for (const name of await loadImages(connection.docker(flags.text("node")), flags.text("input") ?? "-", { terminal, isQuiet, signal })) terminal.out(isQuiet ? `${name}\n` : `${name} is loaded\n`);
   },
 } satisfies Command as Command;

@@ -1,40 +1,32 @@
-import { call } from "../../../rpc/index.js";
-import type { ImageInfo } from "../../../gen/swarm/v1/ImageInfo.js";
-import type { ListImagesResponse } from "../../../gen/swarm/v1/ListImagesResponse.js";
 import type { Command } from "../../command.js";
+import { filtersParameter } from "../../docker/client.js";
+import { nodeFlag } from "../../docker/container-flags.js";
 import { age } from "../../print/age.js";
 import { size } from "../../print/inspect.js";
-import { filterRows, listFlags, printList, shortId } from "../../print/list.js";
+import { filtersOf, listFlags, printList, shortId } from "../../print/list.js";
+
+export interface ImageRow { readonly Id: string; readonly RepoTags: readonly string[] | null; readonly Created: number; readonly Size: number }
 
 export default {
-  usage: "[OPTIONS] [REFERENCE]",
-  about: "Lists the images on one host: this one, or the one that --host names.",
+  usage: "[OPTIONS] [NAME[:TAG]]",
+  about: "Lists the images on one host.",
   args: { min: 0, max: 1 },
-  flags: listFlags("reference, id"),
+  flags: [{ name: "all", short: "a", kind: "switch", help: "Also those that only others are built on" }, ...listFlags("reference, label, dangling, before, since, until"), nodeFlag],
   async run(input) {
-    const { images } = await call<ListImagesResponse>(await input.connection.engine(), "listImages", { reference: input.args[0] ?? "" });
-    const chosen = filterRows(input, images, {
-      reference: (image, value) => image.references.some((reference) => reference.includes(value)),
-      id: (image, value) => image.id.replace(/^sha256:/, "").startsWith(value.replace(/^sha256:/, "")),
-    });
+    const filters = [...filtersOf(input), ...(input.args[0] === undefined ? [] : [{ key: "reference", value: input.args[0] }])];
+    const images = await input.connection.docker(input.flags.text("node")).json<ImageRow[]>("GET", "/images/json", { query: { all: input.flags.on("all"), filters: filtersParameter(filters) } });
     // An image with several names has several lines.
-    const format = input.flags.text("format") ?? "table";
-    const rows = format === "table" && !input.flags.on("quiet")
-      ? chosen.flatMap((image) => (image.references.length ? image.references : ["<none>"]).map((reference) => ({ image, reference })))
-      : chosen.map((image) => ({ image, reference: "" }));
+    const isTable = (input.flags.text("format") ?? "table") === "table" && !input.flags.on("quiet");
+    const rows = images.flatMap((image) => (isTable && image.RepoTags?.length ? image.RepoTags : [""]).map((name) => ({ image, name })));
     printList(input, rows, {
-      id: ({ image }) => shortId(input, image.id),
+      id: ({ image }) => shortId(input, image.Id),
       json: ({ image }) => image,
       columns: [
-        { title: "IMAGE", value: ({ reference }) => familiar(reference) },
-        { title: "ID", value: ({ image }) => shortId(input, image.id) },
-        { title: "CREATED", value: ({ image }) => age(image.createdAtMs, input.now()) },
-        { title: "SIZE", value: ({ image }) => size(image.sizeBytes) },
+        { title: "IMAGE", value: ({ name }) => name || "<none>" },
+        { title: "ID", value: ({ image }) => shortId(input, image.Id) },
+        { title: "CREATED", value: ({ image }) => age(image.Created * 1000, input.now()) },
+        { title: "SIZE", value: ({ image }) => size(image.Size) },
       ],
     });
   },
 } satisfies Command as Command;
-
-/** "docker.io/library/busybox:latest" → "busybox:latest" */
-export const familiar = (reference: string): string => reference.replace(/^docker\.io\/(library\/)?/, "");
-export const imageName = (image: ImageInfo): string => (image.references[0] ? familiar(image.references[0]) : image.id);

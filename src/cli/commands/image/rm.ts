@@ -1,20 +1,17 @@
-import { call } from "../../../rpc/index.js";
-import type { RemoveImageResponse } from "../../../gen/swarm/v1/RemoveImageResponse.js";
 import type { Command } from "../../command.js";
+import { nodeFlag } from "../../docker/container-flags.js";
 import { forEachWord } from "../../each.js";
-import { familiar } from "./ls.js";
 
 export default {
   usage: "[OPTIONS] IMAGE…",
   about: "Removes images from one host; one that a container uses is refused.",
   args: { min: 1, max: Infinity },
-  flags: [{ name: "force", short: "f", kind: "switch", help: "Also an image that ended containers use, or that has several names" }],
+  flags: [{ name: "force", short: "f", kind: "switch", help: "Also an image that ended containers use, or that has several names" }, nodeFlag],
   async run({ flags, args, connection, terminal }) {
-    const engine = await connection.engine();
+    const client = connection.docker(flags.text("node"));
     await forEachWord(args, async (reference) => {
-      const { untagged, deleted } = await call<RemoveImageResponse>(engine, "removeImage", { reference, force: flags.on("force") });
-      for (const each of untagged) terminal.out(`untagged ${familiar(each)}\n`);
-      for (const each of deleted) terminal.out(`deleted ${each}\n`);
+      const gone = await client.json<{ Untagged?: string; Deleted?: string }[]>("DELETE", `/images/${encodeURIComponent(reference)}`, { query: { force: flags.on("force") } });
+      for (const { Untagged, Deleted } of gone) terminal.out(Untagged ? `untagged ${Untagged}\n` : `deleted ${Deleted}\n`);
     });
   },
 } satisfies Command as Command;
