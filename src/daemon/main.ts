@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { SwarmError, createLogger, messageOf, systemClock } from "../lib/index.js";
-import { localEngineHandlers, openEngine } from "../engine/index.js";
+import { openEngine } from "../engine/index.js";
 import { listenUnix, localAuthorize, newServer, serviceDefinition } from "../rpc/index.js";
 import { watchEventLoop } from "./event-loop.js";
 import { LocalNode } from "./local-node.js";
@@ -33,7 +33,6 @@ async function serve(config: Config): Promise<number> {
 
   const server = newServer();
   server.addService(serviceDefinition("LocalNode"), node.handlers(localAuthorize));
-  server.addService(serviceDefinition("LocalEngine"), localEngineHandlers(engine, localAuthorize));
   const listener = await listenUnix({ path: join(config.runDir, "swarmd.sock"), server, log });
   log.info("swarmd is ready", { version: config.version, socket: join(config.runDir, "swarmd.sock"), state: config.stateDir });
 
