@@ -47,11 +47,12 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
       volumes: await VolumeStore.open(paths.volumes),
       hasSwapLimit: await hasSwapAccounting(cgroups.kind, cgroups.memoryMount),
       boundingCapabilities: boundingSet(await readFile("/proc/self/status", "utf8")),
-      cgroupPathOf: (id) => `${config.cgroupParent}/${id}`,
+      cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
       findImage: (reference) => images.record(reference),
       onImageReleased: (imageId) => void images.releaseUnnamed(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
       bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
     });
+    await containers.takeOver({});
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
     return assemble(images, containers, events, config.stateDir, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
@@ -74,7 +75,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
       import: (tar, options) => diskFull(`import image "${options.reference}"`, stateDir, images.import(tar, options)),
       remove: (reference, options) => images.remove(reference, options),
     },
-    create: async (spec) => { await diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)); return { warnings: [] }; },
+    create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)),
     start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),
     stop: (id, options) => containers.stop(id, options),
     kill: (id, signal) => containers.kill(id, signal),
@@ -82,6 +83,15 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
     inspect: async (id) => containers.inspect(id),
     list: async () => containers.list(),
     wait: (id, signal) => containers.wait(id, signal),
+    waitFor: (id, condition, signal) => containers.waitFor(id, condition, signal),
+    find: async (nameOrId) => containers.find(nameOrId),
+    details: async () => containers.details(),
+    restart: (id, options) => diskFull(`restart container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.restart(id, options)),
+    pause: (id) => containers.pause(id),
+    unpause: (id) => containers.unpause(id),
+    rename: (id, name) => containers.rename(id, name),
+    update: (id, change) => containers.update(id, change),
+    pruneContainers: (options) => containers.prune(options),
     logs: (id, options) => containers.logs(id, options),
     exec: (id, options) => containers.exec(id, options),
     watch: (listener, signal) => containers.watch(listener, signal),

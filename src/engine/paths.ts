@@ -21,6 +21,9 @@ export interface ContainerPaths {
   readonly logDirectory: string;
   readonly log: string;
   readonly exit: string;
+  readonly resolvConf: string;
+  readonly hosts: string;
+  readonly hostname: string;
   readonly bundle: string;     // config.json, rootfs, and the monitor's files
   readonly rootfs: string;
 }
@@ -42,6 +45,7 @@ export function pathsOf(stateDir: string, runDir: string): Paths {
       return {
         state, bundle,
         upper: join(state, "upper"), work: join(state, "work"), rootfs: join(bundle, "rootfs"),
+        resolvConf: join(state, "resolv.conf"), hosts: join(state, "hosts"), hostname: join(state, "hostname"),
         logDirectory: join(state, "log"), log: join(state, "log", "json.log"), exit: join(exits, `${id}.json`),
       };
     },

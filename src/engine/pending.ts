@@ -6,15 +6,14 @@ const refuse = (what: string) => (): never => { throw new SwarmError("UNIMPLEMEN
 type Part<T, Done> = Omit<T, keyof Done>;
 
 /** Parts of the contract that nothing carries out so far; each goes when its part comes. */
-export const pending: Part<Engine, TaskEngine & { events: unknown }> & { images: Part<Images, ImageStore> } = {
+export const pending: Part<Engine, TaskEngine & Pick<Engine, "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "pruneContainers">> & { images: Part<Images, ImageStore> } = {
   images: {
     push: refuse("push"), tag: refuse("tag"), history: refuse("history"), save: refuse("save"), inspect: refuse("inspect"), prune: refuse("prune"), resolve: refuse("resolve"), login: refuse("login"), usage: refuse("usage"),
   },
   execs: { create: refuse("exec"), start: refuse("exec"), inspect: refuse("exec"), resize: refuse("exec"), of: () => [] },
   volumes: { list: refuse("volumes"), get: refuse("volumes"), create: refuse("volumes"), remove: refuse("volumes"), prune: refuse("volumes") },
   networks: { list: refuse("networks"), get: refuse("networks"), create: refuse("networks"), remove: refuse("networks"), connect: refuse("networks"), disconnect: refuse("networks"), prune: refuse("networks") },
-  find: refuse("find"), details: refuse("details"), restart: refuse("restart"), pause: refuse("pause"), unpause: refuse("unpause"), rename: refuse("rename"), update: refuse("update"), waitFor: refuse("wait"),
-  pruneContainers: refuse("prune"), attach: refuse("attach"), resize: refuse("resize"), top: refuse("top"), stats: refuse("stats"), size: refuse("size"), statPath: refuse("statPath"),
+  attach: refuse("attach"), resize: refuse("resize"), top: refuse("top"), stats: refuse("stats"), size: refuse("size"), statPath: refuse("statPath"),
   readArchive: refuse("readArchive"), writeArchive: refuse("writeArchive"), changes: refuse("changes"), export: refuse("export"), commit: refuse("commit"), build: refuse("build"),
   pruneBuildCache: refuse("pruneBuildCache"), usage: refuse("usage"),
 };

@@ -29,3 +29,12 @@ export interface PreparedNetwork {
   readonly resolvConf: string;             // contents
   readonly hosts: string;                  // contents
 }
+
+/** What other parts of the engine know about containers; each may be absent. They are made after the containers, which they look at. */
+export interface Neighbours {
+  readonly networking?: ContainerNetworking;
+  readonly execIds?: (id: string) => readonly string[];
+  readonly volume?: (name: string) => { readonly mountpoint: string; readonly driver: string } | undefined;
+  readonly describeRoot?: (id: string, diffIds: readonly string[]) => { readonly name: string; readonly data: Readonly<Record<string, string>> };
+  readonly writableBytes?: (id: string) => Promise<number>;
+}

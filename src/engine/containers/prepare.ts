@@ -10,6 +10,8 @@ import type { CgroupLayout } from "../runtime/cgroups.js";
 import { runProgram } from "../runtime/program.js";
 import { ociResources } from "../runtime/resources.js";
 import type { LayerStore } from "../snapshots/layers.js";
+import type { PreparedNetwork } from "./ports.js";
+import type { ContainerRecord } from "./record.js";
 import { readInRoot } from "./root-path.js";
 import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "./volumes.js";
@@ -21,7 +23,7 @@ export interface PrepareParts {
   readonly cgroups: CgroupLayout;
   readonly hasSwapLimit: boolean;
   readonly boundingCapabilities: bigint;
-  readonly cgroupPathOf: (id: string) => string;
+  readonly cgroupPathOf: (id: string, parent?: string) => string;
 }
 
 const mountPropagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
@@ -52,21 +54,23 @@ export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[
   if (mounted.code !== 0) throw new SwarmError("INTERNAL", `cannot mount its root filesystem: ${mounted.stderr.trim()}`);
 }
 
-/** Writes config.json and the files that are bound into /etc; fills volumes. The root is mounted and nothing runs in it. */
-export async function writeBundle(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], parts: PrepareParts): Promise<void> {
+/** Writes config.json and the files that are bound into /etc; fills volumes. The root is mounted and nothing runs in it. Before each start, and once at creation, which finds what is wrong. */
+export async function writeBundle(record: Pick<ContainerRecord, "config" | "anonymousVolumes">, image: ImageRecord, paths: ContainerPaths, network: PreparedNetwork | undefined, parts: PrepareParts): Promise<void> {
+  const { config, anonymousVolumes } = record;
   const user = await userOf(config.user || image.config.user, config.groups ?? [], paths.rootfs);
   if (argumentsOf(config, image.config).length === 0) throw new SwarmError("INVALID_ARGUMENT", "the image names no command; give one");
-  const files = { resolvConf: join(paths.state, "resolv.conf"), hosts: join(paths.state, "hosts"), hostname: join(paths.state, "hostname") };
+  const files = { resolvConf: paths.resolvConf, hosts: paths.hosts, hostname: paths.hostname };
   await Promise.all([
-    writeFile(files.resolvConf, config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
-    writeFile(files.hosts, config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`),
+    writeFile(files.resolvConf, network?.resolvConf ?? config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
+    writeFile(files.hosts, network?.hosts ?? config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`),
     writeFile(files.hostname, `${config.hostname}\n`),
   ]);
   await Promise.all(Object.values(files).map((path) => chmod(path, 0o644)));
   const spec = ociConfig({
     config, image: image.config, user, files,
     capabilities: capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], parts.boundingCapabilities),
-    cgroupPath: parts.cgroupPathOf(config.id),
+    network: network?.namespace ?? (config.netnsPath ? { kind: "path", path: config.netnsPath } : { kind: "own" }),
+    cgroupPath: parts.cgroupPathOf(config.id, config.cgroupParent),
     resources: ociResources(config.limits, config.reservations, parts.hasSwapLimit),
     mounts: await resolveMounts(config, image, paths, anonymousVolumes, parts.volumes),
     isCgroupV2: parts.cgroups.kind === "v2",

@@ -1,4 +1,5 @@
 import type { ContainerConfig, ImageConfig } from "../api/index.js";
+import type { PreparedNetwork } from "../containers/ports.js";
 import type { ContainerUser } from "../containers/user.js";
 import { seccompProfile } from "./seccomp-default.js";
 
@@ -8,6 +9,7 @@ export interface BundleInputs {
   readonly image: ImageConfig;
   readonly user: ContainerUser;
   readonly capabilities: readonly string[];
+  readonly network: PreparedNetwork["namespace"];
   readonly cgroupPath: string;
   readonly resources: object;
   readonly mounts: readonly ResolvedMount[];
@@ -62,10 +64,10 @@ export function ociConfig(inputs: BundleInputs): object {
       cgroupsPath: inputs.cgroupPath,
       resources: inputs.resources,
       namespaces: [
-        { type: "pid" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, { type: "network", ...(config.netnsPath ? { path: config.netnsPath } : {}) },
+        { type: "pid" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, ...(inputs.network.kind === "host" ? [] : [{ type: "network", ...(inputs.network.kind === "path" ? { path: inputs.network.path } : {}) }]),
         ...(inputs.isCgroupV2 ? [{ type: "cgroup" }] : []),
       ],
-      sysctl: { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647", ...config.sysctls },
+      sysctl: { ...(inputs.network.kind === "host" ? {} : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" }), ...config.sysctls },
       maskedPaths, readonlyPaths,
       seccomp: seccompProfile(inputs.capabilities),
     },

@@ -1,0 +1,49 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SwarmError } from "../../lib/index.js";
+import type { ContainerConfig } from "../api/index.js";
+import type { LogOptions } from "../logs/options.js";
+import type { ContainerPaths } from "../paths.js";
+import { oomFileOf, type CgroupLayout } from "../runtime/cgroups.js";
+import type { Runtime } from "../runtime/runtime.js";
+import { startMonitor, type MonitorReport } from "./start-monitor.js";
+
+export interface LaunchParts { readonly runtime: Runtime; readonly monitorPath: string; readonly cgroups: CgroupLayout }
+
+/** Everything that containers ask of the monitor and of the OCI runtime, in one place. */
+
+/** The bundle is written and the root mounted: its process runs when this resolves, or `error` says in the runtime's words why not. */
+export async function launch(config: ContainerConfig, paths: ContainerPaths, cgroupPath: string, logOptions: LogOptions, parts: LaunchParts): Promise<MonitorReport | { readonly error: string }> {
+  const oomFile = oomFileOf(parts.cgroups, cgroupPath);
+  return startMonitor(parts.monitorPath, [
+    "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, "--max-size", String(logOptions.maxSizeBytes), "--max-file", String(logOptions.maxFiles),
+    ...(logOptions.isKept ? ["--log-file", paths.log] : []), ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), "--", ...parts.runtime.command,
+  ]);
+}
+
+/** What an earlier life left would be taken for this one's. */
+export async function clearTraces(paths: ContainerPaths): Promise<void> {
+  await rm(paths.exit, { force: true });
+  for (const name of ["state.json", "monitor.json"]) await rm(join(paths.bundle, name), { force: true });
+}
+
+/** What a monitor has written of itself: `state` once its container runs. */
+export async function tracesOf(paths: ContainerPaths): Promise<{ state: MonitorReport | undefined; monitor: { readonly monitorPid: number; readonly monitorStartTime: number } | undefined }> {
+  const readJson = async <T>(name: string): Promise<T | undefined> => { try { return JSON.parse(await readFile(join(paths.bundle, name), "utf8")) as T; } catch { return undefined; } };
+  return { monitor: await readJson("monitor.json"), state: await readJson("state.json") };
+}
+
+export async function freeze(id: string, runtime: Runtime): Promise<void> { await ask(runtime, ["pause", id], "pause its processes"); }
+export async function thaw(id: string, runtime: Runtime): Promise<void> { await ask(runtime, ["resume", id], "resume its processes"); }
+export async function applyLimits(id: string, resourcesFile: string, runtime: Runtime): Promise<void> { await ask(runtime, ["update", "--resources", resourcesFile, id], "change its limits"); }
+
+/** Ends and deletes it in the runtime; what is not there is fine. */
+export async function deleteByForce(id: string, runtime: Runtime): Promise<void> { await runtime.run(["delete", "--force", id]); }
+
+async function ask(runtime: Runtime, args: readonly string[], what: string): Promise<void> {
+  const result = await runtime.run(args, { timeoutMs: 30_000 });
+  if (result.code === 0) return;
+  const line = result.stderr.trim().split("\n").at(-1) ?? "";
+  const text = line.replace(/^time=\S+ level=\w+ msg="(.*)"$/, "$1").replaceAll('\\"', '"').slice(0, 500);
+  throw new SwarmError("INTERNAL", `the runtime could not ${what}: ${text || (result.isTimedOut ? "it did not answer within 30 s" : `it ended with code ${result.code}`)}`);
+}

@@ -1,0 +1,110 @@
+import { readFile, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { sleep } from "../../lib/index.js";
+import { mountsBelow } from "../runtime/mountinfo.js";
+import { isAlive, signalProcess } from "../runtime/process-identity.js";
+import { runProgram } from "../runtime/program.js";
+import { startsWithDaemon } from "./core/restart-policy.js";
+import { deleteByForce, freeze, tracesOf } from "./launch.js";
+import type { Lifecycle, LifecycleParts } from "./lifecycle.js";
+import { isRestarting } from "./record.js";
+import type { Entry } from "./table.js";
+
+/** What a new daemon does with what it finds: it adopts what runs, finishes what was begun, clears what nobody knows, and starts again what a policy wants running. */
+export async function takeOver(parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
+  const { paths, log, table } = parts;
+  for (const entry of table.entries()) {
+    const { id, name } = entry.record.config;
+    try {
+      switch (entry.record.phase) {
+        case "created": case "exited": if (entry.record.config.network) await parts.neighbours().networking?.release(id); break;
+        case "creating": case "removing": await discard(entry, parts, lifecycle); break;
+        case "starting": await adoptStarting(entry, parts, lifecycle); break;
+        case "running": await checkRunning(entry, parts, lifecycle); break;
+      }
+      if (entry.record.phase === "running") await adopt(entry, parts);
+    } catch (error) { log.error("taking over a container failed", { container: id, name, error }); }
+  }
+  const known = (name: string) => table.get(name) !== undefined;
+  for (const mount of mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), paths.runContainers)) {
+    if (!known(mount.slice(paths.runContainers.length + 1).split("/")[0]!)) await runProgram(parts.monitorPath, ["unmount", mount]);
+  }
+  for (const name of await readdir(paths.runtimeRoot)) if (!known(name)) { log.warn("ending an unknown container", { container: name }); await deleteByForce(name, parts.runtime); }
+  for (const directory of [paths.containers, paths.runContainers]) {
+    for (const name of await readdir(directory)) if (!known(name)) { log.warn("removing what an unknown container left", { container: name }); await lifecycle.eraseFiles(name); }
+  }
+  for (const name of await readdir(paths.exits)) if (!known(name.replace(/\.json(\.tmp)?$/, ""))) await rm(join(paths.exits, name), { force: true });
+}
+
+/** Those that ended: started again if their policy says so, removed if they remove themselves. After takeOver. */
+export async function resumeEnded({ table, clock, log }: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
+  for (const entry of table.entries()) {
+    const { config, phase, exit, startedAtMs, isStoppedByUser, restartCount } = entry.record;
+    if (phase !== "exited" || !exit || entry.restartTimer) continue;
+    const isWanted = isRestarting(entry.record) || (startedAtMs > 0 && startsWithDaemon(config.restart, { exitCode: exit.exitCode, isStoppedByUser, restartCount }));
+    try {
+      if (isWanted) {
+        await table.save(entry, { restartsAtMs: entry.record.restartsAtMs ?? clock.now() });
+        lifecycle.scheduleRestart(entry, Math.max(0, entry.record.restartsAtMs! - clock.now()));
+      } else if (config.autoRemove) lifecycle.removeLater(entry);
+    } catch (error) { log.error("resuming a container failed", { container: config.id, name: config.name, error }); }
+  }
+}
+
+/** For what no event tells: a missed exit, a monitor that was killed, a host that restarted. */
+export async function checkRunning(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
+  const { config, process: running } = entry.record;
+  const isSameBoot = running?.bootId === parts.bootId;
+  if (running && isSameBoot && (await isAlive({ pid: running.monitorPid, startTime: running.monitorStartTime }))) return;
+  // The monitor ends after it has written the file, so the order of these two looks matters.
+  const exit = await lifecycle.readExit(config.id);
+  if (exit) return lifecycle.ended(entry, exit);
+  const isStillThere = running !== undefined && isSameBoot && (await isAlive(running));
+  const why = isStillThere ? "its monitor process was killed, so the container was stopped" : "the host was stopped or restarted";
+  parts.log.warn("a container was lost", { container: config.id, name: config.name, reason: why });
+  if (isStillThere) await signalProcess(running, 9);
+  await deleteByForce(config.id, parts.runtime);
+  await lifecycle.ended(entry, { exitCode: 137, isOomKilled: false, finishedAtMs: parts.clock.now(), error: `Container "${config.name}" ended: ${why}` });
+}
+
+async function adopt(entry: Entry, parts: LifecycleParts): Promise<void> {
+  const { config: { id, name }, isPaused, process: running } = entry.record;
+  parts.log.info("took over a running container", { container: id, name, pid: running?.pid });
+  // A daemon that died between "is to be paused" and the freezing; what is frozen already refuses in vain.
+  if (isPaused) await freeze(id, parts.runtime).catch(() => {});
+  parts.health.start(entry, parts.findImage(entry.record.imageId));
+}
+
+async function discard(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
+  const { process: running, config, phase } = entry.record;
+  if (running) { await signalProcess(running, 9); await lifecycle.waitForMonitor(running); }
+  await deleteByForce(config.id, parts.runtime);
+  await lifecycle.erase(entry, true);
+  if (phase === "removing") parts.table.publish(entry.record, "destroy");
+}
+
+/** The daemon died between starting a monitor and hearing from it: the monitor has gone on alone. */
+async function adoptStarting(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
+  const { clock, table } = parts;
+  const { config, imageId } = entry.record;
+  const own = parts.paths.container(config.id);
+  const end = clock.monotonic() + 30_000;
+  for (let looks = 0; clock.monotonic() < end; looks++) {
+    // In this order: a monitor that has ended in between has written its report before.
+    const { monitor, state } = await tracesOf(own);
+    if (state) {
+      await lifecycle.running(entry, state, parts.findImage(imageId));
+      return checkRunning(entry, parts, lifecycle);
+    }
+    const isWorking = monitor ? await isAlive({ pid: monitor.monitorPid, startTime: monitor.monitorStartTime }) : looks < 20;   // it may not even have begun
+    if (!isWorking && !(await tracesOf(own)).state) break;
+    await sleep(clock, 20);
+  }
+  await deleteByForce(config.id, parts.runtime);
+  if (config.network) await parts.neighbours().networking?.release(config.id);
+  // Whoever asked for this start has heard nothing; a policy's start is tried again.
+  const isByPolicy = entry.record.restartCount > 0;
+  await table.save(entry, isByPolicy
+    ? { phase: "exited", exit: { exitCode: 137, isOomKilled: false, finishedAtMs: clock.now(), error: "the daemon ended while it was being started" }, restartsAtMs: clock.now() }
+    : { phase: "created" });
+}
