@@ -1,5 +1,5 @@
 import { X509Certificate, constants } from "node:crypto";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { SwarmError, messageOf, type Logger } from "../../lib/index.js";
@@ -32,12 +32,12 @@ const maxConnections = 1_000;
 export async function listenForManagers(options: ManagerPortOptions): Promise<ManagerPort> {
   const { log } = options;
   let identity = options.identity;
-  const sockets = new Set<TLSSocket>();
+  const sockets = new Set<Socket>();
   const server = createServer({ ...contextOf(identity), requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000, noDelay: true, allowHalfOpen: true });
   server.maxConnections = maxConnections;
+  // From the first byte on: who leaves in the middle of a handshake is held by nobody else.
+  server.on("connection", (socket) => { sockets.add(socket); socket.on("close", () => sockets.delete(socket)); });
   server.on("secureConnection", (socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
     socket.on("error", (error) => log.debug("connection failed", { peer: socket.remoteAddress, error }));
     const refusal = refusalOf(socket, identity);
     if (refusal) { log.warn("connection refused", { peer: socket.remoteAddress, reason: refusal }); socket.destroy(); return; }

@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
-import { connect } from "node:tls";
+import { connect, type ConnectionOptions } from "node:tls";
 import { messageOf, type Clock, type Logger, type Timer } from "../../lib/index.js";
 import type { TlsIdentity } from "../../ca/index.js";
 import { contextOf, managerPort, peerOf } from "./manager-port.js";
@@ -52,7 +52,9 @@ export async function serveNodeSockets(options: NodeSocketsOptions): Promise<Nod
     near.on("close", () => entry.sockets.delete(near)).on("error", () => {});
     const { place } = entry;
     const refuse = (why: string) => { log.warn("a node's engine cannot be reached", { node: place.hostname, reason: why }); near.end(unreachable(place, why)); };
-    const far = connect({ ...contextOf(options.identity()), host: place.addr, port, servername: "", checkServerIdentity: () => undefined, allowHalfOpen: true });
+    // allowHalfOpen is Node's own, which the types of tls leave to net.
+    const settings: ConnectionOptions & { allowHalfOpen: boolean } = { ...contextOf(options.identity()), host: place.addr, port, servername: "", checkServerIdentity: () => undefined, allowHalfOpen: true };
+    const far = connect(settings);
     const bound = clock.after(handshakeMs, () => far.destroy(new Error(`no answer from ${place.addr}:${port} within ${handshakeMs} ms`)));
     let isJoined = false;
     far.once("error", (error) => { bound.cancel(); if (!isJoined) refuse(messageOf(error)); });
