@@ -1,39 +1,89 @@
-// Container output as docker's json-file driver records it: {"log":"line\n","stream":"stdout","time":"RFC3339Nano"} and a newline.
+// A container's output on disk, one record a line (log-record.c), in files that rotate:
+//   LOG_JSON   path, path.1, path.2 … as docker's json-file has them: the oldest has the highest number (path.N.gz when compressed)
+//   LOG_LOCAL  path.1, path.2 …: the newest has the highest number, so a file never changes its name (path.N.gz when compressed)
 // A disk that refuses a write costs records, never the container: they are counted and dropped, and the file keeps whole records only.
+#define _GNU_SOURCE
 #include "monitor.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FLUSH_AT (64 * 1024)
-#define RECORD_MAX (LINE_MAX_BYTES * 6 + 128)
+#define PATH_BYTES 4200
 
-void log_open(struct log_file *log, const char *path, uint64_t max_size, int max_files) {
+void log_open(struct log_file *log, const struct log_settings *settings) {
   memset(log, 0, sizeof *log);
-  log->path = path;
-  log->max_size = max_size;
-  log->max_files = max_files < 1 ? 1 : max_files;
+  log->settings = *settings;
+  if (log->settings.max_files < 1) log->settings.max_files = 1;
+  if (strlen(log->settings.attributes) > ATTRIBUTES_MAX_BYTES) log->settings.attributes = "";
   log->fd = -1;
-  log->capacity = FLUSH_AT + RECORD_MAX;
+  log->capacity = FLUSH_AT + RECORD_MAX_BYTES;
   log->buffer = malloc(log->capacity);
   if (!log->buffer) abort();
 }
 
+// Numbers of the LOG_LOCAL files that are there.
+static void find_local(const char *path, uint64_t *newest, int *is_newest_compressed) {
+  char copy[PATH_BYTES], other[PATH_BYTES];
+  snprintf(copy, sizeof copy, "%s", path);
+  snprintf(other, sizeof other, "%s", path);
+  const char *base = basename(other);
+  size_t length = strlen(base);
+  *newest = 0;
+  *is_newest_compressed = 0;
+  DIR *directory = opendir(dirname(copy));
+  if (!directory) return;
+  for (struct dirent *entry; (entry = readdir(directory));) {
+    if (strncmp(entry->d_name, base, length) != 0 || entry->d_name[length] != '.') continue;
+    char *end;
+    uint64_t number = strtoull(entry->d_name + length + 1, &end, 10);
+    int is_compressed = strcmp(end, ".gz") == 0;
+    if (number == 0 || (*end && !is_compressed) || number < *newest) continue;
+    *is_newest_compressed = number > *newest ? is_compressed : *is_newest_compressed && is_compressed;
+    *newest = number;
+  }
+  closedir(directory);
+}
+
+static void current_path(const struct log_file *log, char *path) {
+  if (log->settings.form == LOG_LOCAL) snprintf(path, PATH_BYTES, "%s.%llu", log->settings.path, (unsigned long long)log->number);
+  else snprintf(path, PATH_BYTES, "%s", log->settings.path);
+}
+
 static int ensure_open(struct log_file *log) {
   if (log->fd >= 0) return 1;
-  log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (log->settings.form == LOG_LOCAL && log->number == 0) {
+    int is_compressed;
+    find_local(log->settings.path, &log->number, &is_compressed);
+    if (log->number == 0 || is_compressed) log->number++;
+  }
+  char path[PATH_BYTES];
+  current_path(log, path);
+  log->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (log->fd < 0) return 0;
   struct stat st;
   log->size = fstat(log->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+  // A host that lost power may have left half a record, which would garble the next one.
+  if (log->size > 0 && log->settings.form == LOG_LOCAL) {
+    uint64_t whole = log_local_whole_length(log->fd, log->size);
+    if (whole < log->size && ftruncate(log->fd, (off_t)whole) == 0) log->size = whole;
+  } else if (log->size > 0) {
+    char last;
+    if (pread(log->fd, &last, 1, (off_t)log->size - 1) == 1 && last != '\n' && write(log->fd, "\n", 1) == 1) log->size++;
+  }
   return 1;
 }
 
-static void flush_buffer(struct log_file *log) {
+void log_flush(struct log_file *log) {
   if (log->used == 0) return;
   size_t done = 0;
   if (ensure_open(log)) {
@@ -55,88 +105,114 @@ static void flush_buffer(struct log_file *log) {
   log->buffered_records = 0;
 }
 
-// file -> file.1 -> file.2 …; a reader that holds the old file open finds by its inode where it went.
-static void rotate(struct log_file *log) {
-  flush_buffer(log);
-  if (log->fd >= 0) close(log->fd);
-  log->fd = -1;
-  char from[4096], to[4096];
-  for (int i = log->max_files - 1; i >= 1; i--) {
-    if (i == 1) snprintf(from, sizeof from, "%s", log->path); else snprintf(from, sizeof from, "%s.%d", log->path, i - 1);
-    snprintf(to, sizeof to, "%s.%d", log->path, i);
+void log_position(struct log_file *log, uint64_t *file, uint64_t *offset) {
+  *file = *offset = 0;
+  if (!log->settings.path[0]) return;
+  log_flush(log);
+  struct stat st;
+  if (!ensure_open(log) || fstat(log->fd, &st) != 0) return;
+  *file = log->settings.form == LOG_LOCAL ? log->number : (uint64_t)st.st_ino;
+  *offset = log->size;
+}
+
+// A child of its own does it, so that copying goes on and a half-made file has its end also when this process ends first.
+// gzip that is missing, or a full disk: the file stays as it is.
+static void compress(const char *path) {
+  if (fork() != 0) return;
+  close_range(3, ~0u, 0);              // clients' connections and the container's pipes must end when the monitor ends them
+  setpriority(PRIO_PROCESS, 0, 10);
+  for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  char packed[PATH_BYTES + 8], temporary[PATH_BYTES + 8];
+  snprintf(packed, sizeof packed, "%s.gz", path);
+  snprintf(temporary, sizeof temporary, "%s.packing", path);
+  int from = open(path, O_RDONLY | O_CLOEXEC), to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (from < 0 || to < 0) _exit(1);
+  pid_t gzip = fork();
+  if (gzip == 0) {
+    dup2(from, 0);
+    dup2(to, 1);
+    execlp("gzip", "gzip", "-c", (char *)NULL);
+    _exit(127);
+  }
+  int status = 1;
+  if (gzip > 0) while (waitpid(gzip, &status, 0) < 0 && errno == EINTR) {}
+  if (gzip > 0 && status == 0 && rename(temporary, packed) == 0) unlink(path); else unlink(temporary);
+  _exit(0);
+}
+
+static void rotate_local(struct log_file *log) {
+  char path[PATH_BYTES], packed[PATH_BYTES + 8];
+  uint64_t rotated = log->number++;
+  for (uint64_t back = 0; back < 4 && log->number > (uint64_t)log->settings.max_files + back; back++) {
+    snprintf(path, sizeof path, "%s.%llu", log->settings.path, (unsigned long long)(log->number - (uint64_t)log->settings.max_files - back));
+    snprintf(packed, sizeof packed, "%s.gz", path);
+    unlink(path);
+    unlink(packed);
+  }
+  if (!log->settings.compress || log->settings.max_files == 1) return;
+  snprintf(path, sizeof path, "%s.%llu", log->settings.path, (unsigned long long)rotated);
+  compress(path);
+}
+
+// file -> file.1 -> file.2 …; a reader that holds the old file open finds out where it went.
+static void rotate_json(struct log_file *log) {
+  char from[PATH_BYTES], to[PATH_BYTES];
+  for (int i = log->settings.max_files - 1; i >= 1; i--) {
+    if (i == 1) snprintf(from, sizeof from, "%s", log->settings.path); else snprintf(from, sizeof from, "%s.%d", log->settings.path, i - 1);
+    snprintf(to, sizeof to, "%s.%d", log->settings.path, i);
     rename(from, to);
   }
-  if (log->max_files == 1) unlink(log->path);
+  if (log->settings.max_files == 1) unlink(log->settings.path);
+}
+
+static void rotate(struct log_file *log) {
+  log_flush(log);
+  if (log->fd >= 0) close(log->fd);
+  log->fd = -1;
+  if (log->settings.form == LOG_LOCAL) rotate_local(log); else rotate_json(log);
   log->size = 0;
 }
 
-// Length of the valid UTF-8 sequence at `s`, 0 if there is none (RFC 3629: no surrogates, no overlong forms).
-static size_t utf8_length(const unsigned char *s, size_t left) {
-  unsigned char c = s[0];
-  if (c < 0x80) return 1;
-  size_t n = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
-  if (n == 0 || n > left) return 0;
-  for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
-  if (c == 0xe0 && s[1] < 0xa0) return 0;
-  if (c == 0xed && s[1] > 0x9f) return 0;
-  if (c == 0xf0 && s[1] < 0x90) return 0;
-  if (c == 0xf4 && s[1] > 0x8f) return 0;
-  return n;
-}
-
-size_t json_escape(char *out, const char *bytes, size_t count) {
-  static const char hex[] = "0123456789abcdef";
-  const unsigned char *s = (const unsigned char *)bytes;
-  char *o = out;
-  for (size_t i = 0; i < count;) {
-    unsigned char c = s[i];
-    if (c == '"' || c == '\\') { *o++ = '\\'; *o++ = (char)c; i++; }
-    else if (c == '\n') { *o++ = '\\'; *o++ = 'n'; i++; }
-    else if (c == '\r') { *o++ = '\\'; *o++ = 'r'; i++; }
-    else if (c == '\t') { *o++ = '\\'; *o++ = 't'; i++; }
-    else if (c < 0x20 || c == 0x7f) { memcpy(o, "\\u00", 4); o[4] = hex[c >> 4]; o[5] = hex[c & 15]; o += 6; i++; }
-    else {
-      size_t n = utf8_length(s + i, count - i);
-      if (n == 0) { memcpy(o, "\\ufffd", 6); o += 6; i++; }
-      else { memcpy(o, s + i, n); o += n; i += n; }
-    }
-  }
-  return (size_t)(o - out);
-}
-
 static void emit(struct log_file *log, int stream, const char *line, size_t length, int ends) {
-  struct timespec now;
-  struct tm utc;
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &utc);
-  char tail[128];
-  int tail_length = snprintf(tail, sizeof tail, "\",\"stream\":\"%s\",\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ\"}\n",
-    stream == STREAM_STDOUT ? "stdout" : "stderr", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec);
-
-  char *start = log->buffer + log->used, *o = start;
-  memcpy(o, "{\"log\":\"", 8); o += 8;
-  o += json_escape(o, line, length);
-  if (ends) { memcpy(o, "\\n", 2); o += 2; }
-  memcpy(o, tail, (size_t)tail_length); o += tail_length;
-  size_t record = (size_t)(o - start);
-
+  size_t record = log_record(&log->settings, log->buffer + log->used, stream, line, length, ends);
   ensure_open(log);
-  if (log->max_size > 0 && log->size + log->used > 0 && log->size + log->used + record > log->max_size) {
+  if (log->settings.max_size > 0 && log->size + log->used > 0 && log->size + log->used + record > log->settings.max_size) {
     size_t before = log->used;
     rotate(log);
     memmove(log->buffer, log->buffer + before, record);
   }
   log->used += record;
   log->buffered_records++;
-  if (log->used >= FLUSH_AT) flush_buffer(log);
+  if (log->used >= FLUSH_AT) log_flush(log);
+}
+
+// How much of a full piece to record: not half a character; up to 3 bytes wait for the next piece.
+static size_t cut_of(const char *line, size_t length) {
+  for (size_t back = 1; back <= 3; back++) {
+    unsigned char c = (unsigned char)line[length - back];
+    if ((c & 0xc0) == 0x80) continue;
+    size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+    return need > back ? length - back : length;
+  }
+  return length;
 }
 
 void log_feed(struct log_file *log, int stream, const char *bytes, size_t count) {
-  if (!log->path[0]) return;
+  if (!log->settings.path[0]) return;
   struct log_stream *s = &log->streams[stream];
   while (count > 0) {
     const char *newline = memchr(bytes, '\n', count);
     size_t part = newline ? (size_t)(newline - bytes) : count;
+    // A line that is here as a whole goes straight from the caller's buffer.
+    if (newline && s->length == 0 && part <= LINE_MAX_BYTES) {
+      emit(log, stream, bytes, part, 1);
+      bytes += part + 1;
+      count -= part + 1;
+      continue;
+    }
     size_t room = LINE_MAX_BYTES - s->length;
     size_t take = part < room ? part : room;
     memcpy(s->line + s->length, bytes, take);
@@ -149,31 +225,22 @@ void log_feed(struct log_file *log, int stream, const char *bytes, size_t count)
       bytes++;
       count--;
     } else if (s->length == LINE_MAX_BYTES) {
-      // Not in the middle of a character: up to 3 bytes wait for the next piece.
-      size_t cut = s->length;
-      for (size_t back = 1; back <= 3; back++) {
-        unsigned char c = (unsigned char)s->line[s->length - back];
-        if ((c & 0xc0) == 0x80) continue;
-        size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
-        if (need > back) cut = s->length - back;
-        break;
-      }
+      size_t cut = cut_of(s->line, s->length);
       emit(log, stream, s->line, cut, 0);
       memmove(s->line, s->line + cut, s->length - cut);
       s->length -= cut;
     }
   }
-  flush_buffer(log);
 }
 
 void log_finish(struct log_file *log) {
-  if (!log->path[0]) return;
+  if (!log->settings.path[0]) return;
   for (int stream = 0; stream < 2; stream++) {
     struct log_stream *s = &log->streams[stream];
     if (s->length > 0) emit(log, stream, s->line, s->length, 0);
     s->length = 0;
   }
-  flush_buffer(log);
+  log_flush(log);
   if (log->fd >= 0) close(log->fd);
   log->fd = -1;
 }

@@ -1,10 +1,13 @@
-// `skein-monitor run`: starts one container through the OCI runtime and stays with it: copies its output into the log, learns its
-// exit code and whether it ran out of memory, writes both to the exit file and deletes it from the runtime. It has no parent that
-// matters: swarmd may die, restart or be replaced meanwhile. It links statically and keeps about 0.2 MB.
+// `skein-monitor run`: starts one container through the OCI runtime and stays with it: copies its output into the log and to who is
+// attached (streams.c), learns its exit code and whether it ran out of memory, writes both to the exit file and deletes it from the runtime. It has
+// no parent that matters: swarmd may die, restart or be replaced meanwhile. It links statically and keeps about 0.2 MB.
+// `skein-monitor exec`: the same for one command in a running container: no log, nothing to delete.
 //
-//   run --id ID --dir DIR --bundle DIR --exit-file FILE [--log-file FILE --max-size BYTES --max-file N] [--oom-file FILE] [--tty] -- RUNTIME [GLOBAL FLAG…]
+//   run --id ID --dir DIR --bundle DIR --exit-file FILE [--log-file FILE --log-form json|local --max-size BYTES --max-file N --compress --log-attributes JSON]
+//       [--oom-file FILE] [--tty] [--size ROWSxCOLUMNS] [--stdin] [--stdin-once] [--await CLIENTS] -- RUNTIME [GLOBAL FLAG…]
+//   exec --id ID --dir DIR --process FILE --exit-file FILE [--tty] [--size …] [--stdin] [--stdin-once] [--await CLIENTS] -- RUNTIME [GLOBAL FLAG…]
 //
-// Files in DIR: monitor.json (this process), pid (from the runtime), state.json (the container, once it runs).
+// Files in DIR: monitor.json (this process), pid (from the runtime), state.json (the process, once it runs), attach.sock.
 // File descriptor 3, if open: one JSON line, {"pid":…} or {"error":"…"}.
 #define _GNU_SOURCE
 #include "monitor.h"
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -24,12 +28,14 @@
 #include <unistd.h>
 
 #define SYNC_FD 3
-#define DRAIN_MS 1000       // after the container's end: only a process that left its PID namespace could still write
+#define DRAIN_MS 1000       // after the end: a process that left the container, or that an exec has left behind, could still write
+#define AWAIT_MS 5000       // for clients that attached before the start; whoever announced them may have died since
+#define LINGER_MS 600000    // for slow clients to take the last output
 
 struct options {
-  const char *id, *dir, *bundle, *exit_file, *log_file, *oom_file;
-  uint64_t max_size;
-  int max_files, tty;
+  const char *id, *dir, *bundle, *process, *exit_file, *oom_file;
+  struct log_settings log;
+  int tty, rows, columns, keep_input, is_input_once, awaited;
   char **runtime;           // argv prefix, ends with NULL
   int runtime_length;
 };
@@ -105,12 +111,12 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static pid_t spawn_runtime(const struct options *o, char *const *arguments, int out, int err) {
+static pid_t spawn_runtime(const struct options *o, char *const *arguments, int in, int out, int err) {
   pid_t pid = fork();
   if (pid != 0) return pid;
   reset_signals();
   int null = open("/dev/null", O_RDWR);
-  dup2(null, 0);
+  dup2(in >= 0 ? in : null, 0);
   dup2(out >= 0 ? out : null, 1);
   dup2(err >= 0 ? err : null, 2);
   if (null > 2) close(null);
@@ -126,7 +132,7 @@ static pid_t spawn_runtime(const struct options *o, char *const *arguments, int 
 }
 
 static int run_runtime(const struct options *o, char *const *arguments) {
-  pid_t pid = spawn_runtime(o, arguments, -1, -1);
+  pid_t pid = spawn_runtime(o, arguments, -1, -1, -1);
   int status;
   if (pid < 0) return -1;
   while (waitpid(pid, &status, 0) < 0) if (errno != EINTR) return -1;
@@ -185,24 +191,32 @@ static int receive_fd(int listener) {
 
 static int parse(struct options *o, int argc, char **argv) {
   memset(o, 0, sizeof *o);
-  o->id = o->dir = o->bundle = o->exit_file = o->log_file = o->oom_file = "";
-  o->max_files = 1;
+  o->id = o->dir = o->bundle = o->process = o->exit_file = o->log.path = o->log.attributes = o->oom_file = "";
+  o->log.max_files = 1;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--") == 0) { o->runtime = argv + i + 1; o->runtime_length = argc - i - 1; break; }
     if (strcmp(argv[i], "--tty") == 0) { o->tty = 1; continue; }
+    if (strcmp(argv[i], "--stdin") == 0) { o->keep_input = 1; continue; }
+    if (strcmp(argv[i], "--stdin-once") == 0) { o->is_input_once = 1; continue; }
+    if (strcmp(argv[i], "--compress") == 0) { o->log.compress = 1; continue; }
     if (i + 1 >= argc) return -1;
     const char *name = argv[i], *value = argv[++i];
     if (strcmp(name, "--id") == 0) o->id = value;
     else if (strcmp(name, "--dir") == 0) o->dir = value;
     else if (strcmp(name, "--bundle") == 0) o->bundle = value;
+    else if (strcmp(name, "--process") == 0) o->process = value;
     else if (strcmp(name, "--exit-file") == 0) o->exit_file = value;
-    else if (strcmp(name, "--log-file") == 0) o->log_file = value;
+    else if (strcmp(name, "--log-file") == 0) o->log.path = value;
+    else if (strcmp(name, "--log-form") == 0) o->log.form = strcmp(value, "local") == 0 ? LOG_LOCAL : LOG_JSON;
+    else if (strcmp(name, "--log-attributes") == 0) o->log.attributes = value;
     else if (strcmp(name, "--oom-file") == 0) o->oom_file = value;
-    else if (strcmp(name, "--max-size") == 0) o->max_size = strtoull(value, NULL, 10);
-    else if (strcmp(name, "--max-file") == 0) o->max_files = atoi(value);
+    else if (strcmp(name, "--max-size") == 0) o->log.max_size = strtoull(value, NULL, 10);
+    else if (strcmp(name, "--max-file") == 0) o->log.max_files = atoi(value);
+    else if (strcmp(name, "--await") == 0) o->awaited = atoi(value);
+    else if (strcmp(name, "--size") == 0) { if (sscanf(value, "%dx%d", &o->rows, &o->columns) != 2) return -1; }
     else return -1;
   }
-  return o->id[0] && o->dir[0] && o->bundle[0] && o->exit_file[0] && o->runtime_length > 0 ? 0 : -1;
+  return o->id[0] && o->dir[0] && (o->bundle[0] || o->process[0]) && o->exit_file[0] && o->runtime_length > 0 ? 0 : -1;
 }
 
 // Leaves the daemon's session and process group, so that no signal to those reaches it.
@@ -218,20 +232,103 @@ static void detach(void) {
   fcntl(SYNC_FD, F_SETFD, FD_CLOEXEC);
 }
 
-static void copy(struct log_file *log, struct pollfd *source, int stream) {
-  static char chunk[64 * 1024];
-  ssize_t n = read(source->fd, chunk, sizeof chunk);
-  if (n > 0) { log_feed(log, stream, chunk, (size_t)n); return; }
-  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-  close(source->fd);                   // end of file, or EIO: the terminal's other end is gone
-  source->fd = -1;
+// What the runtime is asked to do: `run` of a bundle, or `exec` of a process.
+static void start_arguments(const struct options *o, char **arguments) {
+  int n = 0;
+  int is_exec = o->process[0] != 0;
+  arguments[n++] = is_exec ? "exec" : "run";
+  arguments[n++] = "--detach";
+  if (is_exec) { arguments[n++] = "--process"; arguments[n++] = (char *)o->process; }
+  else { arguments[n++] = "--bundle"; arguments[n++] = (char *)o->bundle; }
+  arguments[n++] = "--pid-file"; arguments[n++] = "pid";
+  if (o->tty) { arguments[n++] = "--console-socket"; arguments[n++] = "console.sock"; }
+  arguments[n++] = (char *)o->id;
+  arguments[n] = NULL;
 }
 
-int run_main(int argc, char **argv) {
-  struct options o;
-  if (parse(&o, argc, argv) != 0) { fprintf(stderr, "skein-monitor run: bad arguments\n"); return 2; }
+static void copy(struct streams *streams, int *source, int stream) {
+  char *room = streams_room(streams);
+  ssize_t n = read(*source, room, CHUNK_BYTES);
+  if (n > 0) {
+    if (streams->log) log_feed(streams->log, stream, room, (size_t)n);
+    streams_put(streams, stream, (size_t)n);
+    return;
+  }
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  close(*source);                      // end of file, or EIO: the terminal's other end is gone
+  if (streams->is_input_terminal && streams->input == *source) streams_close_input(streams);
+  if (streams->terminal == *source) streams->terminal = -1;
+  *source = -1;
+}
+
+// The container is gone, and what runs now must not wait for its slowest client: a process of its own gives those the rest.
+static void linger(struct streams *streams) {
+  streams_close_clients(streams, 1);
+  if (streams->count == 0 || fork() != 0) return;
+  static struct pollfd polled[CLIENTS_MAX + 2];
+  int64_t until = now_ms(CLOCK_MONOTONIC) + LINGER_MS;
+  while (streams->count > 0 && now_ms(CLOCK_MONOTONIC) < until) {
+    int count = streams_poll(streams, polled);
+    if (poll(polled, (nfds_t)count, 1000) > 0) streams_act(streams, polled, count);
+    streams_close_clients(streams, 1);
+  }
+  _exit(0);
+}
+
+struct ending { int exit_code; int64_t finished_at; };
+
+// Copies until the process has ended and its output with it.
+static struct ending supervise(const struct options *o, pid_t pid, int signals, struct streams *streams, int out, int err) {
+  static struct pollfd polled[3 + 2 + CLIENTS_MAX];
+  struct ending ending = { 255, 0 };
+  int has_exited = 0, status;
+  int64_t await_until = now_ms(CLOCK_MONOTONIC) + AWAIT_MS, drain_until = 0;
+  streams->awaited = o->awaited;
+  for (;;) {
+    // Every child is reaped: as the subreaper we also inherit whatever leaves the container's tree.
+    pid_t dead;
+    while ((dead = waitpid(-1, &status, WNOHANG)) > 0) {
+      if (dead != pid) continue;
+      has_exited = 1;
+      ending.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      ending.finished_at = now_ms(CLOCK_REALTIME);
+    }
+    if (dead < 0 && errno == ECHILD && !has_exited) { has_exited = 1; ending.finished_at = now_ms(CLOCK_REALTIME); }
+    int64_t now = now_ms(CLOCK_MONOTONIC);
+    // Who attached before the start gets the very first byte.
+    int is_awaiting = streams->awaited > 0 && now < await_until;
+    if (has_exited && !is_awaiting) {
+      if (!streams->is_final) { streams_begin_final(streams); drain_until = now + DRAIN_MS; }
+      if ((out < 0 && err < 0) || now >= drain_until) break;
+    }
+    int may_read = !is_awaiting && streams_may_read(streams);
+    polled[0] = (struct pollfd){ signals, POLLIN, 0 };
+    polled[1] = (struct pollfd){ may_read ? out : -1, POLLIN, 0 };
+    polled[2] = (struct pollfd){ may_read ? err : -1, POLLIN, 0 };
+    int count = streams_poll(streams, polled + 3);
+    // Records are written when nothing more comes just now, or 64 KiB of them have come: not one by one.
+    int has_records = streams->log && streams->log->used > 0;
+    int64_t timeout = has_records ? 0 : is_awaiting ? await_until - now : streams->is_final ? drain_until - now : -1;
+    int ready = poll(polled, (nfds_t)(3 + count), (int)timeout);
+    if (ready == 0 && has_records) log_flush(streams->log);
+    if (ready <= 0) continue;
+    if (polled[0].revents) { struct signalfd_siginfo info; while (read(signals, &info, sizeof info) > 0) {} }
+    if (polled[1].revents) copy(streams, &out, STREAM_STDOUT);
+    if (polled[2].revents) copy(streams, &err, STREAM_STDERR);
+    streams_act(streams, polled + 3, count);
+  }
+  if (out >= 0) close(out);
+  if (err >= 0) close(err);
+  streams->terminal = -1;
+  return ending;
+}
+
+static int run(const struct options *o) {
+  static struct streams streams = { .listener = -1, .input = -1, .terminal = -1 };
+  static struct log_file log;
+  int is_exec = o->process[0] != 0;
   detach();
-  if (chdir(o.dir) != 0) { report_error("cannot enter the container's run directory"); return 1; }
+  if (chdir(o->dir) != 0) { report_error("cannot enter the container's run directory"); return 1; }
 
   char text[512];
   snprintf(text, sizeof text, "{\"monitorPid\":%d,\"monitorStartTime\":%llu}", (int)getpid(), start_time(getpid()));
@@ -243,22 +340,18 @@ int run_main(int argc, char **argv) {
   sigprocmask(SIG_BLOCK, &child, NULL);
   int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 
-  int out[2] = { -1, -1 }, err[2] = { -1, -1 }, console = -1, terminal = -1;
-  if (pipe2(err, O_CLOEXEC) != 0 || (!o.tty && pipe2(out, O_CLOEXEC) != 0)) { report_error("cannot make a pipe"); return 1; }
-  if (o.tty && (console = listen_console()) < 0) { report_error("cannot listen for the terminal"); return 1; }
+  int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, console = -1, terminal = -1;
+  if (pipe2(err, O_CLOEXEC) != 0 || (!o->tty && pipe2(out, O_CLOEXEC) != 0) || (!o->tty && o->keep_input && pipe2(in, O_CLOEXEC) != 0)) { report_error("cannot make a pipe"); return 1; }
+  if (o->tty && (console = listen_console()) < 0) { report_error("cannot listen for the terminal"); return 1; }
+  if (streams_listen(&streams, "attach.sock") != 0) { report_error("cannot listen for clients that attach"); return 1; }
 
   unlink("pid");
   char *start[16];
-  int n = 0;
-  start[n++] = "run"; start[n++] = "--detach";
-  start[n++] = "--bundle"; start[n++] = (char *)o.bundle;
-  start[n++] = "--pid-file"; start[n++] = "pid";
-  if (o.tty) { start[n++] = "--console-socket"; start[n++] = "console.sock"; }
-  start[n++] = (char *)o.id;
-  start[n] = NULL;
-  pid_t runtime = spawn_runtime(&o, start, out[1], err[1]);
+  start_arguments(o, start);
+  pid_t runtime = spawn_runtime(o, start, in[0], out[1], err[1]);
   close(err[1]);
   if (out[1] >= 0) close(out[1]);
+  if (in[0] >= 0) close(in[0]);
 
   // Nothing is read from the pipes yet: until the runtime has gone, what is in there may be its own complaint.
   int status = -1;
@@ -268,7 +361,14 @@ int run_main(int argc, char **argv) {
     poll(wait, 2, -1);
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) > 0) {}
-    if (console >= 0 && (wait[1].revents & POLLIN)) { terminal = receive_fd(console); close(console); console = -1; unlink("console.sock"); }
+    if (console >= 0 && (wait[1].revents & POLLIN)) {
+      terminal = receive_fd(console);
+      close(console);
+      console = -1;
+      unlink("console.sock");
+      struct winsize size = { .ws_row = (unsigned short)o->rows, .ws_col = (unsigned short)o->columns };
+      if (terminal >= 0 && o->rows > 0 && o->columns > 0) ioctl(terminal, TIOCSWINSZ, &size);
+    }
   }
   if (console >= 0) { close(console); unlink("console.sock"); }
 
@@ -282,7 +382,8 @@ int run_main(int argc, char **argv) {
     char complaint[8193];
     fcntl(err[0], F_SETFL, O_NONBLOCK);
     ssize_t length = read(err[0], complaint, sizeof complaint - 1);
-    delete_by_force(&o);
+    if (!is_exec) delete_by_force(o);
+    unlink("attach.sock");
     if (length > 0) { complaint[length] = 0; report_error(complaint); }
     else report_error("the runtime failed and said nothing");
     return 1;
@@ -295,41 +396,40 @@ int run_main(int argc, char **argv) {
   write_file("state.json", text, 0);
   report(text);
 
-  struct log_file log;
-  log_open(&log, o.log_file, o.max_size, o.max_files);
-  struct pollfd polled[3] = { { signals, POLLIN, 0 }, { o.tty ? terminal : out[0], POLLIN, 0 }, { err[0], POLLIN, 0 } };
-  for (int i = 1; i < 3; i++) if (polled[i].fd >= 0) fcntl(polled[i].fd, F_SETFL, O_NONBLOCK);
+  int output = o->tty ? terminal : out[0];
+  if (output >= 0) fcntl(output, F_SETFL, O_NONBLOCK);
+  fcntl(err[0], F_SETFL, O_NONBLOCK);
+  if (in[1] >= 0) fcntl(in[1], F_SETFL, O_NONBLOCK);
+  streams.terminal = terminal;
+  streams.is_input_terminal = o->tty;
+  streams.is_input_once = o->is_input_once;
+  streams.input = !o->keep_input ? -1 : o->tty ? terminal : in[1];
+  if (!is_exec) { log_open(&log, &o->log); streams.log = &log; }
+  struct ending ending = supervise(o, pid, signals, &streams, output, err[0]);
+  if (!is_exec) log_finish(&log);
 
-  int exit_code = 255, has_exited = 0;
-  int64_t finished_at = 0, drain_until = 0;
-  while (!has_exited || polled[1].fd >= 0 || polled[2].fd >= 0) {
-    // Every child is reaped: as the subreaper we also inherit whatever leaves the container's tree.
-    pid_t dead;
-    while ((dead = waitpid(-1, &status, WNOHANG)) > 0) {
-      if (dead != pid) continue;
-      has_exited = 1;
-      exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-      finished_at = now_ms(CLOCK_REALTIME);
-      drain_until = now_ms(CLOCK_MONOTONIC) + DRAIN_MS;
-    }
-    if (dead < 0 && errno == ECHILD && !has_exited) { has_exited = 1; finished_at = now_ms(CLOCK_REALTIME); drain_until = now_ms(CLOCK_MONOTONIC) + DRAIN_MS; }
-    int timeout = -1;
-    if (has_exited) {
-      if (polled[1].fd < 0 && polled[2].fd < 0) break;
-      timeout = (int)(drain_until - now_ms(CLOCK_MONOTONIC));
-      if (timeout <= 0) break;
-    }
-    if (poll(polled, 3, timeout) <= 0) continue;
-    if (polled[0].revents) { struct signalfd_siginfo info; while (read(signals, &info, sizeof info) > 0) {} }
-    if (polled[1].fd >= 0 && polled[1].revents) copy(&log, &polled[1], STREAM_STDOUT);
-    if (polled[2].fd >= 0 && polled[2].revents) copy(&log, &polled[2], STREAM_STDERR);
-  }
-  log_finish(&log);
-
-  snprintf(text, sizeof text, "{\"exitCode\":%d,\"oomKilled\":%s,\"finishedAtMs\":%lld,\"droppedLogLines\":%llu}", exit_code, is_oom_killed(o.oom_file) ? "true" : "false",
-    (long long)finished_at, (unsigned long long)log.dropped);
-  // The exit code is worth waiting for room on the disk.
-  for (int attempt = 0; write_file(o.exit_file, text, 1) != 0 && attempt < 600; attempt++) sleep(1);
-  delete_container(&o);
+  snprintf(text, sizeof text, "{\"exitCode\":%d,\"oomKilled\":%s,\"finishedAtMs\":%lld,\"droppedLogLines\":%llu}", ending.exit_code, is_oom_killed(o->oom_file) ? "true" : "false",
+    (long long)ending.finished_at, (unsigned long long)log.dropped);
+  // A container's exit code is worth waiting for room on the disk; an exec's is in memory, and told to who is connected.
+  for (int attempt = 0; write_file(o->exit_file, text, !is_exec) != 0 && !is_exec && attempt < 600; attempt++) sleep(1);
+  streams_put_frame(&streams, FRAME_END, text, strlen(text));
+  streams_send(&streams);
+  unlink("attach.sock");
+  streams_stop_listening(&streams);
+  streams_close_clients(&streams, 1);
+  if (!is_exec) delete_container(o);
+  linger(&streams);
   return 0;
+}
+
+int run_main(int argc, char **argv) {
+  struct options o;
+  if (parse(&o, argc, argv) != 0 || !o.bundle[0]) { fprintf(stderr, "skein-monitor run: bad arguments\n"); return 2; }
+  return run(&o);
+}
+
+int exec_main(int argc, char **argv) {
+  struct options o;
+  if (parse(&o, argc, argv) != 0 || !o.process[0]) { fprintf(stderr, "skein-monitor exec: bad arguments\n"); return 2; }
+  return run(&o);
 }
