@@ -1,6 +1,6 @@
 import { access, constants, mkdir, readFile, readdir } from "node:fs/promises";
 import { availableParallelism, release, totalmem } from "node:os";
-import { SwarmError } from "../lib/index.js";
+import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
 import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
@@ -11,16 +11,17 @@ import { EventLog } from "./events/event-log.js";
 import { openMetadata } from "./metadata.js";
 import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
-import { pathsOf } from "./paths.js";
+import { pathsOf, type Paths } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
 import { boundingSet } from "./runtime/capabilities.js";
 import { readCgroupLayout } from "./runtime/cgroups.js";
 import { Runtime } from "./runtime/runtime.js";
+import { Spawner } from "./runtime/spawner.js";
 import { LayerStore } from "./snapshots/layers.js";
 
 /** Opens the engine on its directories and takes over the containers that run. One engine per state directory at a time. */
 export async function openEngine(config: EngineConfig): Promise<Engine> {
-  const { clock, monitorPath } = config;
+  const { monitorPath } = config;
   const log = config.log.with({ part: "engine" });
   await access(monitorPath, constants.X_OK).catch(() => { throw new SwarmError("FAILED_PRECONDITION", `Cannot start the engine: the container monitor "${monitorPath}" is not there; run npm run build`); });
   if (!/^\/[\w./-]*\w$/.test(config.cgroupParent) || config.cgroupParent.includes("..")) throw new SwarmError("INVALID_ARGUMENT", `Cgroup parent "${config.cgroupParent}" is not valid; write it like /skein`);
@@ -28,6 +29,12 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
   await mkdir(config.stateDir, { recursive: true, mode: 0o711 });
   await mkdir(config.runDir, { recursive: true, mode: 0o711 });
 
+  const spawner = await Spawner.open(monitorPath);
+  try { return await openParts(config, log, paths, spawner); } catch (error) { await spawner.close(); throw error; }
+}
+
+async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawner: { close(): Promise<void> }): Promise<Engine> {
+  const { clock, monitorPath } = config;
   const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
   const runtime = await Runtime.find(config.runtime ?? "runc", { root: paths.runtimeRoot, cgroups, monitorPath });
   const metadata = await openMetadata(paths.database, log);
@@ -54,14 +61,14 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
     });
     await containers.takeOver({});
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, events, config.stateDir, metadata.close, { runtime: runtime.version, cgroups: cgroups.kind });
+    return assemble(images, containers, events, config.stateDir, async () => { await metadata.close(); await spawner.close(); }, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, events: EventLog, stateDir: string, closeMetadata: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -106,7 +113,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
     close: () => (closing ??= (async () => {
       await containers.close();
       await images.close();
-      await closeMetadata();
+      await closeRest();
     })()),
   };
 }
