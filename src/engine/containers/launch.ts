@@ -1,24 +1,43 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { SwarmError } from "../../lib/index.js";
+import { SwarmError, codeOf, messageOf, sleep, type Clock } from "../../lib/index.js";
 import type { ContainerConfig } from "../api/index.js";
 import type { LogOptions } from "../logs/options.js";
 import type { ContainerPaths } from "../paths.js";
 import { oomFileOf, type CgroupLayout } from "../runtime/cgroups.js";
+import { isAlive } from "../runtime/process-identity.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { startMonitor, type MonitorReport } from "./start-monitor.js";
 
-export interface LaunchParts { readonly runtime: Runtime; readonly monitorPath: string; readonly cgroups: CgroupLayout }
+export interface LaunchParts { readonly runtime: Runtime; readonly monitorPath: string; readonly cgroups: CgroupLayout; readonly clock: Clock }
 
 /** Everything that containers ask of the monitor and of the OCI runtime, in one place. */
 
 /** The bundle is written and the root mounted: its process runs when this resolves, or `error` says in the runtime's words why not. */
 export async function launch(config: ContainerConfig, paths: ContainerPaths, cgroupPath: string, logOptions: LogOptions, parts: LaunchParts): Promise<MonitorReport | { readonly error: string }> {
   const oomFile = oomFileOf(parts.cgroups, cgroupPath);
-  return startMonitor(parts.monitorPath, [
+  const started = startMonitor(parts.monitorPath, [
     "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, "--max-size", String(logOptions.maxSizeBytes), "--max-file", String(logOptions.maxFiles),
     ...(logOptions.isKept ? ["--log-file", paths.log] : []), ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), "--", ...parts.runtime.command,
   ]);
+  return started.catch(async (error: unknown) => {
+    if (codeOf(error) !== "UNAVAILABLE") throw error;
+    return (await reportOf(paths, parts.clock)) ?? { error: messageOf(error) };
+  });
+}
+
+/** A monitor that was started and not heard of: what it reports by itself, or undefined once it is certain that its container does not run. */
+export async function reportOf(paths: ContainerPaths, clock: Clock): Promise<MonitorReport | undefined> {
+  const end = clock.monotonic() + 30_000;
+  for (let looks = 0; clock.monotonic() < end; looks++) {
+    // In this order: a monitor that has ended in between has written its report before.
+    const { monitor, state } = await tracesOf(paths);
+    if (state) return state;
+    const isWorking = monitor ? await isAlive({ pid: monitor.monitorPid, startTime: monitor.monitorStartTime }) : looks < 20;   // it may not even have begun
+    if (!isWorking) return (await tracesOf(paths)).state;
+    await sleep(clock, 20);
+  }
+  return undefined;
 }
 
 /** What an earlier life left would be taken for this one's. */

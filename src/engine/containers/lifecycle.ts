@@ -6,8 +6,8 @@ import type { ImageRecord } from "../images/record.js";
 import { resolveLogOptions } from "../logs/options.js";
 import type { ContainerPaths, Paths } from "../paths.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
+import { unmount } from "../runtime/mounts.js";
 import { isAlive, signalNumber, signalProcess } from "../runtime/process-identity.js";
-import { runProgram } from "../runtime/program.js";
 import { explainStartFailure, type Runtime } from "../runtime/runtime.js";
 import { delayToRestart } from "./core/restart-policy.js";
 import type { HealthWatch } from "./health-watch.js";
@@ -269,8 +269,7 @@ export class Lifecycle {
 
   async eraseFiles(id: string, cgroupParent?: string): Promise<void> {
     const own = this.parts.paths.container(id);
-    const unmounted = await runProgram(this.parts.monitorPath, ["unmount", own.rootfs]);
-    if (unmounted.code !== 0) throw new SwarmError("INTERNAL", `Cannot unmount the root filesystem of container ${id}: ${unmounted.stderr.trim()}`);
+    await unmount(own.rootfs);
     await rm(own.bundle, { recursive: true, force: true });
     await rm(own.state, { recursive: true, force: true });
     // The runtime has removed these, unless its own state was lost with /run: then nobody else knows of them.

@@ -7,7 +7,7 @@ import type { ContainerPaths } from "../paths.js";
 import { argumentsOf, ociConfig, processOf, environmentOf, type ResolvedMount } from "../runtime/bundle.js";
 import { capabilitiesOf } from "../runtime/capabilities.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
-import { runProgram } from "../runtime/program.js";
+import { mountOverlay } from "../runtime/mounts.js";
 import { ociResources } from "../runtime/resources.js";
 import type { LayerStore } from "../snapshots/layers.js";
 import type { PreparedNetwork } from "./ports.js";
@@ -44,14 +44,12 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
 }
 
 /** Mounts the container's root: the image's layers below, its own writable layer on top. */
-export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[], parts: Pick<PrepareParts, "layers" | "monitorPath">): Promise<void> {
+export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[], parts: Pick<PrepareParts, "layers">): Promise<void> {
   for (const directory of [paths.upper, paths.work, paths.logDirectory, paths.rootfs]) await mkdir(directory, { recursive: true });
   await chmod(paths.upper, 0o755);   // the container's "/", whatever this process's umask
-  // Relative paths: mount options are one page, and "," or ":" in the state directory's name would need escapes.
-  const from = parts.layers.directory;
-  const options = `lowerdir=${parts.layers.lowerDirs(diffIds)},upperdir=${relative(from, paths.upper)},workdir=${relative(from, paths.work)}`;
-  const mounted = await runProgram(parts.monitorPath, ["mount-overlay", paths.rootfs, from, options]);
-  if (mounted.code !== 0) throw new SwarmError("INTERNAL", `cannot mount its root filesystem: ${mounted.stderr.trim()}`);
+  // Relative paths: before Linux 6.5 mount options are one page, and "," or ":" in the state directory's name would need escapes.
+  const directory = parts.layers.directory;
+  await mountOverlay({ target: paths.rootfs, directory, lower: parts.layers.lowerDirs(diffIds).split(":"), upper: relative(directory, paths.upper), work: relative(directory, paths.work) });
 }
 
 /** Writes config.json and the files that are bound into /etc; fills volumes. The root is mounted and nothing runs in it. Before each start, and once at creation, which finds what is wrong. */

@@ -1,11 +1,10 @@
 import { readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "../../lib/index.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { isAlive, signalProcess } from "../runtime/process-identity.js";
-import { runProgram } from "../runtime/program.js";
+import { unmount } from "../runtime/mounts.js";
 import { startsWithDaemon } from "./core/restart-policy.js";
-import { deleteByForce, freeze, tracesOf } from "./launch.js";
+import { deleteByForce, freeze, reportOf } from "./launch.js";
 import type { Lifecycle, LifecycleParts } from "./lifecycle.js";
 import { isRestarting } from "./record.js";
 import type { Entry } from "./table.js";
@@ -27,7 +26,7 @@ export async function takeOver(parts: LifecycleParts, lifecycle: Lifecycle): Pro
   }
   const known = (name: string) => table.get(name) !== undefined;
   for (const mount of mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), paths.runContainers)) {
-    if (!known(mount.slice(paths.runContainers.length + 1).split("/")[0]!)) await runProgram(parts.monitorPath, ["unmount", mount]);
+    if (!known(mount.slice(paths.runContainers.length + 1).split("/")[0]!)) await unmount(mount);
   }
   for (const name of await readdir(paths.runtimeRoot)) if (!known(name)) { log.warn("ending an unknown container", { container: name }); await deleteByForce(name, parts.runtime); }
   for (const directory of [paths.containers, paths.runContainers]) {
@@ -87,18 +86,10 @@ async function discard(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle
 async function adoptStarting(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
   const { clock, table } = parts;
   const { config, imageId } = entry.record;
-  const own = parts.paths.container(config.id);
-  const end = clock.monotonic() + 30_000;
-  for (let looks = 0; clock.monotonic() < end; looks++) {
-    // In this order: a monitor that has ended in between has written its report before.
-    const { monitor, state } = await tracesOf(own);
-    if (state) {
-      await lifecycle.running(entry, state, parts.findImage(imageId));
-      return checkRunning(entry, parts, lifecycle);
-    }
-    const isWorking = monitor ? await isAlive({ pid: monitor.monitorPid, startTime: monitor.monitorStartTime }) : looks < 20;   // it may not even have begun
-    if (!isWorking && !(await tracesOf(own)).state) break;
-    await sleep(clock, 20);
+  const state = await reportOf(parts.paths.container(config.id), clock);
+  if (state) {
+    await lifecycle.running(entry, state, parts.findImage(imageId));
+    return checkRunning(entry, parts, lifecycle);
   }
   await deleteByForce(config.id, parts.runtime);
   if (config.network) await parts.neighbours().networking?.release(config.id);
