@@ -23,4 +23,6 @@ export interface RegistryConfig {
   readonly mirrors?: readonly string[];
   readonly username?: string;
   readonly password?: string;
+  /** PEM file with the certificate authority that signed its certificate; trusted for this registry, beside the public ones. */
+  readonly ca?: string;
 }

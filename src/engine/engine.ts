@@ -6,13 +6,16 @@ import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
 import { VolumeStore } from "./containers/volumes.js";
 import { BlobStore } from "./content/blob-store.js";
-import { hostPlatform, LocalImageStore } from "./images/image-store.js";
+import { checkRoom } from "./content/room.js";
+import { LocalImageStore } from "./images/image-store.js";
+import { layerFilesOf } from "./images/layer-files.js";
 import { EventLog } from "./events/event-log.js";
 import { openMetadata } from "./metadata.js";
 import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
 import { pathsOf, type Paths } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
+import { hostPlatform } from "./registry/manifest.js";
 import { boundingSet } from "./runtime/capabilities.js";
 import { readCgroupLayout } from "./runtime/cgroups.js";
 import { Runtime } from "./runtime/runtime.js";
@@ -44,10 +47,12 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
     const images = await LocalImageStore.open({
-      metadata, layers, clock, log, events,
+      metadata, clock, log, events,
+      layers: layerFilesOf(layers),
       blobs: await BlobStore.open(paths.content),
       registry: new RegistryClient({ registries: config.registries ?? {}, log, clock }),
-      usersOf: (imageId) => containers?.usersOf(imageId) ?? [],
+      checkRoom: (bytes, action) => checkRoom(config.stateDir, bytes, action),
+      usersOf: (imageId) => (containers?.all() ?? []).filter((each) => each.imageId === imageId).map(({ config: { name }, phase }) => ({ name, isRunning: phase === "running" || phase === "starting" })),
     });
     containers = await ContainerStore.open({
       metadata, layers, clock, log, events, paths, runtime, monitorPath, cgroups,
@@ -56,10 +61,11 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       boundingCapabilities: boundingSet(await readFile("/proc/self/status", "utf8")),
       cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
       findImage: (reference) => images.record(reference),
-      onImageReleased: (imageId) => void images.releaseUnnamed(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
+      onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
       bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
     });
     await containers.takeOver({});
+    await images.sweep();
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
     return assemble(images, containers, events, config.stateDir, async () => { await metadata.close(); await spawner.close(); }, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
@@ -74,13 +80,21 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
     ...pending,
     events,
     images: {
-      ...pending.images,
-      list: () => images.list(),
+      list: (options) => images.list(options),
       get: (reference) => images.get(reference),
       pull: (reference, options) => diskFull(`pull image "${reference}"`, stateDir, images.pull(reference, options)),
       load: (tar) => diskFull("load the image archive", stateDir, images.load(tar)),
       import: (tar, options) => diskFull(`import image "${options.reference}"`, stateDir, images.import(tar, options)),
       remove: (reference, options) => images.remove(reference, options),
+      inspect: (reference) => images.inspect(reference),
+      history: (reference) => images.history(reference),
+      tag: (source, target) => images.tag(source, target),
+      push: (reference, options) => diskFull(`push image "${reference}"`, stateDir, images.push(reference, options)),
+      save: (references) => images.save(references),
+      prune: (options) => images.prune(options),
+      resolve: (reference, options) => images.resolve(reference, options),
+      login: (host, credentials) => images.login(host, credentials),
+      usage: () => images.usage(),
     },
     create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)),
     start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),

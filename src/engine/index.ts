@@ -11,6 +11,6 @@ export type {
   AttachOptions, BuildOutput, BuildRequest, CommitOptions, ContainerConfig, ContainerDetails, ContainerEndpoint, ContainerEvent, ContainerExit, ContainerPhase, ContainerState,
   ContainerUpdate, Credentials, DeviceMapping, DiskUsage, EndpointConfig, Engine, EngineEvent, EngineInfo, EngineMount, EngineNetwork, Events, ExecConfig, ExecOptions, ExecResult,
   ExecState, Execs, FileChange, HealthProbe, HealthState, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, LogLine, LogReadOptions, NetworkConfig,
-  NetworkSettings, Networks, OutputChunk, PathStat, PortBinding, ProcessStreams, PullOptions, PullProgress, ResourceLimits, RestartPolicy, StatsSample, TaskEngine, TerminalSize,
+  NetworkSettings, Networks, OutputChunk, PathStat, PortBinding, ProcessStreams, PullOptions, PullProgress, PulledImage, ResourceLimits, RestartPolicy, StatsSample, TaskEngine, TerminalSize,
   Volume, Volumes, WaitCondition,
 } from "./api/index.js";

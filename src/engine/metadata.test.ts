@@ -16,7 +16,7 @@ describe("engine: the database", () => {
     // Two openings: the first one's records move to a table file, the second one's are in the log.
     for (const ids of [["a", "b", "c"], ["d"]]) {
       const metadata = await openMetadata(path(), silentLogger);
-      for (const id of ids) await metadata.putImage(image(id), [`${id}:latest`]);
+      for (const id of ids) await metadata.changeImages({ put: [image(id)], names: new Map([[`${id}:latest`, id]]) });
       await metadata.close();
     }
   });
@@ -42,7 +42,7 @@ describe("engine: the database", () => {
         if (!damage.lost) assert.deepEqual(images.map(({ id }) => id), ["a", "b", "c", "d"]);
         await metadata.references();
         await metadata.containers();
-        await metadata.putImage(image("e"), []);
+        await metadata.changeImages({ put: [image("e")] });
         assert.ok((await metadata.images()).some(({ id }) => id === "e"));
       } finally { await metadata.close(); }
     });

@@ -3,19 +3,29 @@ import { dirname } from "node:path";
 import { Level } from "level";
 import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { ContainerRecord } from "./containers/record.js";
-import type { ImageRecord } from "./images/record.js";
+import type { ImageRecord, LayerBlob } from "./images/record.js";
 
 /** The engine's local database: which images there are, what they are called, and the containers. */
 export interface Metadata {
   images(): Promise<ImageRecord[]>;
   references(): Promise<Map<string, string>>;              // normalized reference -> image id
-  /** Both or neither, synced: an image that was reported as present is there after a power cut. */
-  putImage(image: ImageRecord, references: readonly string[]): Promise<void>;
-  removeImage(references: readonly string[], imageId?: string): Promise<void>;
+  /** All of it or nothing, synced: an image that was reported as present is there after a power cut. */
+  changeImages(change: ImageChange): Promise<void>;
+  /** Diff id → the blob that it was compressed into for a push. */
+  compressed(): Promise<Map<string, LayerBlob>>;
+  putCompressed(diffId: string, blob: LayerBlob): Promise<void>;
+  removeCompressed(diffIds: readonly string[]): Promise<void>;
   containers(): Promise<ContainerRecord[]>;
   putContainer(record: ContainerRecord): Promise<void>;
   removeContainer(id: string): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface ImageChange {
+  readonly put?: readonly ImageRecord[];
+  readonly removed?: readonly string[];                    // ids
+  readonly names?: ReadonlyMap<string, string>;            // normalized reference -> image id
+  readonly removedNames?: readonly string[];
 }
 
 /** Damage (a truncated file, a flipped bit) is repaired as far as it can be: what is lost are images to load again and containers to replace. */
@@ -38,21 +48,22 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
   });
   const images = db.sublevel<string, ImageRecord>("images", { valueEncoding: "json" });
   const references = db.sublevel<string, string>("references", { valueEncoding: "json" });
+  const compressed = db.sublevel<string, LayerBlob>("compressed", { valueEncoding: "json" });
   const containers = db.sublevel<string, ContainerRecord>("containers", { valueEncoding: "json" });
   return {
     images: () => images.values().all(),
     references: async () => new Map(await references.iterator().all()),
-    async putImage(image, names) {
-      const batch = db.batch().put(image.id, image, { sublevel: images });
-      for (const name of names) batch.put(name, image.id, { sublevel: references });
-      await batch.write({ sync: true });
-    },
-    async removeImage(names, imageId) {
+    async changeImages({ put = [], removed = [], names = new Map(), removedNames = [] }) {
       const batch = db.batch();
-      for (const name of names) batch.del(name, { sublevel: references });
-      if (imageId) batch.del(imageId, { sublevel: images });
+      for (const name of removedNames) batch.del(name, { sublevel: references });
+      for (const id of removed) batch.del(id, { sublevel: images });
+      for (const image of put) batch.put(image.id, image, { sublevel: images });
+      for (const [name, id] of names) batch.put(name, id, { sublevel: references });
       await batch.write({ sync: true });
     },
+    compressed: async () => new Map(await compressed.iterator().all()),
+    putCompressed: (diffId, blob) => compressed.put(diffId, blob),
+    removeCompressed: (diffIds) => compressed.batch(diffIds.map((key) => ({ type: "del", key }))),
     containers: () => containers.values().all(),
     // Not synced: a killed daemon loses nothing that was handed to the kernel, and after a power cut no container runs anyway.
     putContainer: (record) => containers.put(record.config.id, record),

@@ -1,15 +1,12 @@
 import { SwarmError } from "../lib/index.js";
-import type { Engine, Images, TaskEngine, ImageStore } from "./api/index.js";
+import type { Engine, TaskEngine } from "./api/index.js";
 
 const refuse = (what: string) => (): never => { throw new SwarmError("UNIMPLEMENTED", `${what} is not there yet`); };
 
 type Part<T, Done> = Omit<T, keyof Done>;
 
 /** Parts of the contract that nothing carries out so far; each goes when its part comes. */
-export const pending: Part<Engine, TaskEngine & Pick<Engine, "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "pruneContainers">> & { images: Part<Images, ImageStore> } = {
-  images: {
-    push: refuse("push"), tag: refuse("tag"), history: refuse("history"), save: refuse("save"), inspect: refuse("inspect"), prune: refuse("prune"), resolve: refuse("resolve"), login: refuse("login"), usage: refuse("usage"),
-  },
+export const pending: Part<Engine, TaskEngine & Pick<Engine, "images" | "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "pruneContainers">> = {
   execs: { create: refuse("exec"), start: refuse("exec"), inspect: refuse("exec"), resize: refuse("exec"), of: () => [] },
   volumes: { list: refuse("volumes"), get: refuse("volumes"), create: refuse("volumes"), remove: refuse("volumes"), prune: refuse("volumes") },
   networks: { list: refuse("networks"), get: refuse("networks"), create: refuse("networks"), remove: refuse("networks"), connect: refuse("networks"), disconnect: refuse("networks"), prune: refuse("networks") },

@@ -17,6 +17,10 @@ export interface ImageStore {
 
 /** What the Docker API offers beyond what tasks need. */
 export interface Images extends ImageStore {
+  /** Without intermediate images (no name, and others were built on them), unless isAll. */
+  list(options?: { isAll?: boolean }): Promise<Image[]>;
+  pull(reference: string, options?: PullOptions): Promise<PulledImage>;
+  import(tar: AsyncIterable<Uint8Array>, options: { reference: string; changes?: readonly string[]; message?: string; platform?: string }): Promise<Image>;
   push(reference: string, options?: PullOptions): Promise<{ digest: string; sizeBytes: number; tag: string }>;
   tag(source: string, target: string): Promise<void>;
   history(reference: string): Promise<HistoryEntry[]>;
@@ -48,6 +52,9 @@ export interface Image {
   readonly arch: string;
   readonly config: ImageConfig;
 }
+
+/** What a pull brought: the digest that the reference stands for, and whether it stood for something else here before. */
+export interface PulledImage extends Image { readonly pulledDigest: string; readonly isNewer: boolean }
 
 export interface ImageDetails extends Image {
   readonly diffIds: readonly string[];
@@ -94,7 +101,7 @@ export interface PullOptions {
   readonly onProgress?: (progress: PullProgress) => void;
   readonly signal?: AbortSignal;
 }
-/** id "" is the whole; status: Docker's words ("Pulling fs layer", "Downloading", "Verifying Checksum", "Extracting", "Pull complete", "Already exists", "Pushing", "Pushed", "Layer already exists", …). */
+/** id "" is the whole, the tag in "Pulling from NAME"; status: Docker's words ("Pulling fs layer", "Downloading", "Verifying Checksum", "Extracting", "Pull complete", "Already exists", "Pushing", "Pushed", "Layer already exists", …). */
 export interface PullProgress { readonly id: string; readonly status: string; readonly currentBytes: number; readonly totalBytes: number }
 
 /** A container's writable layer becomes an image. */

@@ -5,7 +5,7 @@ export type {
   NetworkSettings, PathStat, ResourceLimits, RestartPolicy, StatsSample, WaitCondition,
 } from "./containers.js";
 export type { AttachOptions, ExecConfig, ExecOptions, ExecResult, ExecState, Execs, LogLine, LogReadOptions, OutputChunk, ProcessStreams, TerminalSize } from "./io.js";
-export type { CommitOptions, Credentials, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, PullOptions, PullProgress } from "./images.js";
+export type { CommitOptions, Credentials, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, PullOptions, PullProgress, PulledImage } from "./images.js";
 export type { ContainerEndpoint, EndpointConfig, EngineNetwork, NetworkConfig, Networks, PortBinding } from "./networks.js";
 export type { Volume, Volumes } from "./volumes.js";
 export type { BuildOutput, BuildRequest } from "./build.js";

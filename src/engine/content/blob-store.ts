@@ -11,6 +11,8 @@ export interface BlobExpectation { readonly digest: string; readonly sizeBytes?:
  * content/ingest/<hex> under the digest they claim, so that a broken one goes on where it stopped.
  */
 export class BlobStore {
+  #growth = new Map<string, Set<() => void>>();   // path of a download -> who reads it meanwhile
+
   private constructor(private readonly blobs: string, private readonly ingest: string) {}
 
   static async open(directory: string): Promise<BlobStore> {
@@ -23,7 +25,50 @@ export class BlobStore {
   path(digest: string): string { return join(this.blobs, hexOf(digest)); }
   has(digest: string): Promise<boolean> { return stat(this.path(digest)).then(() => true, () => false); }
   read(digest: string): Promise<Buffer> { return readFile(this.path(digest)); }
-  stream(digest: string): AsyncIterable<Buffer> { return createReadStream(this.path(digest), { highWaterMark: 256 * 1024 }); }
+  stream(digest: string, start = 0): AsyncIterable<Buffer> { return createReadStream(this.path(digest), { highWaterMark: 256 * 1024, start }); }
+  /** The first bytes, for telling what it is. */
+  async head(digest: string): Promise<Buffer> {
+    const handle = await open(this.path(digest), "r");
+    try { const { buffer, bytesRead } = await handle.read(Buffer.alloc(16), 0, 16, 0); return buffer.subarray(0, bytesRead); } finally { await handle.close(); }
+  }
+  /**
+   * A blob that is stored, or that arrives: reads behind the download and ends with it. Rejects as the download does, and when that had to begin anew.
+   * What comes out of an unfinished download is not verified yet.
+   */
+  async *follow(digest: string, download: Promise<void>): AsyncGenerator<Buffer> {
+    const arriving = join(this.ingest, hexOf(digest));
+    let hasEnded = false;
+    let hasGrown = false;
+    let wake: (() => void) | undefined;
+    const onChange = () => { hasGrown = true; wake?.(); };
+    void download.then(() => { hasEnded = true; onChange(); }, () => { hasEnded = true; onChange(); });
+    const readers = this.#growth.get(arriving) ?? new Set();
+    this.#growth.set(arriving, readers.add(onChange));
+    let handle: FileHandle | undefined;
+    let at = 0;
+    try {
+      for (;;) {
+        const isLast = hasEnded;
+        hasGrown = false;
+        if (isLast) await download;
+        handle ??= await open(arriving, "r").catch(() => undefined) ?? await open(this.path(digest), "r").catch(() => undefined);
+        const buffer = Buffer.allocUnsafe(256 * 1024);
+        const { bytesRead } = handle ? await handle.read(buffer, 0, buffer.length, at) : { bytesRead: 0 };
+        if (bytesRead > 0) { at += bytesRead; yield buffer.subarray(0, bytesRead); continue; }
+        if (handle && (await handle.stat()).size < at) throw new SwarmError("UNAVAILABLE", "the download began anew");
+        if (isLast) {
+          if (!handle) throw new SwarmError("INTERNAL", `blob ${digest} is not stored`);
+          return;
+        }
+        if (!hasGrown) await new Promise<void>((resolve) => { wake = resolve; });
+        wake = undefined;
+      }
+    } finally {
+      readers.delete(onChange);
+      if (readers.size === 0 && this.#growth.get(arriving) === readers) this.#growth.delete(arriving);
+      await handle?.close();
+    }
+  }
   async list(): Promise<string[]> { return (await readdir(this.blobs)).map((hex) => `sha256:${hex}`); }
   async sizeBytes(digest: string): Promise<number> { return (await stat(this.path(digest))).size; }
   async ageMs(digest: string, now: number): Promise<number> { return stat(this.path(digest)).then((s) => now - s.mtimeMs, () => 0); }
@@ -57,13 +102,13 @@ export class BlobStore {
     const hash = createHash("sha256");
     let offset = 0;
     for await (const chunk of createReadStream(path)) { hash.update(chunk as Buffer); offset += (chunk as Buffer).length; }
-    return new BlobWriter(path, this.blobs, handle, hash, offset);
+    return new BlobWriter(path, this.blobs, handle, hash, offset, () => { for (const wake of this.#growth.get(path) ?? []) wake(); });
   }
 }
 
 export class BlobWriter {
   #hasEnded = false;
-  constructor(private readonly temporary: string, private readonly blobs: string, private readonly handle: FileHandle, private hash: Hash, private size: number) {}
+  constructor(private readonly temporary: string, private readonly blobs: string, private readonly handle: FileHandle, private hash: Hash, private size: number, private readonly onGrown: () => void) {}
 
   get offset(): number { return this.size; }
 
@@ -71,6 +116,7 @@ export class BlobWriter {
     this.hash.update(chunk);
     for (let done = 0; done < chunk.length;) done += (await this.handle.write(chunk, done)).bytesWritten;
     this.size += chunk.length;
+    this.onGrown();
   }
 
   /** The other side cannot go on from an offset: from the start again. */

@@ -3,7 +3,7 @@ import type { HealthConfig } from "../../model/index.js";
 import type { ImageConfig } from "../api/index.js";
 
 /** An image's config blob as the engine needs it. */
-export interface ParsedConfig { readonly diffIds: readonly string[]; readonly createdAtMs: number; readonly os: string; readonly arch: string; readonly config: ImageConfig }
+export interface ParsedConfig { readonly diffIds: readonly string[]; readonly createdAtMs: number; readonly os: string; readonly arch: string; readonly variant?: string; readonly config: ImageConfig }
 
 type Json = Record<string, unknown>;
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filter((v): v is string => typeof v === "string") : typeof value === "string" ? ["/bin/sh", "-c", value] : []);
@@ -18,13 +18,15 @@ export function parseImageConfig(bytes: Uint8Array, subject: string): ParsedConf
     throw new SwarmError("INVALID_ARGUMENT", `The config of image "${subject}" names no root filesystem: it is not a container image`);
   }
   const config = (json["config"] ?? {}) as Json;
+  const variant = json["variant"];
   return {
+    ...(typeof variant === "string" && variant !== "" ? { variant } : {}),
     diffIds: rootfs.diff_ids as string[], createdAtMs: Math.max(0, Date.parse(String(json["created"])) || 0),
     os: String(json["os"] ?? "linux"), arch: String(json["architecture"] ?? ""),
     config: {
       entrypoint: strings(config["Entrypoint"]), cmd: strings(config["Cmd"]), env: strings(config["Env"]), workdir: String(config["WorkingDir"] ?? ""), user: String(config["User"] ?? ""),
       stopSignal: String(config["StopSignal"] ?? ""), labels: (config["Labels"] ?? {}) as Record<string, string>, volumes: keys(config["Volumes"]), exposedPorts: keys(config["ExposedPorts"]),
-      health: parseHealth(config["Healthcheck"] as Json | undefined),
+      health: parseHealth(config["Healthcheck"] as Json | undefined), onBuild: strings(config["OnBuild"]), shell: strings(config["Shell"]),
     },
   };
 }

@@ -68,7 +68,7 @@ describe("engine: images", function () {
 
   it("are made from a root filesystem with changes, and run", async () => {
     const image = await images().import(once(gzipSync(busybox.layers[0]!)), { reference: "mine:1", changes: ['ENTRYPOINT ["echo", "a b"]', "CMD [\"c\"]", 'ENV A=1 B="two words"', "WORKDIR /tmp", "USER nobody", "EXPOSE 80", "LABEL x=y"] });
-    assert.deepEqual(image.config, { entrypoint: ["echo", "a b"], cmd: ["c"], env: ["A=1", "B=two words"], workdir: "/tmp", user: "nobody", stopSignal: "", labels: { x: "y" }, volumes: [], exposedPorts: ["80/tcp"], health: undefined });
+    assert.deepEqual(image.config, { entrypoint: ["echo", "a b"], cmd: ["c"], env: ["A=1", "B=two words"], workdir: "/tmp", user: "nobody", stopSignal: "", labels: { x: "y" }, volumes: [], exposedPorts: ["80/tcp"], health: undefined, onBuild: [], shell: [] });
     assert.deepEqual(await rig.output(await rig.run("mine:1", [])), ["a b c"]);
     assert.deepEqual(await rig.output(await rig.run("mine:1", ["d"])), ["a b d"]);
     assert.deepEqual(await rig.output(await rig.run("mine:1", [], { command: ["sh", "-c", "id -un; pwd; echo $B"] })), ["nobody", "/tmp", "two words"]);
@@ -115,7 +115,7 @@ describe("engine: images", function () {
     await images().load(dockerSave({ ...busybox, reference: "other/name:2" }));
     assert.deepEqual(await images().remove("busybox"), { untagged: ["docker.io/library/busybox:latest"], deleted: [] });
     const { deleted } = await images().remove("other/name:2");
-    assert.equal(deleted.length, 2);
+    assert.equal(deleted.length, 1);
     assert.equal(stored().layers, 2, "the demo image stands on the same layer");
     await images().remove(demo.id);
     assert.deepEqual(stored(), { blobs: 0, ingest: 0, layers: 0 });
@@ -175,7 +175,7 @@ describe("engine: pulling from a registry", function () {
     assert.equal(both[0].id, pushed.configDigest);
     assert.equal(both[1].id, pushed.configDigest);
     assert.deepEqual(both[0].digests, [`${registry.host}/team/demo@${pushed.manifestDigest}`]);
-    assert.deepEqual(new Set(progress.map((p) => p.id).filter((id) => id)), new Set(pushed.layerDigests.map((d) => d.slice(7, 19))));
+    assert.deepEqual(new Set(progress.map((p) => p.id).filter((id) => id && id !== "1.0")), new Set(pushed.layerDigests.map((d) => d.slice(7, 19))));
     assert.ok(progress.some((p) => p.status === "Extracting"));
     assert.equal((await pull(`team/demo@${pushed.manifestDigest}`)).id, pushed.configDigest);
     assert.equal((await pull("team/demo:1.0-index")).id, pushed.configDigest);

@@ -1,3 +1,4 @@
+import { arch as nodeArch } from "node:os";
 import { SwarmError } from "../../lib/index.js";
 
 export interface Descriptor { readonly mediaType: string; readonly digest: string; readonly size: number; readonly platform?: Platform; readonly annotations?: Readonly<Record<string, string>> }
@@ -30,11 +31,26 @@ export function parseManifest(bytes: Uint8Array, subject: string): ParsedManifes
   return { kind: "image", manifest: { config: descriptor(json["config"], "the config"), layers } };
 }
 
+/** "linux/arm64/v8"; "arm64" alone is Linux. */
+export function parsePlatform(text: string): Platform {
+  const parts = text.toLowerCase().split("/");
+  const [os, architecture, variant] = parts.length === 1 && parts[0] !== "linux" ? ["linux", parts[0]] : parts;
+  if (!os || !/^[a-z0-9_.-]+$/.test(os) || (architecture !== undefined && !/^[a-z0-9_.-]+$/.test(architecture)) || parts.length > 3) throw new SwarmError("INVALID_ARGUMENT", `Platform "${text.slice(0, 100)}" is not valid; write it like linux/amd64 or linux/arm64/v8`);
+  const goArch = { x86_64: "amd64", "x86-64": "amd64", aarch64: "arm64", i386: "386", armhf: "arm", armel: "arm" }[architecture ?? ""] ?? architecture ?? hostPlatform().architecture;
+  return { os, architecture: goArch, ...(variant ? { variant } : {}) };
+}
+
+/** GOARCH names, as images are labelled with. */
+export const hostPlatform = (): Platform => ({ os: "linux", architecture: { x64: "amd64", ia32: "386" }[nodeArch() as string] ?? nodeArch() });
+
 /** The entry of an index that runs here. */
-export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, subject: string): Descriptor {
+export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, subject: string, isHost = true): Descriptor {
   const matching = manifests.filter((m) => m.platform?.os === wanted.os && m.platform.architecture === wanted.architecture);
-  const best = matching.find((m) => !m.platform?.variant || m.platform.variant === wanted.variant || m.platform.variant === "v8") ?? matching[0] ?? (manifests.length === 1 && !manifests[0]!.platform ? manifests[0] : undefined);
+  const exact = wanted.variant === undefined ? undefined : matching.find((m) => m.platform?.variant === wanted.variant);
+  const best = exact ?? matching.find((m) => !m.platform?.variant || m.platform.variant === "v8") ?? matching[0] ?? (manifests.length === 1 && !manifests[0]!.platform ? manifests[0] : undefined);
   if (best) return best;
-  const offered = manifests.filter((m) => m.platform && m.platform.os !== "unknown").map((m) => `${m.platform!.os}/${m.platform!.architecture}`);
+  const named = ({ os, architecture, variant }: Platform) => `${os}/${architecture}${variant ? `/${variant}` : ""}`;
+  const offered = manifests.filter((m) => m.platform && m.platform.os !== "unknown").map((m) => named(m.platform!));
+  if (!isHost) throw new SwarmError("NOT_FOUND", `Image "${subject}" is not there for platform ${named(wanted)}: it is made for ${[...new Set(offered)].join(", ") || "no platform at all"}`);
   throw new SwarmError("FAILED_PRECONDITION", `Image "${subject}" does not run on this host: it is made for ${[...new Set(offered)].join(", ") || "no platform at all"}, and this host is ${wanted.os}/${wanted.architecture}`);
 }
