@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readFile, readdir } from "node:fs/promises";
+import { access, constants, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, release, totalmem } from "node:os";
 import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
@@ -16,8 +16,8 @@ import { diskFull } from "./disk-full.js";
 import { pathsOf, type Paths } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
 import { hostPlatform } from "./registry/manifest.js";
-import { boundingSet } from "./runtime/capabilities.js";
 import { readCgroupLayout } from "./runtime/cgroups.js";
+import { readHostAbilities } from "./runtime/host-abilities.js";
 import { Runtime } from "./runtime/runtime.js";
 import { Spawner } from "./runtime/spawner.js";
 import { LayerStore } from "./snapshots/layers.js";
@@ -57,8 +57,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     containers = await ContainerStore.open({
       metadata, layers, clock, log, events, paths, runtime, monitorPath, cgroups,
       volumes: await VolumeStore.open(paths.volumes),
-      hasSwapLimit: await hasSwapAccounting(cgroups.kind, cgroups.memoryMount),
-      boundingCapabilities: boundingSet(await readFile("/proc/self/status", "utf8")),
+      host: await readHostAbilities(cgroups),
       cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
       findImage: (reference) => images.record(reference),
       onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
@@ -130,13 +129,4 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
       await closeRest();
     })()),
   };
-}
-
-/** v1 may be booted without swap accounting; v2 shows memory.swap.max only below its root, and only if the kernel has swap at all. */
-async function hasSwapAccounting(kind: EngineInfo["cgroups"], memoryMount: string | undefined): Promise<boolean> {
-  if (!memoryMount) return false;
-  const exists = (path: string) => access(path).then(() => true, () => false);
-  if (kind !== "v2") return exists(`${memoryMount}/memory.memsw.limit_in_bytes`);
-  for (const entry of await readdir(memoryMount, { withFileTypes: true })) if (entry.isDirectory() && await exists(`${memoryMount}/${entry.name}/memory.swap.max`)) return true;
-  return false;
 }

@@ -26,6 +26,7 @@ export interface ContainerPaths {
   readonly hostname: string;
   readonly bundle: string;     // config.json, rootfs, and the monitor's files
   readonly rootfs: string;
+  readonly shm: string;        // mounted only for one that shares it
 }
 
 export function pathsOf(stateDir: string, runDir: string): Paths {
@@ -44,7 +45,7 @@ export function pathsOf(stateDir: string, runDir: string): Paths {
       const bundle = join(runContainers, id);
       return {
         state, bundle,
-        upper: join(state, "upper"), work: join(state, "work"), rootfs: join(bundle, "rootfs"),
+        upper: join(state, "upper"), work: join(state, "work"), rootfs: join(bundle, "rootfs"), shm: join(bundle, "shm"),
         resolvConf: join(state, "resolv.conf"), hosts: join(state, "hosts"), hostname: join(state, "hostname"),
         logDirectory: join(state, "log"), log: join(state, "log", "json.log"), exit: join(exits, `${id}.json`),
       };

@@ -7,15 +7,17 @@ import { resolveLogOptions } from "../logs/options.js";
 import { readLog } from "../logs/read-log.js";
 import type { Metadata } from "../metadata.js";
 import type { Paths } from "../paths.js";
-import { signalNumber } from "../runtime/process-identity.js";
+import { noDevices } from "../runtime/resources.js";
 import type { Runtime } from "../runtime/runtime.js";
+import { checkConfig, type CheckedConfig } from "./check-config.js";
 import { detailsOf } from "./details.js";
 import { execCommand } from "./exec-command.js";
 import { ExitWatch } from "./exit-watch.js";
 import { HealthWatch } from "./health-watch.js";
+import { aloneNamespaces } from "./join-namespaces.js";
 import { Lifecycle, lowerFirst, type LifecycleParts } from "./lifecycle.js";
 import type { ContainerAccess, Neighbours } from "./ports.js";
-import { anonymousTargets, checkMounts, mountRoot, writeBundle, type PrepareParts } from "./prepare.js";
+import { anonymousTargets, bundleOf, checkMounts, mountRoot, type PrepareParts } from "./prepare.js";
 import { isPrunable } from "./prune.js";
 import { stateOf, unborn, type ContainerRecord } from "./record.js";
 import { ContainerTable, notFound, type Entry } from "./table.js";
@@ -84,31 +86,32 @@ export class ContainerStore implements ContainerAccess {
   exclusively<T>(id: string, work: () => Promise<T>): Promise<T> { return this.#table.exclusively(id, work); }
   watch(listener: (event: ContainerEvent) => void, signal: AbortSignal): void { this.#table.watch(listener, signal); }
 
-  create(config: ContainerConfig): Promise<{ warnings: readonly string[] }> {
-    return this.#table.exclusively(config.id, async () => {
-      const refuse = (code: ConstructorParameters<typeof SwarmError>[0], why: string, cause?: unknown): never => { throw new SwarmError(code, `Cannot create container "${config.name}": ${why}`, { cause }); };
-      if (!/^[a-z0-9]{12,64}$/.test(config.id)) refuse("INVALID_ARGUMENT", `its id "${config.id.slice(0, 80)}" must be 12 to 64 lower-case letters and digits`);
-      checkName(config.name);
-      const { paths } = this.parts;
-      const image = this.parts.findImage(config.image) ?? refuse("NOT_FOUND", `image "${config.image}" is not on this host; pull or load it first`);
+  create(asked: ContainerConfig): Promise<{ warnings: readonly string[] }> {
+    return this.#table.exclusively(asked.id, async () => {
+      const refuse = (code: ConstructorParameters<typeof SwarmError>[0], why: string, cause?: unknown): never => { throw new SwarmError(code, `Cannot create container "${asked.name}": ${why}`, { cause }); };
+      if (!/^[a-z0-9]{12,64}$/.test(asked.id)) refuse("INVALID_ARGUMENT", `its id "${asked.id.slice(0, 80)}" must be 12 to 64 lower-case letters and digits`);
+      checkName(asked.name);
+      const { paths, host, cgroups } = this.parts;
+      const image = this.parts.findImage(asked.image) ?? refuse("NOT_FOUND", `image "${asked.image}" is not on this host; pull or load it first`);
+      const told = (error: unknown) => (error instanceof SwarmError ? refuse(error.code, lowerFirst(error.message), error) : error);
+      let checked: CheckedConfig;
+      try { checked = checkConfig(asked, host, cgroups.kind === "v2"); } catch (error) { throw told(error); }
+      const { config, warnings } = checked;
       const entry = this.#table.add({
         ...unborn, config, imageId: image.id, phase: "creating", createdAtMs: this.parts.clock.now(), anonymousVolumes: anonymousTargets(config, image).map(() => randomBytes(32).toString("hex")),
       });
       try {
-        resolveLogOptions(config.logDriver);
-        if (config.stopSignal) signalNumber(config.stopSignal);
         await checkMounts(config.mounts);
         await this.#table.save(entry, {});
         await mountRoot(paths.container(config.id), image.diffIds, this.parts);
-        await writeBundle(entry.record, image, paths.container(config.id), undefined, this.parts);
+        await bundleOf(entry.record, image, paths.container(config.id), { network: undefined, namespaces: aloneNamespaces, devices: noDevices }, this.parts);
         await this.#table.save(entry, { phase: "created" });
       } catch (error) {
         await this.#lifecycle.erase(entry, true).catch((cause: unknown) => this.parts.log.error("cleaning up after a failed create failed", { container: config.id, error: cause }));
-        if (error instanceof SwarmError) refuse(error.code, lowerFirst(error.message), error);
-        throw error;
+        throw told(error);
       }
       this.#table.publish(entry.record, "create");
-      return { warnings: [] };
+      return { warnings };
     });
   }
 

@@ -3,27 +3,26 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { ExecOptions, ExecResult } from "../api/index.js";
-import type { ImageRecord } from "../images/record.js";
 import type { Paths } from "../paths.js";
+import type { HostAbilities } from "../runtime/host-abilities.js";
 import { explainStartFailure, type Runtime } from "../runtime/runtime.js";
-import { execProcess } from "./prepare.js";
+import { execProcess } from "./exec-process.js";
 import { isRestarting, type ContainerRecord } from "./record.js";
 
-export interface ExecParts { readonly paths: Paths; readonly runtime: Runtime; readonly boundingCapabilities: bigint; readonly findImage: (reference: string) => ImageRecord | undefined }
+export interface ExecParts { readonly paths: Paths; readonly runtime: Runtime; readonly host: HostAbilities }
 
 /** Runs a command beside the container's own to its end, and collects what it prints. */
 export async function execCommand(record: ContainerRecord, options: ExecOptions, parts: ExecParts): Promise<ExecResult> {
-  const { config, phase, imageId, isPaused } = record;
+  const { config, phase, isPaused } = record;
   const { id } = config;
   const refuse = (why: string): never => { throw new SwarmError("FAILED_PRECONDITION", `Cannot run a command in container "${config.name}": ${why}`); };
   if (isRestarting(record)) refuse("it is restarting; wait until it runs");
   if (phase !== "running") refuse("it is not running");
   if (isPaused) refuse("it is paused; unpause it first");
   if (options.command.length === 0) refuse("no command was given");
-  const image = parts.findImage(imageId) ?? refuse("its image is gone");
   const own = parts.paths.container(id);
   const stem = join(own.bundle, `exec-${randomBytes(6).toString("hex")}`);
-  await writeFile(`${stem}.json`, JSON.stringify(await execProcess(config, image, options, own, parts.boundingCapabilities)));
+  await writeFile(`${stem}.json`, JSON.stringify(await execProcess(own, options, parts.host.boundingCapabilities)));
   // Killing the runtime would leave the command running: the command itself is killed, through its own pid.
   const killCommand = () => { void readFile(`${stem}.pid`, "utf8").then((text) => { const pid = Number(text); if (pid > 1) process.kill(pid, "SIGKILL"); }).catch(() => {}); };
   try {

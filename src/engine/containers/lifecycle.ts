@@ -5,6 +5,7 @@ import { probeSettings } from "../health/core/health-state.js";
 import type { ImageRecord } from "../images/record.js";
 import { resolveLogOptions } from "../logs/options.js";
 import type { ContainerPaths, Paths } from "../paths.js";
+import { findDevices } from "../runtime/devices.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
 import { isAlive, signalNumber, signalProcess } from "../runtime/process-identity.js";
@@ -13,7 +14,8 @@ import { delayToRestart } from "./core/restart-policy.js";
 import type { HealthWatch } from "./health-watch.js";
 import { clearTraces, deleteByForce, freeze, launch, thaw } from "./launch.js";
 import type { Neighbours } from "./ports.js";
-import { mountRoot, writeBundle, type PrepareParts } from "./prepare.js";
+import { joinNamespaces } from "./join-namespaces.js";
+import { checkMounts, mountRoot, writeBundle, type PrepareParts } from "./prepare.js";
 import { isRestarting, type RunningProcess } from "./record.js";
 import type { MonitorReport } from "./start-monitor.js";
 import type { ContainerTable, Entry } from "./table.js";
@@ -230,7 +232,9 @@ export class Lifecycle {
       const networking = this.parts.neighbours().networking;
       isPrepared = config.network !== undefined && networking !== undefined;
       const network = isPrepared ? await networking!.prepare(config) : undefined;
-      await writeBundle(entry.record, image, own, network, this.parts);
+      await checkMounts(config.mounts);
+      const [namespaces, devices] = await Promise.all([joinNamespaces(config, this.parts.cgroups.kind === "v2", this.parts), findDevices(config)]);
+      await writeBundle(entry.record, image, own, { network, namespaces, devices }, this.parts);
       const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), resolveLogOptions(config.logDriver), this.parts);
       if ("error" in report) {
         const { text, exitCode } = explainStartFailure(report.error);
@@ -269,7 +273,7 @@ export class Lifecycle {
 
   async eraseFiles(id: string, cgroupParent?: string): Promise<void> {
     const own = this.parts.paths.container(id);
-    await unmount(own.rootfs);
+    await unmount(own.rootfs, own.shm);
     await rm(own.bundle, { recursive: true, force: true });
     await rm(own.state, { recursive: true, force: true });
     // The runtime has removed these, unless its own state was lost with /run: then nobody else knows of them.

@@ -1,18 +1,23 @@
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { arch } from "node:os";
 import { join, posix, relative } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, EngineMount } from "../api/index.js";
 import type { ImageRecord } from "../images/record.js";
 import type { ContainerPaths } from "../paths.js";
-import { argumentsOf, ociConfig, processOf, environmentOf, type ResolvedMount } from "../runtime/bundle.js";
-import { capabilitiesOf } from "../runtime/capabilities.js";
+import { argumentsOf, ociConfig, ociJson, type JoinedNamespaces, type ResolvedMount } from "../runtime/bundle.js";
+import { capabilitiesOf, heldCapabilities } from "../runtime/capabilities.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
+import type { HostAbilities } from "../runtime/host-abilities.js";
 import { mountOverlay } from "../runtime/mounts.js";
-import { ociResources } from "../runtime/resources.js";
+import { ociResources, type ResourceDevices } from "../runtime/resources.js";
+import { seccompProfile } from "../runtime/seccomp-default.js";
+import { translateSeccompProfile } from "../runtime/seccomp-profile.js";
+import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
 import type { LayerStore } from "../snapshots/layers.js";
 import type { PreparedNetwork } from "./ports.js";
 import type { ContainerRecord } from "./record.js";
-import { readInRoot } from "./root-path.js";
+import { readInRoot, resolveInRoot } from "./root-path.js";
 import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "./volumes.js";
 
@@ -21,8 +26,7 @@ export interface PrepareParts {
   readonly volumes: VolumeStore;
   readonly monitorPath: string;
   readonly cgroups: CgroupLayout;
-  readonly hasSwapLimit: boolean;
-  readonly boundingCapabilities: bigint;
+  readonly host: HostAbilities;
   readonly cgroupPathOf: (id: string, parent?: string) => string;
 }
 
@@ -39,6 +43,7 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
     if (mount.type !== "bind") continue;
     if (!mount.source.startsWith("/")) throw new SwarmError("INVALID_ARGUMENT", `bind source "${mount.source}" must be an absolute path`);
     if (mount.propagation && !mountPropagations.includes(mount.propagation)) throw new SwarmError("INVALID_ARGUMENT", `bind propagation "${mount.propagation}" is not known; use ${mountPropagations.join(", ")}`);
+    if (mount.createSource) continue;
     if (!(await stat(mount.source).catch(() => undefined))) throw new SwarmError("FAILED_PRECONDITION", `bind source "${mount.source}" does not exist on this host; create it, or keep the container off this host with a constraint`);
   }
 }
@@ -52,36 +57,51 @@ export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[
   await mountOverlay({ target: paths.rootfs, directory, lower: parts.layers.lowerDirs(diffIds).split(":"), upper: relative(directory, paths.upper), work: relative(directory, paths.work) });
 }
 
-/** Writes config.json and the files that are bound into /etc; fills volumes. The root is mounted and nothing runs in it. Before each start, and once at creation, which finds what is wrong. */
-export async function writeBundle(record: Pick<ContainerRecord, "config" | "anonymousVolumes">, image: ImageRecord, paths: ContainerPaths, network: PreparedNetwork | undefined, parts: PrepareParts): Promise<void> {
-  const { config, anonymousVolumes } = record;
+/** What a container is about to start in; at creation nothing of it is there. */
+export interface Surroundings { readonly network: PreparedNetwork | undefined; readonly namespaces: JoinedNamespaces; readonly devices: ResourceDevices }
+
+type Owner = Pick<ContainerRecord, "config" | "anonymousVolumes">;
+
+/** Fills volumes, and decides everything that the runtime is told. The root is mounted and nothing runs in it. Once at creation, which finds what is wrong, and before each start. */
+export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices }: Surroundings, parts: PrepareParts): Promise<object> {
+  const { host } = parts;
   const user = await userOf(config.user || image.config.user, config.groups ?? [], paths.rootfs);
   if (argumentsOf(config, image.config).length === 0) throw new SwarmError("INVALID_ARGUMENT", "the image names no command; give one");
-  const files = { resolvConf: paths.resolvConf, hosts: paths.hosts, hostname: paths.hostname };
-  await Promise.all([
-    writeFile(files.resolvConf, network?.resolvConf ?? config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
-    writeFile(files.hosts, network?.hosts ?? config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`),
-    writeFile(files.hostname, `${config.hostname}\n`),
-  ]);
-  await Promise.all(Object.values(files).map((path) => chmod(path, 0o644)));
-  const spec = ociConfig({
-    config, image: image.config, user, files,
-    capabilities: capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], parts.boundingCapabilities),
+  const { security } = parseSecurityOptions(config.securityOptions ?? [], host);
+  const capabilities = config.privileged ? heldCapabilities(host.boundingCapabilities) : capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], host.boundingCapabilities);
+  return ociConfig({
+    config, image: image.config, user, capabilities, security, namespaces,
+    seccomp: config.privileged ? undefined : seccompOf(security.seccomp, capabilities, host),
     network: network?.namespace ?? (config.netnsPath ? { kind: "path", path: config.netnsPath } : { kind: "own" }),
     cgroupPath: parts.cgroupPathOf(config.id, config.cgroupParent),
-    resources: ociResources(config.limits, config.reservations, parts.hasSwapLimit),
+    resources: ociResources(config, host.hasSwapLimit, devices),
+    devices: devices.given,
     mounts: await resolveMounts(config, image, paths, anonymousVolumes, parts.volumes),
-    isCgroupV2: parts.cgroups.kind === "v2",
+    files: { resolvConf: paths.resolvConf, hosts: paths.hosts, hostname: paths.hostname },
     initProgram: parts.monitorPath,
   });
-  await writeFile(join(paths.bundle, "config.json"), JSON.stringify(spec));
 }
 
-/** process.json for an exec in this container. */
-export async function execProcess(config: ContainerConfig, image: ImageRecord, options: { command: readonly string[]; user?: string; env?: readonly string[] }, paths: ContainerPaths, boundingCapabilities: bigint): Promise<object> {
-  const bundle = JSON.parse(await readFile(join(paths.bundle, "config.json"), "utf8")) as { process: { env: string[]; user: { uid: number; gid: number; additionalGids: number[] } } };
-  const user = options.user ? await userOf(options.user, [], paths.rootfs) : { ...bundle.process.user, home: "/" };
-  return processOf({ config, image: image.config, capabilities: capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], boundingCapabilities) }, options.command, environmentOf(bundle.process.env, options.env ?? []), user, false);
+/** config.json and the files that are bound into /etc. */
+export async function writeBundle(record: Owner, image: ImageRecord, paths: ContainerPaths, surroundings: Surroundings, parts: PrepareParts): Promise<void> {
+  const { config } = record;
+  const { network } = surroundings;
+  const put = async (path: string, text: string) => { await writeFile(path, text); await chmod(path, 0o644); };
+  const name = config.domainname ? `${config.hostname}.${config.domainname} ${config.hostname}` : config.hostname;
+  await Promise.all([
+    put(paths.resolvConf, network?.resolvConf ?? config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
+    put(paths.hosts, network?.hosts ?? config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${name}\n`),
+    put(paths.hostname, `${config.domainname ? `${config.hostname}.${config.domainname}` : config.hostname}\n`),
+    bundleOf(record, image, paths, surroundings, parts).then((spec) => writeFile(join(paths.bundle, "config.json"), ociJson(spec))),
+  ]);
+}
+
+function seccompOf(choice: SeccompChoice, capabilities: readonly string[], host: HostAbilities): object | undefined {
+  switch (choice.kind) {
+    case "unconfined": return undefined;
+    case "default": return seccompProfile(capabilities);
+    case "profile": return translateSeccompProfile(choice.profile, { capabilities, arch: arch() === "arm64" ? "arm64" : "amd64", kernel: host.kernel });
+  }
 }
 
 /** Which volumes a container gets beside those it names: the image's VOLUMEs and mounts without a name. */
@@ -93,25 +113,40 @@ export function anonymousTargets(config: ContainerConfig, image: ImageRecord): s
 async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], volumes: VolumeStore): Promise<ResolvedMount[]> {
   const resolved: ResolvedMount[] = [];
   const targets = anonymousTargets(config, image);
-  const volume = async (name: string, target: string, readOnly: boolean, noCopy: boolean) => {
-    const source = await volumes.ensure(name, noCopy ? undefined : { rootfs: paths.rootfs, target });
-    resolved.push({ kind: "bind", source, target, readOnly, propagation: "rprivate" });
+  const volume = async (name: string, target: string, mount: VolumeMount | undefined) => {
+    const whole = await volumes.ensure(name, mount?.noCopy ? undefined : { rootfs: paths.rootfs, target });
+    const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name) : whole;
+    resolved.push({ kind: "bind", source, target, readOnly: mount?.readOnly ?? false, propagation: "rprivate", isRecursive: true });
   };
   for (const mount of config.mounts) {
     const target = posix.normalize(mount.target);
     switch (mount.type) {
-      case "bind": resolved.push({ kind: "bind", source: mount.source, target, readOnly: mount.readOnly, propagation: mount.propagation || "rprivate" }); break;
-      case "tmpfs": resolved.push({ kind: "tmpfs", target, sizeBytes: mount.sizeBytes, mode: mount.mode }); break;
-      case "volume": if (mount.name !== "") await volume(mount.name, target, mount.readOnly, mount.noCopy ?? false); break;
+      case "bind":
+        if (mount.createSource) await mkdir(mount.source, { recursive: true });
+        resolved.push({ kind: "bind", source: mount.source, target, readOnly: mount.readOnly, propagation: mount.propagation || "rprivate", isRecursive: !mount.isNonRecursive });
+        break;
+      case "tmpfs": resolved.push({ kind: "tmpfs", ...mount, target }); break;
+      case "volume": if (mount.name !== "") await volume(mount.name, target, mount); break;
     }
   }
   for (const [i, target] of targets.entries()) {
     const asked = config.mounts.find((m) => posix.normalize(m.target) === target);
-    await volume(anonymousVolumes[i]!, target, asked?.type === "volume" && asked.readOnly, asked?.type === "volume" && (asked.noCopy ?? false));
+    await volume(anonymousVolumes[i]!, target, asked?.type === "volume" ? asked : undefined);
   }
   return resolved;
 }
 
-async function userOf(user: string, groups: readonly string[], rootfs: string): Promise<ContainerUser> {
+type VolumeMount = Extract<EngineMount, { type: "volume" }>;
+
+/** Links inside a volume lead nowhere outside it. */
+async function withinVolume(volume: string, subpath: string, name: string): Promise<string> {
+  if (subpath.startsWith("/") || subpath.split("/").includes("..")) throw new SwarmError("INVALID_ARGUMENT", `the path "${subpath}" in volume "${name}" must be relative and below it`);
+  const path = await resolveInRoot(volume, `/${subpath}`);
+  if (!(await lstat(path).catch(() => undefined))) throw new SwarmError("FAILED_PRECONDITION", `the path "${subpath}" is not in volume "${name}"; create it there first`);
+  return path;
+}
+
+/** The user and groups that a name or number means in the container's own /etc/passwd and /etc/group. */
+export async function userOf(user: string, groups: readonly string[], rootfs: string): Promise<ContainerUser> {
   return resolveUser(user, groups, await readInRoot(rootfs, "/etc/passwd"), await readInRoot(rootfs, "/etc/group"));
 }

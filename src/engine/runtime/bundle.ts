@@ -1,7 +1,11 @@
 import type { ContainerConfig, ImageConfig } from "../api/index.js";
 import type { PreparedNetwork } from "../containers/ports.js";
 import type { ContainerUser } from "../containers/user.js";
-import { seccompProfile } from "./seccomp-default.js";
+import { ociDevices } from "./devices.js";
+import type { ResourceDevices } from "./resources.js";
+import type { Security } from "./security-options.js";
+import { tmpfsOptions } from "./tmpfs-options.js";
+import { ociRlimits } from "./ulimits.js";
 
 /** Everything that a bundle's config.json is made of, decided. */
 export interface BundleInputs {
@@ -9,22 +13,34 @@ export interface BundleInputs {
   readonly image: ImageConfig;
   readonly user: ContainerUser;
   readonly capabilities: readonly string[];
+  readonly security: Security;
+  /** OCI's linux.seccomp; undefined: no filter. */
+  readonly seccomp: object | undefined;
   readonly network: PreparedNetwork["namespace"];
+  readonly namespaces: JoinedNamespaces;
   readonly cgroupPath: string;
   readonly resources: object;
+  readonly devices: ResourceDevices["given"];
   readonly mounts: readonly ResolvedMount[];
   readonly files: { readonly resolvConf: string; readonly hosts: string; readonly hostname: string };
-  readonly isCgroupV2: boolean;
   /** Host path of the static init program; used when the container asks for one. */
   readonly initProgram: string;
 }
 
+export type JoinedNamespace = { readonly kind: "own" } | { readonly kind: "host" } | { readonly kind: "path"; readonly path: string };
+export interface JoinedNamespaces {
+  readonly ipc: JoinedNamespace; readonly pid: JoinedNamespace; readonly uts: JoinedNamespace; readonly cgroup: JoinedNamespace;
+  /** /dev/shm: a tmpfs of its own, a directory of the host, or nothing. */
+  readonly shm: { readonly kind: "own" } | { readonly kind: "bind"; readonly source: string } | { readonly kind: "none" };
+}
+
 export type ResolvedMount =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation: string }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes: number | undefined; readonly mode: number | undefined };
+  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation: string; readonly isRecursive: boolean }
+  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly options?: string; readonly readOnly?: boolean };
 
 const initPath = "/sbin/skein-init";
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const defaultShmBytes = 64 * 1024 * 1024;
 
 const maskedPaths = [
   "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
@@ -51,65 +67,103 @@ export function environmentOf(...lists: readonly (readonly string[])[]): string[
 
 /** OCI runtime spec 1.0.2. */
 export function ociConfig(inputs: BundleInputs): object {
-  const { config, image, user } = inputs;
+  const { config, image, network, namespaces, security } = inputs;
+  const isPrivileged = config.privileged ?? false;
   const args = argumentsOf(config, image);
-  // No rlimits and no oomScoreAdj: raising either takes CAP_SYS_RESOURCE, which hosts in containers and small VMs lack.
+  const isUnconfined = isPrivileged || security.isSystemUnconfined;
+  const ownsNetwork = network.kind !== "host";
   return {
     ociVersion: "1.0.2",
-    hostname: config.hostname,
+    // A name needs a UTS namespace to be set in.
+    ...(namespaces.uts.kind === "host" ? {} : { hostname: config.domainname ? `${config.hostname}.${config.domainname}` : config.hostname }),
     root: { path: "rootfs", readonly: config.readOnly ?? false },
-    process: processOf(inputs, config.init ? [initPath, "init", "--", ...args] : args, environmentOf([defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ["TERM=xterm"] : [])], image.env, config.env), user, config.tty ?? false),
+    process: processOf(inputs, config.init ? [initPath, "init", "--", ...args] : args),
     mounts: [...systemMounts(inputs), ...inputs.mounts.map(ociMount).sort((a, b) => depth(a.destination) - depth(b.destination))],
     linux: {
       cgroupsPath: inputs.cgroupPath,
       resources: inputs.resources,
+      ...(inputs.devices.length > 0 ? { devices: ociDevices(inputs.devices) } : {}),
       namespaces: [
-        { type: "pid" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, ...(inputs.network.kind === "host" ? [] : [{ type: "network", ...(inputs.network.kind === "path" ? { path: inputs.network.path } : {}) }]),
-        ...(inputs.isCgroupV2 ? [{ type: "cgroup" }] : []),
+        { type: "mount" }, ...namespace("pid", namespaces.pid), ...namespace("ipc", namespaces.ipc), ...namespace("uts", namespaces.uts), ...namespace("network", network), ...namespace("cgroup", namespaces.cgroup),
       ],
-      sysctl: { ...(inputs.network.kind === "host" ? {} : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" }), ...config.sysctls },
-      maskedPaths, readonlyPaths,
-      seccomp: seccompProfile(inputs.capabilities),
+      sysctl: {
+        ...(ownsNetwork ? { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" } : {}),
+        ...(config.domainname && namespaces.uts.kind !== "host" ? { "kernel.domainname": config.domainname } : {}),
+        ...config.sysctls,
+      },
+      maskedPaths: isUnconfined ? [] : config.maskedPaths ?? maskedPaths, readonlyPaths: isUnconfined ? [] : config.readonlyPaths ?? readonlyPaths,
+      ...(inputs.seccomp ? { seccomp: inputs.seccomp } : {}),
+      ...rootPropagation(inputs.mounts),
     },
   };
 }
 
-/** `process` of config.json, and the whole of a process.json for exec. */
-export function processOf(inputs: Pick<BundleInputs, "config" | "image" | "capabilities">, args: readonly string[], env: readonly string[], user: ContainerUser, terminal: boolean): object {
-  const { bounding, effective } = { bounding: inputs.capabilities, effective: user.uid === 0 ? inputs.capabilities : [] };
+/** config.json's text. Numbers above 2^53 (unlimited, seccomp masks) are bigints here, which JSON.stringify refuses. */
+export function ociJson(spec: object): string {
+  const marked = JSON.stringify(spec, (_, value: unknown) => (typeof value === "bigint" ? `\u0001${value}\u0001` : value));
+  return marked.replace(/"\\u0001(\d+)\\u0001"/g, "$1");
+}
+
+function processOf({ config, image, user, capabilities, security }: BundleInputs, args: readonly string[]): object {
+  const effective = user.uid === 0 ? capabilities : [];
+  const rlimits = ociRlimits(config.ulimits);
   return {
-    terminal, args, env,
-    cwd: inputs.config.workdir || inputs.image.workdir || "/",
+    terminal: config.tty ?? false, args,
+    env: environmentOf([defaultPath, `HOSTNAME=${config.hostname}`, ...(config.tty ? ["TERM=xterm"] : [])], image.env, config.env),
+    cwd: config.workdir || image.workdir || "/",
     user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids, umask: 0o022 },
-    capabilities: { bounding, effective, permitted: effective },
-    noNewPrivileges: false,
+    capabilities: { bounding: capabilities, effective, permitted: effective },
+    noNewPrivileges: security.noNewPrivileges,
+    // Nothing is said of what nobody asked for: raising a limit or lowering the score takes CAP_SYS_RESOURCE, which hosts in containers and small VMs lack.
+    ...(rlimits.length > 0 ? { rlimits } : {}),
+    ...(config.oomScoreAdj ? { oomScoreAdj: config.oomScoreAdj } : {}),
+    ...(security.apparmorProfile && !config.privileged ? { apparmorProfile: security.apparmorProfile } : {}),
   };
+}
+
+function namespace(type: string, choice: JoinedNamespace): object[] {
+  switch (choice.kind) {
+    case "own": return [{ type }];
+    case "path": return [{ type, path: choice.path }];
+    case "host": return [];
+  }
 }
 
 interface OciMount { readonly destination: string; readonly type: string; readonly source: string; readonly options: readonly string[] }
 
 function systemMounts(inputs: BundleInputs): OciMount[] {
+  const { config, files, namespaces, security } = inputs;
   const targets = new Set(inputs.mounts.map((m) => m.target));
+  const ofSys = config.privileged ? "rw" : "ro";
+  const ofCgroups = config.privileged || security.hasWritableCgroups ? "rw" : "ro";
+  const { shm } = namespaces;
   const system: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev"] },
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
-    { destination: "/etc/resolv.conf", type: "bind", source: inputs.files.resolvConf, options: ["rbind", "rprivate"] },
-    { destination: "/etc/hostname", type: "bind", source: inputs.files.hostname, options: ["rbind", "rprivate"] },
-    { destination: "/etc/hosts", type: "bind", source: inputs.files.hosts, options: ["rbind", "rprivate"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", ofSys] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [ofCgroups, "nosuid", "noexec", "nodev"] },
+    ...(namespaces.ipc.kind === "host" ? [{ destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["bind", "nosuid", "noexec", "nodev"] }]
+      : [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] }]),
+    ...(shm.kind === "own" ? [{ destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${config.shmSizeBytes || defaultShmBytes}`] }] : []),
+    ...(shm.kind === "bind" ? [{ destination: "/dev/shm", type: "bind", source: shm.source, options: ["bind", "rprivate"] }] : []),
+    { destination: "/etc/resolv.conf", type: "bind", source: files.resolvConf, options: ["rbind", "rprivate"] },
+    { destination: "/etc/hostname", type: "bind", source: files.hostname, options: ["rbind", "rprivate"] },
+    { destination: "/etc/hosts", type: "bind", source: files.hosts, options: ["rbind", "rprivate"] },
   ];
-  if (inputs.config.init) system.push({ destination: initPath, type: "bind", source: inputs.initProgram, options: ["bind", "ro"] });
-  return system.filter((m) => !targets.has(m.destination));
+  if (config.init) system.push({ destination: initPath, type: "bind", source: inputs.initProgram, options: ["bind", "ro"] });
+  return system.filter((m) => !targets.has(m.destination) && !(targets.has("/dev") && m.destination.startsWith("/dev/")));
 }
 
 function ociMount(mount: ResolvedMount): OciMount {
-  if (mount.kind === "bind") return { destination: mount.target, type: "bind", source: mount.source, options: ["rbind", mount.propagation, mount.readOnly ? "ro" : "rw"] };
-  const options = ["nosuid", "nodev", "noexec", ...(mount.sizeBytes ? [`size=${mount.sizeBytes}`] : []), `mode=${(mount.mode || 0o1777).toString(8)}`];
-  return { destination: mount.target, type: "tmpfs", source: "tmpfs", options };
+  if (mount.kind === "bind") return { destination: mount.target, type: "bind", source: mount.source, options: [mount.isRecursive ? "rbind" : "bind", mount.propagation, mount.readOnly ? "ro" : "rw"] };
+  return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
+}
+
+/** What happens on the host below a shared or slave mount reaches the container only through a root that lets it. */
+function rootPropagation(mounts: readonly ResolvedMount[]): { rootfsPropagation?: string } {
+  const asked = mounts.map((mount) => (mount.kind === "bind" ? mount.propagation.replace(/^r/, "") : ""));
+  return asked.includes("shared") ? { rootfsPropagation: "shared" } : asked.includes("slave") ? { rootfsPropagation: "rslave" } : {};
 }
 
 const depth = (path: string): number => path.split("/").filter((p) => p !== "").length;

@@ -24,14 +24,25 @@ export function capabilitiesOf(add: readonly string[], drop: readonly string[], 
     const upper = name.toUpperCase();
     if (upper === "ALL") return upper;
     const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-    if (!all.includes(full)) throw new SwarmError("INVALID_ARGUMENT", `Capability "${name}" is not known; capability(7) lists them, such as NET_ADMIN`);
+    if (!all.includes(full)) throw new SwarmError("INVALID_ARGUMENT", `Capability "${name.slice(0, 50)}" is not known; did you mean ${nearest(full).slice(4)}? capability(7) lists them`);
     return full;
   };
   const added = add.map(normalize);
   const dropped = drop.map(normalize);
-  const held = all.filter((_, number) => (bounding >> BigInt(number)) & 1n);
+  const held = heldCapabilities(bounding);
   const base = added.includes("ALL") ? held : dropped.includes("ALL") ? [] : defaults;
   return [...new Set([...base, ...added])].filter((name) => name !== "ALL" && !dropped.includes(name));
+}
+
+/** All that `bounding` holds: a privileged container's. */
+export const heldCapabilities = (bounding: bigint): string[] => all.filter((_, number) => (bounding >> BigInt(number)) & 1n);
+
+/** The known name with most pairs of neighbouring letters in common (Dice's coefficient). */
+function nearest(name: string): string {
+  const pairsOf = (text: string) => new Set(Array.from({ length: Math.max(0, text.length - 1) }, (_, i) => text.slice(i, i + 2)));
+  const mine = pairsOf(name.slice(0, 100));
+  const likeness = (other: string): number => { const pairs = pairsOf(other); return (2 * [...pairs].filter((pair) => mine.has(pair)).length) / (pairs.size + mine.size); };
+  return all.reduce((best, candidate) => (likeness(candidate) > likeness(best) ? candidate : best));
 }
 
 /** CapBnd of /proc/self/status. */

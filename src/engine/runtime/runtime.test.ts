@@ -27,7 +27,7 @@ describe("engine: what the runtime is told", () => {
   });
   it("small CPU limits use a longer period, since the kernel takes no quota under 1 ms", () => {
     const none = { cpuMillis: 0, memoryBytes: 0, pids: 0 };
-    const cpu = (cpuMillis: number) => (ociResources({ ...none, cpuMillis }, none, false) as { cpu: object }).cpu;
+    const cpu = (cpuMillis: number) => (ociResources({ limits: { ...none, cpuMillis }, reservations: none }, false) as { cpu: object }).cpu;
     assert.deepEqual([cpu(1500), cpu(5)], [{ period: 100_000, quota: 150_000 }, { period: 1_000_000, quota: 5_000 }]);
   });
   it("cgroup layouts are told apart", () => {
