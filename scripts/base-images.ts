@@ -1,9 +1,11 @@
 // Base images without the internet, from Debian's busybox-static: busybox:latest and skein/demo:latest as docker-save tars.
-// The same busybox gives the same bytes: fixed times, owners and order.
-//   scripts/base-images [DIRECTORY]     default .cache/images
+// The same busybox gives the same bytes: fixed times, owners and order. For clients' own suites, which expect certain names, also alpine (the same
+// busybox), hello-world, and debian and ubuntu (one system made by debootstrap from Debian's mirror).
+//   scripts/base-images [--clients] [DIRECTORY]     default .cache/images
 import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -13,7 +15,7 @@ import { pack, type Header, type Pack } from "tar-stream";
 
 const epoch = new Date(0);
 
-export interface BaseImage { readonly reference: string; readonly layers: readonly Buffer[]; readonly config: object }
+export interface BaseImage { readonly reference: string; /** Further names. */ readonly aliases?: readonly string[]; readonly layers: readonly Buffer[]; readonly config: object }
 
 /** A whole small root filesystem: every applet as a link to one static binary. */
 export async function busyboxImage(): Promise<BaseImage> {
@@ -64,6 +66,43 @@ echo "node: \${SKEIN_NODE:--}"
   }));
 }
 
+/** What suites call alpine: here busybox too, which has the same applets. */
+export const alpineImage = (base: BaseImage): BaseImage => ({ ...base, reference: "alpine:latest", aliases: ["alpine:3"], config: { ...base.config, Cmd: ["/bin/sh"] } });
+
+/** One static program that greets. */
+export async function helloImage(): Promise<BaseImage> {
+  const directory = mkdtempSync(join(tmpdir(), "skein-hello-"));
+  try {
+    writeFileSync(join(directory, "hello.c"), '#include <unistd.h>\nint main(void) { static const char text[] = "Hello from Docker!\\nThis container was run by Skein.\\n"; return write(1, text, sizeof text - 1) < 0; }\n');
+    execFileSync("gcc", ["-Os", "-static", "-s", "-o", join(directory, "hello"), join(directory, "hello.c")]);
+    const layer = await tarOf((tar) => add(tar, { name: "hello", mode: 0o755 }, readFileSync(join(directory, "hello"))));
+    return { reference: "hello-world:latest", layers: [layer], config: { Cmd: ["/hello"], Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] } };
+  } finally { rmSync(directory, { recursive: true, force: true }); }
+}
+
+/** A small Debian, from the mirror that this host's apt uses; suites take it for Ubuntu as well. */
+export async function debianImage(): Promise<BaseImage> {
+  const directory = mkdtempSync(join(tmpdir(), "skein-debian-"));
+  try {
+    execFileSync("debootstrap", ["--variant=minbase", "bookworm", join(directory, "root"), debianMirror()], { stdio: ["ignore", "ignore", "inherit"], maxBuffer: 64 << 20 });
+    const archive = join(directory, "root.tar");
+    execFileSync("tar", ["--create", `--file=${archive}`, `--directory=${join(directory, "root")}`, "--sort=name", "--numeric-owner", "--xattrs", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*",
+      "--exclude=./usr/share/doc/*", "--exclude=./usr/share/man/*", "--exclude=./usr/share/locale/*", "--exclude=./dev/*", "."]);
+    return {
+      reference: "debian:latest", aliases: ["debian:bookworm", "ubuntu:latest", "ubuntu:14.04"], layers: [readFileSync(archive)],
+      config: { Cmd: ["bash"], Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] },
+    };
+  } finally { rmSync(directory, { recursive: true, force: true }); }
+}
+
+function debianMirror(): string {
+  for (const path of ["/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources"]) {
+    const found = existsSync(path) ? /^(?:deb (?:\[[^\]]*\] )?|URIs: )(\S+)/m.exec(readFileSync(path, "utf8"))?.[1] : undefined;
+    if (found) return found;
+  }
+  return "http://deb.debian.org/debian";
+}
+
 /** The image as `docker save` would write it. */
 export function dockerSave(image: BaseImage): AsyncIterable<Uint8Array> {
   const sha = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
@@ -74,7 +113,7 @@ export function dockerSave(image: BaseImage): AsyncIterable<Uint8Array> {
   const tar = pack();
   add(tar, { name: `${sha(config)}.json` }, config);
   for (const layer of image.layers) add(tar, { name: `${sha(layer)}/layer.tar` }, layer);
-  add(tar, { name: "manifest.json" }, JSON.stringify([{ Config: `${sha(config)}.json`, RepoTags: [image.reference], Layers: image.layers.map((l) => `${sha(l)}/layer.tar`) }]));
+  add(tar, { name: "manifest.json" }, JSON.stringify([{ Config: `${sha(config)}.json`, RepoTags: [image.reference, ...image.aliases ?? []], Layers: image.layers.map((l) => `${sha(l)}/layer.tar`) }]));
   tar.finalize();
   return tar as unknown as AsyncIterable<Uint8Array>;
 }
@@ -92,16 +131,25 @@ async function tarOf(fill: (tar: Pack) => void): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-async function main(): Promise<void> {
-  const directory = resolve(process.argv[2] ?? join(packageRoot(fileURLToPath(import.meta.url)), ".cache/images"));
+/** Writes them as NAME.tar, each whole or not at all. */
+export async function writeImages(directory: string, images: Readonly<Record<string, () => Promise<BaseImage>>>): Promise<void> {
   mkdirSync(directory, { recursive: true });
-  const busybox = await busyboxImage();
-  for (const [name, image] of [["busybox", busybox], ["demo", await demoImage(busybox)]] as const) {
+  for (const [name, make] of Object.entries(images)) {
     const path = join(directory, `${name}.tar`);
+    const image = await make();
     await pipeline(Readable.from(dockerSave(image)), createWriteStream(`${path}.new`));
     renameSync(`${path}.new`, path);
     console.log(`${image.reference} ${path}`);
   }
+}
+
+/** By file name; those that `npm run up` and the stories need, and those that clients' suites expect. */
+export const baseImages = { busybox: busyboxImage, demo: async () => demoImage(await busyboxImage()) };
+export const clientImages = { alpine: async () => alpineImage(await busyboxImage()), "hello-world": helloImage, debian: debianImage };
+
+async function main(): Promise<void> {
+  const words = process.argv.slice(2).filter((word) => word !== "--clients");
+  await writeImages(resolve(words[0] ?? join(packageRoot(fileURLToPath(import.meta.url)), ".cache/images")), { ...baseImages, ...(process.argv.includes("--clients") ? clientImages : {}) });
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
