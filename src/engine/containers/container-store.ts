@@ -22,6 +22,7 @@ import { isPrunable } from "./prune.js";
 import { stateOf, unborn, type ContainerRecord } from "./record.js";
 import { ContainerTable, notFound, type Entry } from "./table.js";
 import { resumeEnded, takeOver } from "./take-over.js";
+import { updateContainer } from "./update.js";
 
 export interface ContainerParts extends PrepareParts {
   readonly metadata: Metadata;
@@ -103,7 +104,7 @@ export class ContainerStore implements ContainerAccess {
       try {
         await checkMounts(config.mounts);
         await this.#table.save(entry, {});
-        await mountRoot(paths.container(config.id), image.diffIds, this.parts);
+        await mountRoot(config.id, paths.container(config.id), image.diffIds, this.parts);
         await bundleOf(entry.record, image, paths.container(config.id), { network: undefined, namespaces: aloneNamespaces, devices: noDevices }, this.parts);
         await this.#table.save(entry, { phase: "created" });
       } catch (error) {
@@ -135,9 +136,9 @@ export class ContainerStore implements ContainerAccess {
     });
   }
 
-  async update(id: string, _change: ContainerUpdate): Promise<{ warnings: readonly string[] }> {
-    this.#table.need(id, "update");
-    throw new SwarmError("UNIMPLEMENTED", "update is not there yet");
+  async update(id: string, change: ContainerUpdate): Promise<{ warnings: readonly string[] }> {
+    const entry = this.#table.need(id, "update");
+    return this.#table.exclusively(id, () => updateContainer(entry, change, this.#lifecycleParts));
   }
 
   /** Resolves when it has ended; of one that was never started, once it has been. */
