@@ -1,14 +1,15 @@
 import { access, constants, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, release, totalmem } from "node:os";
+import { join } from "node:path";
 import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
 import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
-import { VolumeStore } from "./containers/volumes.js";
+import { volumeNamesOf } from "./volumes/users.js";
+import { VolumeStore } from "./volumes/volume-store.js";
 import { BlobStore } from "./content/blob-store.js";
 import { checkRoom } from "./content/room.js";
 import { LocalImageStore } from "./images/image-store.js";
-import { layerFilesOf } from "./images/layer-files.js";
 import { EventLog } from "./events/event-log.js";
 import { openMetadata } from "./metadata.js";
 import { pending } from "./pending.js";
@@ -18,9 +19,9 @@ import { RegistryClient } from "./registry/client.js";
 import { hostPlatform } from "./registry/manifest.js";
 import { readCgroupLayout } from "./runtime/cgroups.js";
 import { readHostAbilities } from "./runtime/host-abilities.js";
-import { Runtime } from "./runtime/runtime.js";
+import { Runtimes } from "./runtime/runtimes.js";
 import { Spawner } from "./runtime/spawner.js";
-import { LayerStore } from "./snapshots/layers.js";
+import { openDriver } from "./snapshots/open-driver.js";
 
 /** Opens the engine on its directories and takes over the containers that run. One engine per state directory at a time. */
 export async function openEngine(config: EngineConfig): Promise<Engine> {
@@ -39,41 +40,51 @@ export async function openEngine(config: EngineConfig): Promise<Engine> {
 async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawner: { close(): Promise<void> }): Promise<Engine> {
   const { clock, monitorPath } = config;
   const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
-  const runtime = await Runtime.find(config.runtime ?? "runc", { root: paths.runtimeRoot, cgroups, monitorPath });
+  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+  const runtimes = await Runtimes.open({
+    wanted: config.runtime ?? "runc", root: paths.runtimeRoot, trialDirectory: join(config.runDir, "trial"), cacheDirectory: join(config.stateDir, "seccomp"), cgroups, cgroupParent: config.cgroupParent, monitorPath, bootId, log,
+  });
+  const runtime = runtimes.preferred;
   const metadata = await openMetadata(paths.database, log);
   const events = new EventLog(clock);
   try {
-    const layers = await LayerStore.open(paths.snapshots, monitorPath);
+    const layers = await openDriver(paths, monitorPath);
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
     const images = await LocalImageStore.open({
-      metadata, clock, log, events,
-      layers: layerFilesOf(layers),
+      metadata, layers, clock, log, events,
       blobs: await BlobStore.open(paths.content),
       registry: new RegistryClient({ registries: config.registries ?? {}, log, clock }),
       checkRoom: (bytes, action) => checkRoom(config.stateDir, bytes, action),
       usersOf: (imageId) => (containers?.all() ?? []).filter((each) => each.imageId === imageId).map(({ config: { name }, phase }) => ({ name, isRunning: phase === "running" || phase === "starting" })),
     });
+    const volumes = await VolumeStore.open({
+      directory: paths.volumes, clock, log, events,
+      usersOf: (name) => (containers?.all() ?? []).filter((each) => volumeNamesOf(each).includes(name)).map(({ config: { id, name: container }, phase }) => ({ id, name: container, isActive: ["creating", "starting", "running"].includes(phase), isBeingCreated: phase === "creating" })),
+      volumesOf: (id) => { const record = containers?.record(id); return record ? volumeNamesOf(record) : []; },
+    });
     containers = await ContainerStore.open({
       metadata, layers, clock, log, events, paths, runtime, monitorPath, cgroups,
-      volumes: await VolumeStore.open(paths.volumes),
+      volumes,
       host: await readHostAbilities(cgroups),
       cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
       findImage: (reference) => images.record(reference),
       onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
-      bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
+      bootId,
     });
-    await containers.takeOver({});
-    await images.sweep();
+    const ending = new AbortController();
+    containers.watch((event) => { if (event.kind === "exited") void volumes.released(event.id); }, ending.signal);
+    await containers.takeOver({ volume: (name) => volumes.describe(name) });
+    await Promise.all([images.sweep(), volumes.settle()]);
     log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, events, config.stateDir, async () => { await metadata.close(); await spawner.close(); }, { runtime: runtime.version, cgroups: cgroups.kind });
+    return assemble(images, containers, volumes, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtime.version, cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, volumes: VolumeStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -95,7 +106,8 @@ function assemble(images: LocalImageStore, containers: ContainerStore, events: E
       login: (host, credentials) => images.login(host, credentials),
       usage: () => images.usage(),
     },
-    create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)),
+    volumes,
+    create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)).finally(() => volumes.settle()),
     start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),
     stop: (id, options) => containers.stop(id, options),
     kill: (id, signal) => containers.kill(id, signal),

@@ -264,7 +264,7 @@ export class Lifecycle {
     const { config, anonymousVolumes } = entry.record;
     if (config.network) await this.parts.neighbours().networking?.forget(config.id);
     await this.eraseFiles(config.id, config.cgroupParent);
-    if (removeVolumes) for (const name of anonymousVolumes) await volumes.remove(name);
+    if (removeVolumes) for (const name of anonymousVolumes) await volumes.discard(name, config.id);
     await rm(this.parts.paths.container(config.id).exit, { force: true });
     await table.erase(entry);
     const exit: ContainerExit = entry.record.exit ?? { exitCode: 0, isOomKilled: false, finishedAtMs: this.parts.clock.now(), error: "the container was removed" };
@@ -371,7 +371,7 @@ export class Lifecycle {
     const own: ContainerPaths = this.parts.paths.container(config.id);
     if (mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), own.bundle).includes(own.rootfs)) return;
     await deleteByForce(config.id, this.parts.runtime);   // leftovers from before a reboot
-    await mountRoot(own, image.diffIds, this.parts);
+    await mountRoot(config.id, own, image.diffIds, this.parts);
   }
 }
 

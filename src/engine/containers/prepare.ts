@@ -9,20 +9,19 @@ import { argumentsOf, ociConfig, ociJson, type JoinedNamespaces, type ResolvedMo
 import { capabilitiesOf, heldCapabilities } from "../runtime/capabilities.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
-import { mountOverlay } from "../runtime/mounts.js";
 import { ociResources, type ResourceDevices } from "../runtime/resources.js";
 import { seccompProfile } from "../runtime/seccomp-default.js";
 import { translateSeccompProfile } from "../runtime/seccomp-profile.js";
 import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
-import type { LayerStore } from "../snapshots/layers.js";
+import type { SnapshotDriver } from "../snapshots/driver.js";
 import type { PreparedNetwork } from "./ports.js";
 import type { ContainerRecord } from "./record.js";
 import { readInRoot, resolveInRoot } from "./root-path.js";
 import { resolveUser, type ContainerUser } from "./user.js";
-import type { VolumeStore } from "./volumes.js";
+import type { VolumeStore } from "../volumes/volume-store.js";
 
 export interface PrepareParts {
-  readonly layers: LayerStore;
+  readonly layers: SnapshotDriver;
   readonly volumes: VolumeStore;
   readonly monitorPath: string;
   readonly cgroups: CgroupLayout;
@@ -49,12 +48,9 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
 }
 
 /** Mounts the container's root: the image's layers below, its own writable layer on top. */
-export async function mountRoot(paths: ContainerPaths, diffIds: readonly string[], parts: Pick<PrepareParts, "layers">): Promise<void> {
-  for (const directory of [paths.upper, paths.work, paths.logDirectory, paths.rootfs]) await mkdir(directory, { recursive: true });
-  await chmod(paths.upper, 0o755);   // the container's "/", whatever this process's umask
-  // Relative paths: before Linux 6.5 mount options are one page, and "," or ":" in the state directory's name would need escapes.
-  const directory = parts.layers.directory;
-  await mountOverlay({ target: paths.rootfs, directory, lower: parts.layers.lowerDirs(diffIds).split(":"), upper: relative(directory, paths.upper), work: relative(directory, paths.work) });
+export async function mountRoot(id: string, paths: ContainerPaths, diffIds: readonly string[], parts: Pick<PrepareParts, "layers">): Promise<void> {
+  await mkdir(paths.logDirectory, { recursive: true });
+  await parts.layers.mount(id, diffIds, paths.rootfs);
 }
 
 /** What a container is about to start in; at creation nothing of it is there. */
@@ -114,7 +110,10 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
   const resolved: ResolvedMount[] = [];
   const targets = anonymousTargets(config, image);
   const volume = async (name: string, target: string, mount: VolumeMount | undefined) => {
-    const whole = await volumes.ensure(name, mount?.noCopy ? undefined : { rootfs: paths.rootfs, target });
+    const whole = await volumes.ensure(name, mount?.noCopy ? undefined : { rootfs: paths.rootfs, target }, {
+      containerId: config.id, target, isReadOnly: mount?.readOnly ?? false, isAnonymous: !mount?.name,
+      ...(mount?.driver ? { driver: mount.driver } : {}), ...(mount?.driverOptions ? { options: mount.driverOptions } : {}), ...(mount?.labels ? { labels: mount.labels } : {}),
+    });
     const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name) : whole;
     resolved.push({ kind: "bind", source, target, readOnly: mount?.readOnly ?? false, propagation: "rprivate", isRecursive: true });
   };

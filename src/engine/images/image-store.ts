@@ -3,6 +3,7 @@ import { SwarmError, codeOf, messageOf, type Clock, type Logger } from "../../li
 import type { Credentials, Events, HistoryEntry, Image, ImageDetails, Images, LabelFilter, PullOptions, PullProgress, PulledImage } from "../api/index.js";
 import type { BlobStore } from "../content/blob-store.js";
 import { decompress } from "../content/decompress.js";
+import { matchesLabels } from "../label-filter.js";
 import type { Metadata } from "../metadata.js";
 import type { RegistryClient } from "../registry/client.js";
 import { hostPlatform, parseManifest, parsePlatform } from "../registry/manifest.js";
@@ -80,7 +81,7 @@ export class LocalImageStore implements Images {
 
   async inspect(reference: string): Promise<ImageDetails> {
     const record = this.catalog.need(reference, "inspect");
-    return { ...this.#show(record), diffIds: record.diffIds, raw: await this.#config(record), parent: record.parent ?? "", lastTaggedAtMs: record.lastTaggedAtMs ?? 0, graphDriver: { name: this.parts.layers.name, data: this.parts.layers.describeImage?.(record.diffIds) ?? {} } };
+    return { ...this.#show(record), diffIds: record.diffIds, raw: await this.#config(record), parent: record.parent ?? "", lastTaggedAtMs: record.lastTaggedAtMs ?? 0, graphDriver: { name: this.parts.layers.name, data: this.parts.layers.describeImage(record.diffIds) } };
   }
 
   async history(reference: string): Promise<HistoryEntry[]> {
@@ -397,8 +398,3 @@ export class LocalImageStore implements Images {
 
 const nothing: Removal = { untagged: [], deleted: [], kept: [], unwanted: [] };
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])];
-
-/** All of them must fit: `label`, `label=value`, and their negations. */
-export function matchesLabels(labels: Readonly<Record<string, string>>, filters: readonly LabelFilter[]): boolean {
-  return filters.every(({ name, value, isNegated }) => (name in labels && (value === undefined || labels[name] === value)) !== (isNegated ?? false));
-}
