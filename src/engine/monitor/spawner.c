@@ -29,7 +29,10 @@
 
 enum { RUN = 1, KILL, MOUNT_OVERLAY, UNMOUNT, REMOVE_DIRS };
 enum { OUTPUT = 1, END };
-enum { FLAG_REPORT = 1 };              // the program leaves by itself and reports on file descriptor 3: a monitor
+enum {
+  FLAG_REPORT = 1,                     // the program leaves by itself and reports on file descriptor 3: a monitor
+  FLAG_LEAVES = 2,                     // what it leaves behind is meant to hold its output: it is over when it has exited
+};
 
 #define MAX_FRAME (8u << 20)           // what is larger is read over and refused
 #define MAX_WAITING (1u << 20)         // answers that the engine has not read; then programs wait with their output
@@ -39,7 +42,7 @@ enum { FLAG_REPORT = 1 };              // the program leaves by itself and repor
 struct program {
   uint32_t id;
   pid_t pid;                           // 0 once reaped
-  int is_report, code;
+  int is_report, leaves, code;
   uint32_t limit;
   int64_t drain_until;
   int out[2];                          // stdout and stderr; a report is out[0]
@@ -171,7 +174,8 @@ static pid_t spawn(const char *cwd, char *const *argv, char *const *environment,
 }
 
 static void start_program(uint32_t id, struct reader *r) {
-  int is_report = (read_u8(r) & FLAG_REPORT) != 0;
+  uint8_t flags = read_u8(r);
+  int is_report = (flags & FLAG_REPORT) != 0;
   uint32_t limit = read_u32(r);
   char *cwd = read_string(r);
   char **argv = read_list(r);
@@ -198,7 +202,7 @@ static void start_program(uint32_t id, struct reader *r) {
   }
   struct program *p = calloc(1, sizeof *p);
   if (!p) _exit(1);
-  *p = (struct program){ .id = id, .pid = pid, .is_report = is_report, .limit = limit, .out = { out[0], err[0] }, .in = in[1], .next = programs };
+  *p = (struct program){ .id = id, .pid = pid, .is_report = is_report, .leaves = (flags & FLAG_LEAVES) != 0, .limit = limit, .out = { out[0], err[0] }, .in = in[1], .next = programs };
   for (int i = 0; i < 2; i++) if (p->out[i] >= 0) fcntl(p->out[i], F_SETFL, O_NONBLOCK);
   if (p->in >= 0) {
     fcntl(p->in, F_SETFL, O_NONBLOCK);
@@ -237,7 +241,7 @@ static void reap(void) {
       if (p->pid != pid) continue;
       p->pid = 0;
       p->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-      p->drain_until = monotonic_ms() + DRAIN_MS;
+      p->drain_until = monotonic_ms() + (p->leaves ? 0 : DRAIN_MS);
     }
   }
 }
@@ -253,6 +257,7 @@ static void finish_programs(void) {
   for (struct program **at = &programs; *at;) {
     struct program *p = *at;
     if (!is_over(p, now)) { at = &p->next; continue; }
+    for (int i = 0; i < 2 && !p->is_report; i++) if (p->out[i] >= 0) read_output(p, i);   // what was written since
     answer_end(p->id, p->code, "");
     forget_input(p);
     for (int i = 0; i < 2; i++) if (p->out[i] >= 0) close(p->out[i]);

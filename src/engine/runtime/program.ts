@@ -10,6 +10,8 @@ export interface ProgramOptions {
   readonly stdin?: string | Uint8Array;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** What it leaves behind is meant to hold its output: it is over when it has exited. */
+  readonly leavesChildren?: boolean;
   /** It is about to be killed, for time or by the signal. */
   readonly onTimeout?: () => void;
 }
@@ -50,9 +52,9 @@ export async function runProgram(command: string, args: readonly string[], optio
 
 type Collect = (name: "stdout" | "stderr") => (bytes: Buffer) => void;
 
-async function throughHelper(spawner: Spawner, argv: readonly string[], { cwd, env, stdin }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
+async function throughHelper(spawner: Spawner, argv: readonly string[], { cwd, env, stdin, leavesChildren = false }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
   const to = { 1: collect("stdout"), 2: collect("stderr"), 3: () => {} };
-  const answer: SpawnAnswer = await spawner.run({ argv, outputLimitBytes, ...(cwd ? { cwd } : {}), ...(env ? { env } : {}), ...(stdin ? { stdin } : {}) }, {
+  const answer: SpawnAnswer = await spawner.run({ argv, outputLimitBytes, leavesChildren, ...(cwd ? { cwd } : {}), ...(env ? { env } : {}), ...(stdin ? { stdin } : {}) }, {
     onOutput: (stream, bytes) => to[stream](bytes),
     onStarted: (signal) => onStarted(() => signal(9)),
   }).catch((error: unknown) => ({ code: -1, why: messageOf(error), isLost: false }));
@@ -61,7 +63,7 @@ async function throughHelper(spawner: Spawner, argv: readonly string[], { cwd, e
   return 127;
 }
 
-function directly(command: string, args: readonly string[], { cwd, env, stdin }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
+function directly(command: string, args: readonly string[], { cwd, env, stdin, leavesChildren = false }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe"], cwd, env });
     child.stdout!.on("data", collect("stdout"));
@@ -69,6 +71,6 @@ function directly(command: string, args: readonly string[], { cwd, env, stdin }:
     child.stdin?.on("error", () => {}).end(stdin);   // EPIPE: the program ended before it read all; its exit code says why
     onStarted(() => child.kill("SIGKILL"));
     child.on("error", (error) => { collect("stderr")(Buffer.from(error.message)); resolve(127); });
-    child.on("close", (code, signal) => resolve(code ?? (signal ? 137 : 1)));
+    child.on(leavesChildren ? "exit" : "close", (code, signal) => resolve(code ?? (signal ? 137 : 1)));
   });
 }

@@ -46,7 +46,7 @@ describe("engine: what the runtime is told", () => {
   });
   it("failed starts are explained", () => {
     const explain = (text: string) => { const { text: words, exitCode } = explainStartFailure(text); return `${exitCode} ${words}`; };
-    assert.equal(explain('runc run failed: unable to start container process: exec: "nope": executable file not found in $PATH'), "127 command \"nope\" is not in the image; check the command and the image's PATH");
+    assert.equal(explain('runc run failed: unable to start container process: exec: "nope": executable file not found in $PATH'), "127 command \"nope\" is not in the image: executable file not found in $PATH; check the command and the image's PATH");
     assert.match(explain('runc run failed: unable to start container process: exec: "/etc/passwd": permission denied'), /^126 command "\/etc\/passwd" may not be executed/);
     assert.equal(explain("runc run failed: unable to apply cgroup configuration: disk full"), "128 unable to apply cgroup configuration: disk full");
   });

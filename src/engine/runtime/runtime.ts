@@ -1,36 +1,60 @@
-import { SwarmError } from "../../lib/index.js";
+import { access, constants } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { CgroupLayout } from "./cgroups.js";
-import { runProgram, type ProgramResult } from "./program.js";
+import { runProgram, type ProgramOptions, type ProgramResult } from "./program.js";
 
-/** The OCI runtime (runc or crun) as a command line. It keeps its state below `root`. */
+/** One OCI runtime as a command line. It keeps its state below a root of its own. */
 export class Runtime {
-  private constructor(readonly version: string, readonly command: readonly string[]) {}
+  /** "crun", as it is asked for. */
+  readonly name: string;
+  readonly root: string;
+  readonly command: readonly string[];
 
-  /** Checks that it can be run here. */
-  static async find(name: string, options: { root: string; cgroups: CgroupLayout; monitorPath: string }): Promise<Runtime> {
-    const asked = await runProgram(name, ["--version"]);
-    if (asked.code !== 0) {
-      throw new SwarmError("FAILED_PRECONDITION", `Cannot start the engine: the OCI runtime "${name}" cannot be run (${asked.stderr.trim() || `code ${asked.code}`}); install Debian's package runc, or name another runtime`);
-    }
-    const version = /^(\S+) version (\d[\d.]*)/m.exec(asked.stdout);
-    const title = version ? `${version[1]} ${version[2]}` : asked.stdout.split("\n")[0]!.trim();
-    const prefix = title.startsWith("crun") && options.cgroups.kind === "hybrid" ? [options.monitorPath, "without-cgroup2", options.cgroups.unifiedMount!] : [];
-    return new Runtime(title, [...prefix, name, "--root", options.root]);
+  constructor(readonly path: string, /** "crun 1.8.1" */ readonly version: string, options: { root: string; cgroups: CgroupLayout; monitorPath: string }) {
+    this.name = basename(path);
+    this.root = options.root;
+    // crun refuses hosts with controllers on both cgroup versions until the second is out of its sight.
+    const prefix = this.isCrun && options.cgroups.kind === "hybrid" ? [options.monitorPath, "without-cgroup2", options.cgroups.unifiedMount!] : [];
+    this.command = [...prefix, path, "--root", options.root];
   }
 
-  run(args: readonly string[], options: { timeoutMs?: number; signal?: AbortSignal; onTimeout?: () => void } = {}): Promise<ProgramResult> {
+  get isCrun(): boolean { return this.version.startsWith("crun "); }
+
+  run(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
     return runProgram(this.command[0]!, [...this.command.slice(1), ...args], options);
   }
+
+  /** Whether it has a container of this id. */
+  holds(id: string): Promise<boolean> { return access(join(this.root, id)).then(() => true, () => false); }
+}
+
+/** Where a program is, by name or path; undefined if it is nowhere. */
+export async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
+  const candidates = name.includes("/") ? [name] : searchPath.split(":").filter((directory) => directory.startsWith("/")).map((directory) => join(directory, name));
+  for (const path of candidates) if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+  return undefined;
+}
+
+/** "crun 1.8.1" out of what --version prints; undefined if it cannot be run. */
+export async function versionOf(path: string): Promise<{ version: string } | { error: string }> {
+  const asked = await runProgram(path, ["--version"], { timeoutMs: 10_000 });
+  if (asked.code !== 0) return { error: asked.stderr.trim() || `it ended with code ${asked.code}` };
+  const found = /^(\S+) version (\d[\w.+~-]*)/m.exec(asked.stdout);
+  return { version: found ? `${found[1]} ${found[2]!.replace(/[+~].*$/, "")}` : `${basename(path)} ${asked.stdout.split("\n")[0]!.trim()}` };
 }
 
 /** The runtime's complaint in words for people: what was wrong with the command, or its own text. */
 export function explainStartFailure(complaint: string): { text: string; exitCode: number } {
   const line = complaint.trim().split("\n").filter((l) => l.trim() !== "").at(-1) ?? "";
   const text = line.replace(/^time=\S+ level=\w+ msg="(.*)"$/, "$1").replaceAll('\\"', '"').replace(/^\S+ run failed: /, "").replace(/^unable to start container process: /, "").slice(0, 500);
-  const command = /exec: "([^"]*)"/.exec(text)?.[1] ?? /executable file `([^`]*)` not found/.exec(text)?.[1];
+  const command = /exec: "([^"]*)"/.exec(text)?.[1] ?? /executable file `([^`]*)`/.exec(text)?.[1] ?? /open executable `([^`]*)`/.exec(text)?.[1];
   const name = command === undefined ? "the command" : `command "${command}"`;
-  if (/executable file.*not found|no such file or directory/.test(text) && /exec|executable/.test(text)) return { text: `${name} is not in the image; check the command and the image's PATH`, exitCode: 127 };
-  if (/permission denied/.test(text) && /exec/.test(text)) return { text: `${name} may not be executed: permission denied; check the file's mode and the user`, exitCode: 126 };
-  if (/exec format error/.test(text)) return { text: `${name} is not a program for this host's processor`, exitCode: 126 };
+  if (/executable file.*not found|no such file or directory/i.test(text) && /exec|executable/.test(text)) return { text: `${name} is not in the image: executable file not found in $PATH; check the command and the image's PATH`, exitCode: 127 };
+  if (/permission denied/i.test(text) && /exec/.test(text)) return { text: `${name} may not be executed: permission denied; check the file's mode and the user`, exitCode: 126 };
+  if (/exec format error/i.test(text)) return { text: `${name} is not a program for this host's processor`, exitCode: 126 };
+  if (/exec/.test(text) && /is a directory/.test(text)) return { text: `${name} may not be executed: it is a directory`, exitCode: 126 };
+  // Docker's client makes 125 of what holds none of the words above.
+  if (/rlimit/.test(text) && /operation not permitted/.test(text)) return { text: "the kernel refuses to raise a ulimit above this host's own hard limit, for which CAP_SYS_RESOURCE is missing here; ask for less, or raise the daemon's own limit", exitCode: 128 };
+  if (/oom_score_adj/.test(text)) return { text: "the kernel refuses to lower the OOM score adjustment below the daemon's own, for which CAP_SYS_RESOURCE is missing here; ask for 0 or more", exitCode: 128 };
   return { text, exitCode: 128 };
 }

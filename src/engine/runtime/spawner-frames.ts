@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 export const requestKind = { run: 1, kill: 2, mountOverlay: 3, unmount: 4, removeDirectories: 5 } as const;
 const answerKind = { output: 1, end: 2 } as const;
 const reportFlag = 1;
+const leavesFlag = 2;
 
 /** What the helper takes; it refuses larger ones by itself. */
 export const maxFrameBytes = 8 * 1024 * 1024;
@@ -18,6 +19,8 @@ export interface RunRequest {
   readonly outputLimitBytes: number;
   /** It leaves by itself and reports on file descriptor 3: a monitor. */
   readonly isMonitor?: boolean;
+  /** What it leaves behind is meant to hold its output: it is over when it has exited. */
+  readonly leavesChildren?: boolean;
 }
 
 /** Paths of layers are relative to `directory`, the topmost layer first. */
@@ -26,7 +29,7 @@ export interface OverlayMount { readonly target: string; readonly directory: str
 export function encodeRun(id: number, request: RunRequest): Buffer {
   const stdin = typeof request.stdin === "string" ? Buffer.from(request.stdin) : Buffer.from(request.stdin ?? []);
   return frame(id, requestKind.run, [
-    Buffer.of(request.isMonitor ? reportFlag : 0), u32(request.outputLimitBytes), ...text(request.cwd ?? ""), ...list(request.argv), u32(request.env ? 1 : 0),
+    Buffer.of((request.isMonitor ? reportFlag : 0) | (request.leavesChildren ? leavesFlag : 0)), u32(request.outputLimitBytes), ...text(request.cwd ?? ""), ...list(request.argv), u32(request.env ? 1 : 0),
     ...list(Object.entries(request.env ?? {}).map(([name, value]) => `${name}=${value}`)), u32(stdin.length), stdin,
   ]);
 }
