@@ -16,9 +16,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 export class LabHosts implements Hosts {
   private constructor(readonly name: string, readonly managers: readonly string[], readonly workers: readonly string[], private readonly addresses: ReadonlyMap<string, string>) {}
 
-  static async open(options: { name: string; managers: number; workers: number; heartbeat?: string }): Promise<LabHosts> {
+  static async open(options: { name: string; managers: number; workers: number; heartbeat?: string; swarmdArgs?: readonly string[] }): Promise<LabHosts> {
     const args = ["lab", "up", "--name", options.name, "--managers", String(options.managers), "--workers", String(options.workers)];
     if (options.heartbeat) args.push("--heartbeat", options.heartbeat);
+    if (options.swarmdArgs) args.push("--", ...options.swarmdArgs);
     openLabs.add(options.name);
     const up = await swarmctl(args, { timeoutMs: 120_000 });
     if (up.code !== 0) {
