@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Level } from "level";
 import { SwarmError, messageOf, type Logger } from "../lib/index.js";
+import type { StepRecord } from "./build/build-cache.js";
 import type { ContainerRecord } from "./containers/record.js";
 import type { ImageRecord, LayerBlob } from "./images/record.js";
 
@@ -18,6 +19,8 @@ export interface Metadata {
   containers(): Promise<ContainerRecord[]>;
   putContainer(record: ContainerRecord): Promise<void>;
   removeContainer(id: string): Promise<void>;
+  buildSteps(): Promise<StepRecord[]>;
+  changeBuildSteps(put: readonly StepRecord[], removedKeys: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +53,7 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
   const references = db.sublevel<string, string>("references", { valueEncoding: "json" });
   const compressed = db.sublevel<string, LayerBlob>("compressed", { valueEncoding: "json" });
   const containers = db.sublevel<string, ContainerRecord>("containers", { valueEncoding: "json" });
+  const buildSteps = db.sublevel<string, StepRecord>("build-steps", { valueEncoding: "json" });
   return {
     images: () => images.values().all(),
     references: async () => new Map(await references.iterator().all()),
@@ -68,6 +72,8 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
     // Not synced: a killed daemon loses nothing that was handed to the kernel, and after a power cut no container runs anyway.
     putContainer: (record) => containers.put(record.config.id, record),
     removeContainer: (id) => containers.del(id),
+    buildSteps: () => buildSteps.values().all(),
+    changeBuildSteps: (put, removedKeys) => buildSteps.batch([...put.map((value) => ({ type: "put" as const, key: value.key, value })), ...removedKeys.map((key) => ({ type: "del" as const, key }))]),
     close: () => db.close(),
   };
 }
