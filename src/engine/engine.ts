@@ -44,8 +44,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
   const runtimes = await Runtimes.open({
     wanted: config.runtime ?? "runc", root: paths.runtimeRoot, trialDirectory: join(config.runDir, "trial"), cacheDirectory: join(config.stateDir, "seccomp"), cgroups, cgroupParent: config.cgroupParent, monitorPath, bootId, log,
   });
-  const runtime = runtimes.preferred;
-  const metadata = await openMetadata(paths.database, log);
+    const metadata = await openMetadata(paths.database, log);
   const events = new EventLog(clock);
   try {
     const layers = await openDriver(paths, monitorPath);
@@ -64,7 +63,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       volumesOf: (id) => { const record = containers?.record(id); return record ? volumeNamesOf(record) : []; },
     });
     containers = await ContainerStore.open({
-      metadata, layers, clock, log, events, paths, runtime, monitorPath, cgroups,
+      metadata, layers, clock, log, events, paths, runtimes, monitorPath, cgroups,
       volumes,
       host: await readHostAbilities(cgroups),
       cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
@@ -74,17 +73,19 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     });
     const ending = new AbortController();
     containers.watch((event) => { if (event.kind === "exited") void volumes.released(event.id); }, ending.signal);
-    await containers.takeOver({ volume: (name) => volumes.describe(name) });
+    await containers.takeOver({
+      volume: (name) => volumes.describe(name), writableBytes: (id) => layers.writableSize(id), describeRoot: (id, chain) => ({ name: layers.name, data: layers.describe(id, chain) }),
+    });
     await Promise.all([images.sweep(), volumes.settle()]);
-    log.info("the engine is ready", { runtime: runtime.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, volumes, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtime.version, cgroups: cgroups.kind });
+    log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
+    return assemble(images, containers, volumes, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, volumes: VolumeStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: { runtime: string; cgroups: EngineInfo["cgroups"] }): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, volumes: VolumeStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -132,7 +133,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, volumes: 
       return {
         version: "0.1.0", ...host, storageDriver: "overlay", kernel: release(), os: "linux", arch: hostPlatform().architecture,
         cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(),
-        containersRunning: all.filter((c) => c.phase === "running").length, containersPaused: 0, containersTotal: all.length, stateDir, runtimes: [], storageStatus: [], registries: {}, images: (await images.list()).length,
+        containersRunning: all.filter((c) => c.phase === "running").length, containersPaused: 0, containersTotal: all.length, stateDir, storageStatus: [], registries: {}, images: (await images.list()).length,
       };
     },
     close: () => (closing ??= (async () => {

@@ -15,9 +15,7 @@ export interface Paths {
 }
 
 export interface ContainerPaths {
-  readonly state: string;      // upper, work, log, files that are bound into /etc
-  readonly upper: string;
-  readonly work: string;
+  readonly state: string;      // log, files that are bound into /etc
   readonly logDirectory: string;
   readonly log: string;
   readonly exit: string;
@@ -45,7 +43,7 @@ export function pathsOf(stateDir: string, runDir: string): Paths {
       const bundle = join(runContainers, id);
       return {
         state, bundle,
-        upper: join(state, "upper"), work: join(state, "work"), rootfs: join(bundle, "rootfs"), shm: join(bundle, "shm"),
+        rootfs: join(bundle, "rootfs"), shm: join(bundle, "shm"),
         resolvConf: join(state, "resolv.conf"), hosts: join(state, "hosts"), hostname: join(state, "hostname"),
         logDirectory: join(state, "log"), log: join(state, "log", "json.log"), exit: join(exits, `${id}.json`),
       };

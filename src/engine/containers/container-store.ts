@@ -8,7 +8,7 @@ import { readLog } from "../logs/read-log.js";
 import type { Metadata } from "../metadata.js";
 import type { Paths } from "../paths.js";
 import { noDevices } from "../runtime/resources.js";
-import type { Runtime } from "../runtime/runtime.js";
+import type { Runtimes } from "../runtime/runtimes.js";
 import { checkConfig, type CheckedConfig } from "./check-config.js";
 import { detailsOf } from "./details.js";
 import { execCommand } from "./exec-command.js";
@@ -27,7 +27,7 @@ import { updateContainer } from "./update.js";
 export interface ContainerParts extends PrepareParts {
   readonly metadata: Metadata;
   readonly paths: Paths;
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   readonly findImage: (reference: string) => ImageRecord | undefined;
   readonly onImageReleased: (imageId: string) => void;
   readonly bootId: string;
@@ -60,7 +60,7 @@ export class ContainerStore implements ContainerAccess {
   /** Knows the containers; nothing is begun or cleared before takeOver. */
   static async open(parts: ContainerParts): Promise<ContainerStore> {
     const store = new ContainerStore(parts);
-    for (const directory of [parts.paths.containers, parts.paths.exits, parts.paths.runContainers, parts.paths.runtimeRoot]) await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const directory of [parts.paths.containers, parts.paths.exits, parts.paths.runContainers]) await mkdir(directory, { recursive: true, mode: 0o700 });
     await store.#table.load();
     return store;
   }
@@ -92,11 +92,11 @@ export class ContainerStore implements ContainerAccess {
       const refuse = (code: ConstructorParameters<typeof SwarmError>[0], why: string, cause?: unknown): never => { throw new SwarmError(code, `Cannot create container "${asked.name}": ${why}`, { cause }); };
       if (!/^[a-z0-9]{12,64}$/.test(asked.id)) refuse("INVALID_ARGUMENT", `its id "${asked.id.slice(0, 80)}" must be 12 to 64 lower-case letters and digits`);
       checkName(asked.name);
-      const { paths, host, cgroups } = this.parts;
+      const { paths, host, cgroups, runtimes } = this.parts;
       const image = this.parts.findImage(asked.image) ?? refuse("NOT_FOUND", `image "${asked.image}" is not on this host; pull or load it first`);
       const told = (error: unknown) => (error instanceof SwarmError ? refuse(error.code, lowerFirst(error.message), error) : error);
       let checked: CheckedConfig;
-      try { checked = checkConfig(asked, host, cgroups.kind === "v2"); } catch (error) { throw told(error); }
+      try { checked = checkConfig(asked, host, cgroups.kind === "v2"); runtimes.named(asked.runtime); } catch (error) { throw told(error); }
       const { config, warnings } = checked;
       const entry = this.#table.add({
         ...unborn, config, imageId: image.id, phase: "creating", createdAtMs: this.parts.clock.now(), anonymousVolumes: anonymousTargets(config, image).map(() => randomBytes(32).toString("hex")),
@@ -186,8 +186,8 @@ export class ContainerStore implements ContainerAccess {
   }
 
   #details(entry: Entry): ContainerDetails {
-    const { paths, runtime } = this.parts;
-    return detailsOf(entry.record, this.parts.findImage(entry.record.imageId), { paths, runtimeName: runtime.version.split(" ")[0]!, neighbours: this.#neighbours });
+    const { paths, runtimes } = this.parts;
+    return detailsOf(entry.record, this.parts.findImage(entry.record.imageId), { paths, runtimeName: runtimes.preferred.name, neighbours: this.#neighbours });
   }
 }
 

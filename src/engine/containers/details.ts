@@ -4,7 +4,7 @@ import type { ImageRecord } from "../images/record.js";
 import type { Paths } from "../paths.js";
 import { argumentsOf } from "../runtime/bundle.js";
 import type { Neighbours } from "./ports.js";
-import { anonymousTargets } from "./prepare.js";
+import { anonymousTargets, cleanTarget } from "./prepare.js";
 import { isRestarting, stateOf, type ContainerRecord } from "./record.js";
 
 /** Everything that is known of one container; what other parts of the engine know comes from them. */
@@ -26,7 +26,7 @@ export function detailsOf(record: ContainerRecord, image: ImageRecord | undefine
     ports: isInNetworks ? networking.ports(config.id) : [],
     sandboxKey: isInNetworks ? networking.sandboxKey(config.id) : config.netnsPath ?? "",
     paths: { log: own.log, resolvConf: own.resolvConf, hostname: own.hostname, hosts: own.hosts },
-    graphDriver: describeRoot?.(config.id, image?.diffIds ?? []) ?? { name: "overlay", data: { UpperDir: own.upper, WorkDir: own.work, MergedDir: own.rootfs } },
+    graphDriver: describeRoot?.(config.id, image?.diffIds ?? []) ?? { name: "", data: {} },
     execIds: execIds?.(config.id) ?? [],
     ociRuntime: config.runtime || parts.runtimeName,
   };
@@ -40,7 +40,7 @@ function mountsOf(record: ContainerRecord, image: ImageRecord | undefined, paths
     return { type: "volume", name, source: mountpoint, target, driver, isReadOnly, propagation: "" };
   };
   const named = record.config.mounts.flatMap((mount): MountPoint[] => {
-    const target = posix.normalize(mount.target);
+    const target = cleanTarget(mount.target);
     switch (mount.type) {
       case "bind": return [{ type: "bind", name: "", source: mount.source, target, driver: "", isReadOnly: mount.readOnly, propagation: mount.propagation || "rprivate" }];
       case "tmpfs": return [{ type: "tmpfs", name: "", source: "", target, driver: "", isReadOnly: false, propagation: "" }];
@@ -50,7 +50,7 @@ function mountsOf(record: ContainerRecord, image: ImageRecord | undefined, paths
   const targets = image ? anonymousTargets(record.config, image) : [];
   const anonymous = record.anonymousVolumes.flatMap((name, i) => {
     const target = targets[i];
-    return target === undefined ? [] : [ofVolume(name, target, record.config.mounts.some((m) => m.type === "volume" && m.readOnly && posix.normalize(m.target) === target))];
+    return target === undefined ? [] : [ofVolume(name, target, record.config.mounts.some((m) => m.type === "volume" && m.readOnly && cleanTarget(m.target) === target))];
   });
   return [...named, ...anonymous];
 }

@@ -9,7 +9,8 @@ import { findDevices } from "../runtime/devices.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
 import { isAlive, signalNumber, signalProcess } from "../runtime/process-identity.js";
-import { explainStartFailure, type Runtime } from "../runtime/runtime.js";
+import { explainStartFailure } from "../runtime/runtime.js";
+import type { Runtimes } from "../runtime/runtimes.js";
 import { delayToRestart } from "./core/restart-policy.js";
 import type { HealthWatch } from "./health-watch.js";
 import { clearTraces, deleteByForce, freeze, launch, thaw } from "./launch.js";
@@ -22,7 +23,7 @@ import type { ContainerTable, Entry } from "./table.js";
 
 export interface LifecycleParts extends PrepareParts {
   readonly paths: Paths;
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   readonly findImage: (reference: string) => ImageRecord | undefined;
   readonly onImageReleased: (imageId: string) => void;
   readonly bootId: string;
@@ -96,7 +97,7 @@ export class Lifecycle {
   }
 
   pause(id: string): Promise<void> {
-    const { table, runtime, health } = this.parts;
+    const { table, runtimes, health } = this.parts;
     const entry = table.need(id, "pause");
     return table.exclusively(id, async () => {
       const { config, phase, isPaused } = entry.record;
@@ -105,7 +106,7 @@ export class Lifecycle {
       if (phase !== "running") refuse("it is not running");
       if (isPaused) refuse("it is paused already");
       await table.save(entry, { isPaused: true });
-      try { await freeze(id, runtime); } catch (error) {
+      try { await freeze(id, runtimes); } catch (error) {
         if (entry.record.phase === "running") await table.save(entry, { isPaused: false });
         throw error;
       }
@@ -273,7 +274,9 @@ export class Lifecycle {
 
   async eraseFiles(id: string, cgroupParent?: string): Promise<void> {
     const own = this.parts.paths.container(id);
-    await unmount(own.rootfs, own.shm);
+    await unmount(own.shm);
+    await this.parts.layers.unmount(id, own.rootfs);
+    await this.parts.layers.remove(id);
     await rm(own.bundle, { recursive: true, force: true });
     await rm(own.state, { recursive: true, force: true });
     // The runtime has removed these, unless its own state was lost with /run: then nobody else knows of them.
@@ -358,8 +361,8 @@ export class Lifecycle {
   }
 
   async #thaw(entry: Entry): Promise<void> {
-    const { table, runtime, health, findImage } = this.parts;
-    try { await thaw(entry.record.config.id, runtime); } catch (error) { if (entry.record.phase === "running") throw error; }
+    const { table, runtimes, health, findImage } = this.parts;
+    try { await thaw(entry.record.config.id, runtimes); } catch (error) { if (entry.record.phase === "running") throw error; }
     if (entry.record.phase !== "running") return;
     await table.save(entry, { isPaused: false });
     table.publish(entry.record, "unpause");
@@ -370,7 +373,7 @@ export class Lifecycle {
     const { config } = entry.record;
     const own: ContainerPaths = this.parts.paths.container(config.id);
     if (mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), own.bundle).includes(own.rootfs)) return;
-    await deleteByForce(config.id, this.parts.runtime);   // leftovers from before a reboot
+    await deleteByForce(config.id, this.parts.runtimes);   // leftovers from before a reboot
     await mountRoot(config.id, own, image.diffIds, this.parts);
   }
 }

@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { arch } from "node:os";
-import { join, posix, relative } from "node:path";
+import { join, posix } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, EngineMount } from "../api/index.js";
 import type { ImageRecord } from "../images/record.js";
@@ -10,6 +10,8 @@ import { capabilitiesOf, heldCapabilities } from "../runtime/capabilities.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
 import { ociResources, type ResourceDevices } from "../runtime/resources.js";
+import type { OciConfig, Runtimes } from "../runtime/runtimes.js";
+import type { OciConfig, Runtimes } from "../runtime/runtimes.js";
 import { seccompProfile } from "../runtime/seccomp-default.js";
 import { translateSeccompProfile } from "../runtime/seccomp-profile.js";
 import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
@@ -21,6 +23,8 @@ import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "../volumes/volume-store.js";
 
 export interface PrepareParts {
+  readonly runtimes: Runtimes;
+  readonly runtimes: Runtimes;
   readonly layers: SnapshotDriver;
   readonly volumes: VolumeStore;
   readonly monitorPath: string;
@@ -31,11 +35,14 @@ export interface PrepareParts {
 
 const mountPropagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
+/** "/data/" and "/a/../data" are "/data". */
+export const cleanTarget = (path: string): string => posix.normalize(path).replace(/(.)\/+$/, "$1");
+
 /** A bind mount's source that is missing, a target that is relative …: before anything is made. */
 export async function checkMounts(mounts: readonly EngineMount[]): Promise<void> {
   const targets = new Set<string>();
   for (const mount of mounts) {
-    const target = posix.normalize(mount.target);
+    const target = cleanTarget(mount.target);
     if (!mount.target.startsWith("/") || target === "/") throw new SwarmError("INVALID_ARGUMENT", `mount target "${mount.target}" must be an absolute path below /`);
     if (targets.has(target)) throw new SwarmError("INVALID_ARGUMENT", `two mounts have the target "${target}"; give each its own`);
     targets.add(target);
@@ -59,7 +66,7 @@ export interface Surroundings { readonly network: PreparedNetwork | undefined; r
 type Owner = Pick<ContainerRecord, "config" | "anonymousVolumes">;
 
 /** Fills volumes, and decides everything that the runtime is told. The root is mounted and nothing runs in it. Once at creation, which finds what is wrong, and before each start. */
-export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices }: Surroundings, parts: PrepareParts): Promise<object> {
+export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices }: Surroundings, parts: PrepareParts): Promise<OciConfig> {
   const { host } = parts;
   const user = await userOf(config.user || image.config.user, config.groups ?? [], paths.rootfs);
   if (argumentsOf(config, image.config).length === 0) throw new SwarmError("INVALID_ARGUMENT", "the image names no command; give one");
@@ -88,7 +95,7 @@ export async function writeBundle(record: Owner, image: ImageRecord, paths: Cont
     put(paths.resolvConf, network?.resolvConf ?? config.resolvConf ?? (await readFile("/etc/resolv.conf", "utf8").catch(() => ""))),
     put(paths.hosts, network?.hosts ?? config.hosts ?? `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${name}\n`),
     put(paths.hostname, `${config.domainname ? `${config.hostname}.${config.domainname}` : config.hostname}\n`),
-    bundleOf(record, image, paths, surroundings, parts).then((spec) => writeFile(join(paths.bundle, "config.json"), ociJson(spec))),
+    bundleOf(record, image, paths, surroundings, parts).then((spec) => parts.runtimes.adapt(spec, parts.runtimes.named(config.runtime))).then((spec) => writeFile(join(paths.bundle, "config.json"), ociJson(spec))),
   ]);
 }
 
@@ -102,8 +109,8 @@ function seccompOf(choice: SeccompChoice, capabilities: readonly string[], host:
 
 /** Which volumes a container gets beside those it names: the image's VOLUMEs and mounts without a name. */
 export function anonymousTargets(config: ContainerConfig, image: ImageRecord): string[] {
-  const covered = new Set(config.mounts.map((m) => posix.normalize(m.target)));
-  return [...config.mounts.filter((m) => m.type === "volume" && m.name === "").map((m) => posix.normalize(m.target)), ...image.config.volumes.map((v) => posix.normalize(v)).filter((v) => v.startsWith("/") && v !== "/" && !covered.has(v))];
+  const covered = new Set(config.mounts.map((m) => cleanTarget(m.target)));
+  return [...config.mounts.filter((m) => m.type === "volume" && m.name === "").map((m) => cleanTarget(m.target)), ...image.config.volumes.map((v) => cleanTarget(v)).filter((v) => v.startsWith("/") && v !== "/" && !covered.has(v))];
 }
 
 async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], volumes: VolumeStore): Promise<ResolvedMount[]> {
@@ -118,7 +125,7 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
     resolved.push({ kind: "bind", source, target, readOnly: mount?.readOnly ?? false, propagation: "rprivate", isRecursive: true });
   };
   for (const mount of config.mounts) {
-    const target = posix.normalize(mount.target);
+    const target = cleanTarget(mount.target);
     switch (mount.type) {
       case "bind":
         if (mount.createSource) await mkdir(mount.source, { recursive: true });
@@ -129,7 +136,7 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
     }
   }
   for (const [i, target] of targets.entries()) {
-    const asked = config.mounts.find((m) => posix.normalize(m.target) === target);
+    const asked = config.mounts.find((m) => cleanTarget(m.target) === target);
     await volume(anonymousVolumes[i]!, target, asked?.type === "volume" ? asked : undefined);
   }
   return resolved;

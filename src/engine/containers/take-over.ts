@@ -28,9 +28,11 @@ export async function takeOver(parts: LifecycleParts, lifecycle: Lifecycle): Pro
   for (const mount of mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), paths.runContainers)) {
     if (!known(mount.slice(paths.runContainers.length + 1).split("/")[0]!)) await unmount(mount);
   }
-  for (const name of await readdir(paths.runtimeRoot)) if (!known(name)) { log.warn("ending an unknown container", { container: name }); await deleteByForce(name, parts.runtime); }
-  for (const directory of [paths.containers, paths.runContainers]) {
-    for (const name of await readdir(directory)) if (!known(name)) { log.warn("removing what an unknown container left", { container: name }); await lifecycle.eraseFiles(name); }
+  for (const { root } of parts.runtimes.all()) {
+    for (const name of await readdir(root)) if (!known(name)) { log.warn("ending an unknown container", { container: name }); await deleteByForce(name, parts.runtimes); }
+  }
+  for (const names of [await readdir(paths.containers), await readdir(paths.runContainers), await parts.layers.writable()]) {
+    for (const name of names) if (!known(name)) { log.warn("removing what an unknown container left", { container: name }); await lifecycle.eraseFiles(name); }
   }
   for (const name of await readdir(paths.exits)) if (!known(name.replace(/\.json(\.tmp)?$/, ""))) await rm(join(paths.exits, name), { force: true });
 }
@@ -62,7 +64,7 @@ export async function checkRunning(entry: Entry, parts: LifecycleParts, lifecycl
   const why = isStillThere ? "its monitor process was killed, so the container was stopped" : "the host was stopped or restarted";
   parts.log.warn("a container was lost", { container: config.id, name: config.name, reason: why });
   if (isStillThere) await signalProcess(running, 9);
-  await deleteByForce(config.id, parts.runtime);
+  await deleteByForce(config.id, parts.runtimes);
   await lifecycle.ended(entry, { exitCode: 137, isOomKilled: false, finishedAtMs: parts.clock.now(), error: `Container "${config.name}" ended: ${why}` });
 }
 
@@ -70,14 +72,14 @@ async function adopt(entry: Entry, parts: LifecycleParts): Promise<void> {
   const { config: { id, name }, isPaused, process: running } = entry.record;
   parts.log.info("took over a running container", { container: id, name, pid: running?.pid });
   // A daemon that died between "is to be paused" and the freezing; what is frozen already refuses in vain.
-  if (isPaused) await freeze(id, parts.runtime).catch(() => {});
+  if (isPaused) await freeze(id, parts.runtimes).catch(() => {});
   parts.health.start(entry, parts.findImage(entry.record.imageId));
 }
 
 async function discard(entry: Entry, parts: LifecycleParts, lifecycle: Lifecycle): Promise<void> {
   const { process: running, config, phase } = entry.record;
   if (running) { await signalProcess(running, 9); await lifecycle.waitForMonitor(running); }
-  await deleteByForce(config.id, parts.runtime);
+  await deleteByForce(config.id, parts.runtimes);
   await lifecycle.erase(entry, true);
   if (phase === "removing") parts.table.publish(entry.record, "destroy");
 }
@@ -91,7 +93,7 @@ async function adoptStarting(entry: Entry, parts: LifecycleParts, lifecycle: Lif
     await lifecycle.running(entry, state, parts.findImage(imageId));
     return checkRunning(entry, parts, lifecycle);
   }
-  await deleteByForce(config.id, parts.runtime);
+  await deleteByForce(config.id, parts.runtimes);
   if (config.network) await parts.neighbours().networking?.release(config.id);
   // Whoever asked for this start has heard nothing; a policy's start is tried again.
   const isByPolicy = entry.record.restartCount > 0;

@@ -39,7 +39,7 @@ describe("engine: images", function () {
   beforeEach(async () => { rig = await openEngineRig(); });
   afterEach(() => rig?.close());
   const images = () => rig.engine().images;
-  const stored = () => ({ blobs: readdirSync(join(rig.config.stateDir, "content/sha256")).length, ingest: readdirSync(join(rig.config.stateDir, "content/ingest")).length, layers: readdirSync(join(rig.config.stateDir, "snapshots")).filter((n) => n !== "l" && n !== "empty").length });
+  const stored = () => ({ blobs: readdirSync(join(rig.config.stateDir, "content/sha256")).length, ingest: readdirSync(join(rig.config.stateDir, "content/ingest")).length, layers: readdirSync(join(rig.config.stateDir, "snapshots")).filter((n) => /^[0-9a-f]{64}$/.test(n)).length });
 
   it("are loaded from docker save, plain and compressed, and found by every name", async () => {
     const bytes = await collect(dockerSave(busybox));

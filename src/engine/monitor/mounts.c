@@ -15,6 +15,9 @@ static int configure_overlay(char *const *lower, const char *upper, const char *
   int context = fsopen("overlay", FSOPEN_CLOEXEC);
   if (context < 0) return -1;
   int mounted = -1;
+  // The upper directory must say all by itself, since it becomes layers: no renamed or half copied directories, whatever the host's defaults.
+  static const char *const off[] = { "redirect_dir", "metacopy", "index" };
+  for (size_t i = 0; i < sizeof off / sizeof *off; i++) fsconfig(context, FSCONFIG_SET_STRING, off[i], "off", 0);
   for (; *lower; lower++) if (fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", *lower, 0) != 0) goto done;
   if (fsconfig(context, FSCONFIG_SET_STRING, "source", "overlay", 0) != 0) goto done;
   if (upper[0] && (fsconfig(context, FSCONFIG_SET_STRING, "upperdir", upper, 0) != 0 || fsconfig(context, FSCONFIG_SET_STRING, "workdir", work, 0) != 0)) goto done;
@@ -45,7 +48,7 @@ int mount_overlay(const char *target, const char *directory, char *const *lower,
   } else {
     if (errno != ENOSYS && errno != EINVAL && errno != EPERM) return explain(why, size, "overlay");
     char options[4096];
-    int length = snprintf(options, sizeof options, "lowerdir=");
+    int length = snprintf(options, sizeof options, "redirect_dir=off,metacopy=off,index=off,lowerdir=");
     for (int i = 0; lower[i] && length < (int)sizeof options; i++) length += snprintf(options + length, sizeof options - (size_t)length, "%s%s", i ? ":" : "", lower[i]);
     if (upper[0] && length < (int)sizeof options) length += snprintf(options + length, sizeof options - (size_t)length, ",upperdir=%s,workdir=%s", upper, work);
     if (length >= (int)sizeof options) { errno = E2BIG; return explain(why, size, "overlay"); }

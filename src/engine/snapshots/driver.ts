@@ -33,9 +33,18 @@ export interface SnapshotDriver {
   diff(id: string, chain: readonly string[]): AsyncIterable<Uint8Array>;
   /**
    * The writable layer becomes a layer (commit, build): stored once as a tar blob by `store` and as unpacked files, without unpacking it
-   * again where the driver can. The writable layer stays. `store` is given the tar and returns its digest (sha256 of the tar: the diff id).
+   * again where the driver can. The writable layer stays, unless it is consumed.
    */
-  commit(id: string, chain: readonly string[], store: (tar: AsyncIterable<Uint8Array>) => Promise<{ digest: string; sizeBytes: number }>): Promise<{ diffId: string; sizeBytes: number }>;
+  commit(id: string, chain: readonly string[], store: LayerTarStore, options?: CommitOptions): Promise<{ diffId: string; sizeBytes: number }>;
   /** For inspect's GraphDriver. */
   describe(id: string, chain: readonly string[]): Readonly<Record<string, string>>;
+  describeImage(chain: readonly string[]): Readonly<Record<string, string>>;
+}
+
+/** Is given a layer's tar and returns its digest (sha256 of the tar: the diff id). */
+export type LayerTarStore = (tar: AsyncIterable<Uint8Array>) => Promise<{ digest: string; sizeBytes: number }>;
+
+export interface CommitOptions {
+  /** The container is unmounted and will be removed next: its files are moved into the layer instead of copied. */
+  readonly isConsumed?: boolean;
 }

@@ -1,0 +1,92 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { hexOf } from "../content/blob-store.js";
+import { KeyedLock } from "../keyed-lock.js";
+import { packDirectory, unpackLayer } from "./tree-program.js";
+
+/**
+ * Image layers, each unpacked once: <diff id>/fs, in the form that overlayfs takes (devices 0/0 and opaque directories for what is deleted).
+ * A layer's files do not depend on the layers below it, so images that put one layer on different bases share it. l/ holds short links,
+ * because mount options are limited to one page. What is half made is called new-…, and deleted at the next start.
+ */
+export class LayerDirectory {
+  #lock = new KeyedLock();
+  private constructor(readonly directory: string, private readonly monitorPath: string) {}
+
+  static async open(directory: string, monitorPath: string): Promise<LayerDirectory> {
+    await mkdir(join(directory, "l"), { recursive: true, mode: 0o700 });
+    for (const name of ["empty", "writable", "init"]) await mkdir(join(directory, name), { recursive: true, mode: 0o711 });
+    for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), { recursive: true, force: true });
+    return new LayerDirectory(directory, monitorPath);
+  }
+
+  files(diffId: string): string { return join(this.directory, hexOf(diffId), "fs"); }
+
+  /** Bytes of the layer's tar, or undefined if it is not here. */
+  async sizeBytes(diffId: string): Promise<number | undefined> {
+    const text = await readFile(join(this.directory, hexOf(diffId), "size"), "utf8").catch(() => undefined);
+    return text === undefined ? undefined : Number(text);
+  }
+
+  unpack(diffId: string, source: () => AsyncIterable<Uint8Array>, onProgress?: (bytes: number) => void): Promise<number> {
+    return this.#lock.run(diffId, async () => {
+      const present = await this.sizeBytes(diffId);
+      if (present !== undefined) { await this.#link(diffId); return present; }
+      return this.temporary(async (temporary) => {
+        const { size } = await unpackLayer(this.monitorPath, source(), join(temporary, "fs"), { diffId, onProgress });
+        await this.#install(temporary, diffId, size);
+        return size;
+      });
+    });
+  }
+
+  /** `temporary`/fs, in overlayfs's form, becomes a layer; its tar goes to `store`, which tells the digest. */
+  async adopt(temporary: string, store: (tar: AsyncIterable<Uint8Array>) => Promise<{ digest: string; sizeBytes: number }>): Promise<{ diffId: string; sizeBytes: number }> {
+    const { digest, sizeBytes } = await store(packDirectory(this.monitorPath, ["--upper", "--settle", join(temporary, "fs")]));
+    await this.#lock.run(digest, async () => {
+      if (await this.sizeBytes(digest) === undefined) await this.#install(temporary, digest, sizeBytes);
+    });
+    return { diffId: digest, sizeBytes };
+  }
+
+  /** A directory on the same file system that is gone when `work` has ended, unless it was renamed. */
+  async temporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
+    const directory = join(this.directory, `new-${randomUUID()}`);
+    await mkdir(join(directory, "fs"), { recursive: true, mode: 0o755 });
+    try { return await work(directory); } finally { await rm(directory, { recursive: true, force: true }); }
+  }
+
+  /** Topmost first, relative to `directory`. */
+  lowerDirs(diffIds: readonly string[]): string[] { return [...new Set([...diffIds].reverse())].map((id) => `l/${shortOf(id)}`); }
+
+  async list(): Promise<string[]> {
+    return (await readdir(this.directory)).filter((name) => /^[0-9a-f]{64}$/.test(name)).map((hex) => `sha256:${hex}`);
+  }
+
+  async delete(diffId: string): Promise<void> {
+    await this.#lock.run(diffId, async () => {
+      await rm(join(this.directory, "l", shortOf(diffId)), { force: true });
+      await this.discard(join(this.directory, hexOf(diffId)));
+    });
+  }
+
+  /** Gone at once under its name; what a crash leaves of it is deleted at the next start. */
+  async discard(path: string): Promise<void> {
+    const doomed = join(this.directory, `new-${randomUUID()}`);
+    await rename(path, doomed).catch((error: NodeJS.ErrnoException) => { if (error.code !== "ENOENT") throw error; });
+    await rm(doomed, { recursive: true, force: true });
+  }
+
+  async #install(temporary: string, diffId: string, size: number): Promise<void> {
+    await writeFile(join(temporary, "size"), String(size));
+    await rename(temporary, join(this.directory, hexOf(diffId)));
+    await this.#link(diffId);
+  }
+
+  async #link(diffId: string): Promise<void> {
+    await symlink(join("..", hexOf(diffId), "fs"), join(this.directory, "l", shortOf(diffId))).catch((error: NodeJS.ErrnoException) => { if (error.code !== "EEXIST") throw error; });
+  }
+}
+
+const shortOf = (diffId: string): string => hexOf(diffId).slice(0, 12);
