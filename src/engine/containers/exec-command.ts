@@ -5,11 +5,12 @@ import { SwarmError } from "../../lib/index.js";
 import type { ExecOptions, ExecResult } from "../api/index.js";
 import type { Paths } from "../paths.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
-import { explainStartFailure, type Runtime } from "../runtime/runtime.js";
+import { explainStartFailure } from "../runtime/runtime.js";
+import type { Runtimes } from "../runtime/runtimes.js";
 import { execProcess } from "./exec-process.js";
 import { isRestarting, type ContainerRecord } from "./record.js";
 
-export interface ExecParts { readonly paths: Paths; readonly runtime: Runtime; readonly host: HostAbilities }
+export interface ExecParts { readonly paths: Paths; readonly runtimes: Runtimes; readonly host: HostAbilities }
 
 /** Runs a command beside the container's own to its end, and collects what it prints. */
 export async function execCommand(record: ContainerRecord, options: ExecOptions, parts: ExecParts): Promise<ExecResult> {
@@ -26,7 +27,7 @@ export async function execCommand(record: ContainerRecord, options: ExecOptions,
   // Killing the runtime would leave the command running: the command itself is killed, through its own pid.
   const killCommand = () => { void readFile(`${stem}.pid`, "utf8").then((text) => { const pid = Number(text); if (pid > 1) process.kill(pid, "SIGKILL"); }).catch(() => {}); };
   try {
-    const result = await parts.runtime.run(["--log", `${stem}.log`, "--log-format", "json", "exec", "--process", `${stem}.json`, "--pid-file", `${stem}.pid`, id],
+    const result = await (await parts.runtimes.holding(id)).run(["--log", `${stem}.log`, "--log-format", "json", "exec", "--process", `${stem}.json`, "--pid-file", `${stem}.pid`, id],
       { timeoutMs: options.timeoutMs, onTimeout: killCommand });
     const complaint = await readFile(`${stem}.log`, "utf8").catch(() => "");
     const failed = result.code !== 0 && !result.isTimedOut ? /"level":"error"[^}]*"msg":"((?:[^"\\]|\\.)*)"|"msg":"((?:[^"\\]|\\.)*)"[^}]*"level":"error"/.exec(complaint) : null;

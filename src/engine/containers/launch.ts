@@ -6,10 +6,10 @@ import type { LogOptions } from "../logs/options.js";
 import type { ContainerPaths } from "../paths.js";
 import { oomFileOf, type CgroupLayout } from "../runtime/cgroups.js";
 import { isAlive } from "../runtime/process-identity.js";
-import type { Runtime } from "../runtime/runtime.js";
+import type { Runtimes } from "../runtime/runtimes.js";
 import { startMonitor, type MonitorReport } from "./start-monitor.js";
 
-export interface LaunchParts { readonly runtime: Runtime; readonly monitorPath: string; readonly cgroups: CgroupLayout; readonly clock: Clock }
+export interface LaunchParts { readonly runtimes: Runtimes; readonly monitorPath: string; readonly cgroups: CgroupLayout; readonly clock: Clock }
 
 /** Everything that containers ask of the monitor and of the OCI runtime, in one place. */
 
@@ -18,7 +18,7 @@ export async function launch(config: ContainerConfig, paths: ContainerPaths, cgr
   const oomFile = oomFileOf(parts.cgroups, cgroupPath);
   const started = startMonitor(parts.monitorPath, [
     "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, "--max-size", String(logOptions.maxSizeBytes), "--max-file", String(logOptions.maxFiles),
-    ...(logOptions.isKept ? ["--log-file", paths.log] : []), ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), "--", ...parts.runtime.command,
+    ...(logOptions.isKept ? ["--log-file", paths.log] : []), ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), "--", ...parts.runtimes.named(config.runtime).command,
   ]);
   return started.catch(async (error: unknown) => {
     if (codeOf(error) !== "UNAVAILABLE") throw error;
@@ -52,15 +52,17 @@ export async function tracesOf(paths: ContainerPaths): Promise<{ state: MonitorR
   return { monitor: await readJson("monitor.json"), state: await readJson("state.json") };
 }
 
-export async function freeze(id: string, runtime: Runtime): Promise<void> { await ask(runtime, ["pause", id], "pause its processes"); }
-export async function thaw(id: string, runtime: Runtime): Promise<void> { await ask(runtime, ["resume", id], "resume its processes"); }
-export async function applyLimits(id: string, resourcesFile: string, runtime: Runtime): Promise<void> { await ask(runtime, ["update", "--resources", resourcesFile, id], "change its limits"); }
+export async function freeze(id: string, runtimes: Runtimes): Promise<void> { await ask(id, runtimes, ["pause", id], "pause its processes"); }
+export async function thaw(id: string, runtimes: Runtimes): Promise<void> { await ask(id, runtimes, ["resume", id], "resume its processes"); }
+export async function applyLimits(id: string, resourcesFile: string, runtimes: Runtimes): Promise<void> { await ask(id, runtimes, ["update", "--resources", resourcesFile, id], "change its limits"); }
 
-/** Ends and deletes it in the runtime; what is not there is fine. */
-export async function deleteByForce(id: string, runtime: Runtime): Promise<void> { await runtime.run(["delete", "--force", id]); }
+/** Ends and deletes it in the runtime that has it; what is not there is fine. */
+export async function deleteByForce(id: string, runtimes: Runtimes): Promise<void> {
+  for (const runtime of runtimes.all()) if (await runtime.holds(id)) await runtime.run(["delete", "--force", id]);
+}
 
-async function ask(runtime: Runtime, args: readonly string[], what: string): Promise<void> {
-  const result = await runtime.run(args, { timeoutMs: 30_000 });
+async function ask(id: string, runtimes: Runtimes, args: readonly string[], what: string): Promise<void> {
+  const result = await (await runtimes.holding(id)).run(args, { timeoutMs: 30_000 });
   if (result.code === 0) return;
   const line = result.stderr.trim().split("\n").at(-1) ?? "";
   const text = line.replace(/^time=\S+ level=\w+ msg="(.*)"$/, "$1").replaceAll('\\"', '"').slice(0, 500);

@@ -8,15 +8,15 @@ import { findDevices } from "../runtime/devices.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
 import { checkLimits } from "../runtime/limits.js";
 import { ociResources } from "../runtime/resources.js";
-import type { Runtime } from "../runtime/runtime.js";
+import type { Runtimes } from "../runtime/runtimes.js";
 import { checkRestart } from "./check-config.js";
 import { applyLimits } from "./launch.js";
 import { lowerFirst } from "./lifecycle.js";
 import type { ContainerTable, Entry } from "./table.js";
 
 /** Other limits, at once if it runs, and another restart policy. All of it or nothing. */
-export async function updateContainer(entry: Entry, change: ContainerUpdate, parts: { table: ContainerTable; paths: Paths; runtime: Runtime; host: HostAbilities }): Promise<{ warnings: readonly string[] }> {
-  const { table, runtime, host } = parts;
+export async function updateContainer(entry: Entry, change: ContainerUpdate, parts: { table: ContainerTable; paths: Paths; runtimes: Runtimes; host: HostAbilities }): Promise<{ warnings: readonly string[] }> {
+  const { table, runtimes, host } = parts;
   const { config: before } = entry.record;
   try {
     if (entry.record.phase === "removing") throw new SwarmError("FAILED_PRECONDITION", "it is being removed");
@@ -26,7 +26,7 @@ export async function updateContainer(entry: Entry, change: ContainerUpdate, par
       const devices = await findDevices({ ...after, devices: [], privileged: false });
       const file = join(parts.paths.container(before.id).bundle, "update.json");
       await writeFile(file, ociJson(liveResources(before, after, ociResources(after, host.hasSwapLimit, devices))));
-      try { await applyLimits(before.id, file, runtime); } finally { await rm(file, { force: true }); }
+      try { await applyLimits(before.id, file, runtimes); } finally { await rm(file, { force: true }); }
     }
     await table.save(entry, { config: { ...entry.record.config, limits: after.limits, reservations: after.reservations, resources: after.resources, restart: after.restart } });
     table.publish(entry.record, "update");

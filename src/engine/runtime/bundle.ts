@@ -1,6 +1,7 @@
 import type { ContainerConfig, ImageConfig } from "../api/index.js";
 import type { PreparedNetwork } from "../containers/ports.js";
 import type { ContainerUser } from "../containers/user.js";
+import type { OciConfig } from "./runtimes.js";
 import { ociDevices } from "./devices.js";
 import type { ResourceDevices } from "./resources.js";
 import type { Security } from "./security-options.js";
@@ -66,7 +67,7 @@ export function environmentOf(...lists: readonly (readonly string[])[]): string[
 }
 
 /** OCI runtime spec 1.0.2. */
-export function ociConfig(inputs: BundleInputs): object {
+export function ociConfig(inputs: BundleInputs): OciConfig {
   const { config, image, network, namespaces, security } = inputs;
   const isPrivileged = config.privileged ?? false;
   const args = argumentsOf(config, image);
