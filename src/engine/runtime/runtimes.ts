@@ -95,7 +95,11 @@ export class Runtimes {
 }
 
 /** What of config.json depends on the runtime. */
-export interface OciConfig { readonly linux: { readonly seccomp?: object }; readonly annotations?: Readonly<Record<string, string>> }
+export interface OciConfig {
+  readonly linux: { readonly seccomp?: object; readonly [setting: string]: unknown };
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly [setting: string]: unknown;
+}
 
 /** What a daemon left that was killed during a trial; the containers are found with all others that nobody knows. */
 async function clearTrials(directory: string): Promise<void> {
