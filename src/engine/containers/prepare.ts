@@ -11,7 +11,6 @@ import type { CgroupLayout } from "../runtime/cgroups.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
 import { ociResources, type ResourceDevices } from "../runtime/resources.js";
 import type { OciConfig, Runtimes } from "../runtime/runtimes.js";
-import type { OciConfig, Runtimes } from "../runtime/runtimes.js";
 import { seccompProfile } from "../runtime/seccomp-default.js";
 import { translateSeccompProfile } from "../runtime/seccomp-profile.js";
 import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
@@ -23,7 +22,6 @@ import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "../volumes/volume-store.js";
 
 export interface PrepareParts {
-  readonly runtimes: Runtimes;
   readonly runtimes: Runtimes;
   readonly layers: SnapshotDriver;
   readonly volumes: VolumeStore;
