@@ -1,0 +1,76 @@
+import { SwarmError } from "../../lib/index.js";
+import { parseReference, type BuildOutput, type BuildRequest } from "../../engine/index.js";
+import type { GatewayContext } from "../context.js";
+import type { Exchange } from "../http/exchange.js";
+import type { Route } from "../http/router.js";
+import { JsonLines } from "../streams/json-lines.js";
+import { Filters } from "../translate/filters.js";
+import { Fields } from "../translate/fields.js";
+import { parseRegistryConfig } from "../translate/registry-auth.js";
+import { untilOf } from "./containers.js";
+import { putProgress } from "./images.js";
+
+export function buildRoutes(context: GatewayContext): Route[] {
+  return [
+    { method: "POST", path: "/build", handle: (exchange) => build(context, exchange) },
+    {
+      method: "POST", path: "/build/prune", handle: async (exchange) => {
+        const filters = Filters.parse(exchange.text("filters"), ["until", "unused-for", "id", "parent", "type", "description", "inuse", "shared", "private"]);
+        const keepBytes = exchange.integer("keep-storage") ?? exchange.integer("reserved-space");
+        const { deleted, freedBytes } = await context.engine.pruneBuildCache({ isAll: exchange.flag("all"), ...untilOf(filters, context.clock.now()), ...(keepBytes === undefined ? {} : { keepBytes }) });
+        exchange.send(200, { CachesDeleted: deleted, SpaceReclaimed: freedBytes });
+      },
+    },
+    { method: "POST", path: "/build/cancel", handle: async (exchange) => exchange.sendEmpty(204) },
+  ];
+}
+
+async function build({ engine }: GatewayContext, exchange: Exchange): Promise<void> {
+  if (exchange.text("version") === "2") throw new SwarmError("UNIMPLEMENTED", "Cannot build with BuildKit: this engine has a builder of its own; set DOCKER_BUILDKIT=0");
+  if (exchange.text("remote")) throw new SwarmError("UNIMPLEMENTED", `Cannot build from "${exchange.text("remote").slice(0, 200)}": the daemon fetches no build contexts; send the context as a tar`);
+  const json = (name: string) => Fields.parse(`{"${name}":${exchange.text(name) || "null"}}`);
+  const tags = exchange.query.getAll("t").filter(Boolean).map((tag) => parseReference(tag).normalized);
+  const cacheFrom = exchange.text("cachefrom") ? json("cachefrom").texts("cachefrom") ?? [] : [];
+  const lines = new JsonLines(exchange);
+  const isQuiet = exchange.flag("q");
+  let isHeld = false;
+  const onOutput = (output: BuildOutput): void => {
+    switch (output.kind) {
+      case "stream": if (!isQuiet) lines.put({ stream: output.text }); break;
+      case "status": if (!isQuiet) putProgress(lines, output); break;
+      case "aux": lines.put({ aux: { ID: output.imageId } }); isHeld = true; break;
+    }
+  };
+  const request: BuildRequest = {
+    context: exchange.upload(), dockerfile: exchange.text("dockerfile") || "Dockerfile", tags, buildArgs: optionalTexts(json("buildargs"), "buildargs"), labels: json("labels").textMap("labels") ?? {}, cacheFrom,
+    ...(exchange.text("target") ? { target: exchange.text("target") } : {}), noCache: exchange.flag("nocache"), pull: exchange.flag("pull"),
+    ...(exchange.text("networkmode") && exchange.text("networkmode") !== "default" ? { networkMode: exchange.text("networkmode") } : {}),
+    ...(exchange.text("extrahosts") ? { extraHosts: extraHosts(exchange) } : {}), ...(exchange.text("platform") ? { platform: exchange.text("platform") } : {}), squash: exchange.flag("squash"),
+    ...bytes(exchange, "shmsize", "shmSizeBytes"), ...bytes(exchange, "memory", "memoryBytes"), ...bytes(exchange, "cpushares", "cpuShares"), ...(exchange.text("cpusetcpus") ? { cpusetCpus: exchange.text("cpusetcpus") } : {}),
+    ...(exchange.text("ulimits") ? { ulimits: json("ulimits").objects("ulimits").map((u) => ({ name: u.text("Name") ?? "", soft: u.integer("Soft") ?? 0, hard: u.integer("Hard") ?? 0 })) } : {}),
+    isQuiet, credentials: parseRegistryConfig(exchange.header("x-registry-config")), onOutput, signal: exchange.signal,
+  };
+  await lines.finish((async () => {
+    const id = await engine.build(request);
+    if (!isHeld) lines.put({ aux: { ID: id } });
+    if (isQuiet) lines.put({ stream: `${id}\n` });
+  })());
+}
+
+/** {"A": "1", "B": null}: null takes the value away. */
+function optionalTexts(fields: Fields, name: string): Record<string, string | undefined> {
+  const map: Record<string, string | undefined> = {};
+  for (const [key, value] of Object.entries(fields.object(name).values)) {
+    if (value !== null && typeof value !== "string") throw new SwarmError("INVALID_ARGUMENT", `Cannot read the request: ${name}.${key} must be text or null`);
+    map[key] = value ?? undefined;
+  }
+  return map;
+}
+
+/** The CLI sends them comma-separated, others as JSON. */
+function extraHosts(exchange: Exchange): string[] {
+  const text = exchange.text("extrahosts");
+  return text.startsWith("[") ? Fields.parse(`{"extrahosts":${text}}`).texts("extrahosts") ?? [] : text.split(",").filter(Boolean);
+}
+
+const bytes = (exchange: Exchange, name: string, field: "shmSizeBytes" | "memoryBytes" | "cpuShares") => { const value = exchange.integer(name); return value ? { [field]: value } : {}; };
