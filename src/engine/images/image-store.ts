@@ -217,7 +217,16 @@ export class LocalImageStore implements Images {
     const bytes = Buffer.from(JSON.stringify(image.config));
     const configDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     await this.parts.blobs.put([bytes], { digest: configDigest });
-    return this.#install(image.names?.[0] ? familiar(image.names[0]) : configDigest.slice(7, 19), { ...image, configDigest });
+    const made = await this.#install(image.names?.[0] ? familiar(image.names[0]) : configDigest.slice(7, 19), { ...image, configDigest });
+    for (const name of image.names ?? []) this.#publish("tag", made.id, familiar(name), made);
+    return made;
+  }
+
+  /** The config blob, parsed; of an image that only a container has left, too. */
+  async rawConfig(id: string): Promise<Readonly<Record<string, unknown>>> {
+    const record = this.catalog.get(id);
+    if (!record) throw new SwarmError("NOT_FOUND", `image ${id} is gone`);
+    return this.#config(record);
   }
 
   async remove(text: string, options: { force?: boolean; noPrune?: boolean } = {}): Promise<{ untagged: string[]; deleted: string[] }> {
@@ -295,6 +304,7 @@ export class LocalImageStore implements Images {
     await Promise.allSettled([...this.#pulls.values()].map((pull) => pull.result));
     await this.catalog.idle();
     await this.garbage.close();
+    this.parts.registry.close();
   }
 
   async #pull(reference: Reference, options: PullOptions & { signal: AbortSignal; onProgress: (progress: PullProgress) => void }): Promise<PulledImage> {
