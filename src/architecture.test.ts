@@ -9,7 +9,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const levels: Record<string, number> = {
   "src/gen": 0, "src/lib": 0, "src/model": 1, "src/ca": 2, "src/linux": 2, "src/rpc": 3, "src/store": 4, "src/overlay": 4,
   "src/scheduler": 5, "src/manager/orchestrator": 5, "src/manager/allocator": 5, "src/manager/dispatcher": 5, "src/manager/control-api": 5,
-  "src/manager/ca-server": 5, "src/manager/log-broker": 5, "src/engine": 5, "src/manager": 6, "src/agent": 6, "src/lab": 7, "src/cli": 8, "src/daemon": 9,
+  "src/manager/ca-server": 5, "src/manager/log-broker": 5, "src/engine": 5, "src/manager": 6, "src/agent": 6, "src/lab": 7, "src/gateway": 7, "src/cli": 8, "src/daemon": 9,
 };
 const folderOf = (path: string): string | undefined =>
   Object.keys(levels).filter((folder) => path.startsWith(`${folder}/`)).sort((a, b) => b.length - a.length)[0];

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { SwarmError, createLogger, messageOf, systemClock } from "../lib/index.js";
 import { openEngine } from "../engine/index.js";
+import { startGateway } from "../gateway/index.js";
 import { listenUnix, localAuthorize, newServer, serviceDefinition } from "../rpc/index.js";
 import { watchEventLoop } from "./event-loop.js";
 import { LocalNode } from "./local-node.js";
@@ -28,18 +29,19 @@ async function serve(config: Config): Promise<number> {
     stateDir: join(config.stateDir, "engine"), runDir: join(config.runDir, "engine"), cgroupParent: config.cgroupParent, runtime: config.runtime, registries: config.registries,
     log, clock: systemClock, monitorPath: config.monitorPath,
   });
-  const node = new LocalNode({ config, engine, clock: systemClock, log, random: Math.random });
+  const gateway = await startGateway({ engine, log, clock: systemClock, version: config.version, hostname: config.hostname, ...config.docker });
+  const node = new LocalNode({ config, engine, acceptManager: (socket) => gateway.accept(socket), clock: systemClock, log, random: Math.random });
   await node.resume();
 
   const server = newServer();
   server.addService(serviceDefinition("LocalNode"), node.handlers(localAuthorize));
   const listener = await listenUnix({ path: join(config.runDir, "swarmd.sock"), server, log });
-  log.info("swarmd is ready", { version: config.version, socket: join(config.runDir, "swarmd.sock"), state: config.stateDir });
+  log.info("swarmd is ready", { version: config.version, socket: join(config.runDir, "swarmd.sock"), docker: gateway.addresses, state: config.stateDir });
 
   const signal = await new Promise<NodeJS.Signals>((resolve) => { for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, resolve); });
   log.info("stopping; containers go on", { signal });
   const failures: unknown[] = [];
-  for (const end of [() => listener.close(1_000), () => node.close(), () => engine.close()]) await end().catch((error: unknown) => failures.push(error));
+  for (const end of [() => listener.close(1_000), () => gateway.close(1_000), () => node.close(), () => engine.close()]) await end().catch((error: unknown) => failures.push(error));
   for (const failure of failures) log.error("stopping failed", { error: messageOf(failure) });
   stopWatching();
   unlock();

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import yargs from "yargs";
 import { SwarmError, messageOf, type LogLevel } from "../lib/index.js";
 import type { RegistryConfig } from "../engine/index.js";
+import { hasGroup, isLoopback, type GatewayTcp } from "../gateway/index.js";
 import { packageRoot, parseHostPort } from "../rpc/index.js";
 
 /** What the command line may say; every one has a default. */
@@ -18,6 +19,22 @@ export interface Options {
   readonly registryPlainHttp?: readonly string[];
   readonly registryConfig?: string;
   readonly advertiseAddr?: string;
+  readonly dockerSocket?: string;
+  readonly dockerGroup?: string;
+  readonly dockerTcp?: string;
+  readonly dockerTlsCa?: string;
+  readonly dockerTlsCert?: string;
+  readonly dockerTlsKey?: string;
+  readonly dockerTcpInsecure?: boolean;
+}
+
+/** Where the Docker API is served. */
+export interface DockerConfig {
+  /** Undefined: on no Unix socket. */
+  readonly socketPath: string | undefined;
+  /** Undefined: root's alone. */
+  readonly group: string | undefined;
+  readonly tcp: GatewayTcp | undefined;
 }
 
 export interface Config {
@@ -30,6 +47,7 @@ export interface Config {
   readonly registries: Readonly<Record<string, RegistryConfig>>;
   /** "" = as init and join are told, or the default route's. */
   readonly advertiseAddr: string;
+  readonly docker: DockerConfig;
   readonly version: string;
   readonly monitorPath: string;
 }
@@ -46,6 +64,13 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
     .option("advertise-addr", { type: "string", describe: "Address that other hosts reach this one at, HOST or HOST:PORT (default: the default route's)" })
     .option("registry-plain-http", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "HOST:PORT of a registry that is spoken to without TLS; may be repeated" })
     .option("registry-config", { type: "string", describe: 'JSON file: { "HOST[:PORT]": { "plainHttp", "mirrors", "username", "password" } }' })
+    .option("docker-socket", { type: "string", describe: 'Unix socket of the Docker API (default docker.sock in the run directory; "": none)' })
+    .option("docker-group", { type: "string", describe: "Group that may open that socket, which makes it as good as root (default docker, where there is one)" })
+    .option("docker-tcp", { type: "string", describe: "HOST:PORT to serve the Docker API on, with TLS, to clients with a certificate" })
+    .option("docker-tls-ca", { type: "string", describe: "PEM file: who signs the certificates of those clients" })
+    .option("docker-tls-cert", { type: "string", describe: "PEM file: this daemon's certificate" })
+    .option("docker-tls-key", { type: "string", describe: "PEM file: its key" })
+    .option("docker-tcp-insecure", { type: "boolean", describe: "Serve --docker-tcp without TLS, on a loopback address: every user of this host becomes root" })
     .option("log-level", { type: "string", choices: ["debug", "info", "warn", "error"], describe: "How much to log (default info)" })
     .strict().parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": true }).version(packageVersion()).help().alias("help", "h").wrap(110).exitProcess(false)
     .fail((message, error) => { throw new SwarmError("INVALID_ARGUMENT", `${message || error.message}; see "swarmd --help"`); });
@@ -72,9 +97,41 @@ export function resolveOptions(options: Options): Config {
   for (const host of options.registryPlainHttp ?? []) registries[host] = { ...registries[host], plainHttp: true };
   return {
     stateDir: directory("state-dir", options.stateDir ?? "/var/lib/skein"), runDir: directory("run-dir", options.runDir ?? "/run/skein"), cgroupParent, hostname: name,
-    runtime: options.runtime ?? "runc", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", version: packageVersion(),
+    runtime: options.runtime ?? "runc", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
     monitorPath: resolve(root, "dist/engine/skein-monitor"),
   };
+}
+
+function resolveDocker(options: Options): DockerConfig {
+  const socket = options.dockerSocket ?? resolve(options.runDir ?? "/run/skein", "docker.sock");
+  const group = options.dockerGroup ?? "docker";
+  if (options.dockerGroup && !hasGroup(options.dockerGroup)) throw invalid("docker-group", options.dockerGroup, "/etc/group has no such group; create it with groupadd");
+  return { socketPath: socket === "" ? undefined : resolve(socket), group: group !== "" && hasGroup(group) ? group : undefined, tcp: resolveDockerTcp(options) };
+}
+
+/** Whoever reaches the port is root on this host, so it is never without TLS by accident. */
+function resolveDockerTcp(options: Options): GatewayTcp | undefined {
+  const files = { ca: options.dockerTlsCa, cert: options.dockerTlsCert, key: options.dockerTlsKey };
+  const isTls = Object.values(files).some(Boolean);
+  if (options.dockerTcp === undefined) {
+    if (isTls || options.dockerTcpInsecure) throw new SwarmError("INVALID_ARGUMENT", "Cannot start with --docker-tls-… or --docker-tcp-insecure alone: they are about --docker-tcp HOST:PORT, which is not given");
+    return undefined;
+  }
+  const { host, port } = parseHostPort(options.dockerTcp, isTls ? 2376 : 2375);
+  if (isTls) {
+    if (options.dockerTcpInsecure) throw invalid("docker-tcp-insecure", "true", "it is given together with --docker-tls-…; give one of both");
+    const read = (name: "ca" | "cert" | "key"): string => {
+      const path = files[name];
+      if (!path) throw invalid("docker-tcp", options.dockerTcp!, `--docker-tls-${name} is missing; all of --docker-tls-ca, --docker-tls-cert and --docker-tls-key are needed`);
+      try { return readFileSync(path, "utf8"); } catch (error) { throw invalid(`docker-tls-${name}`, path, messageOf(error)); }
+    };
+    const tls = { ca: read("ca"), cert: read("cert"), key: read("key") };
+    if ((statSync(files.key!).mode & 0o077) !== 0) throw invalid("docker-tls-key", files.key!, `others than its owner may open it; run "chmod 600 ${files.key}"`);
+    return { host, port, tls };
+  }
+  if (!options.dockerTcpInsecure) throw invalid("docker-tcp", options.dockerTcp, "whoever reaches it is root on this host; give --docker-tls-ca, --docker-tls-cert and --docker-tls-key");
+  if (!isLoopback(host)) throw invalid("docker-tcp", options.dockerTcp, "without TLS it must be a loopback address such as 127.0.0.1:2375");
+  return { host, port, isInsecureAllowed: true };
 }
 
 function directory(option: string, value: string): string {
