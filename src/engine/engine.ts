@@ -3,14 +3,18 @@ import { availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
+import { Attachments } from "./attach/attachments.js";
 import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
 import { volumeNamesOf } from "./volumes/users.js";
 import { VolumeStore } from "./volumes/volume-store.js";
 import { BlobStore } from "./content/blob-store.js";
 import { checkRoom } from "./content/room.js";
+import { commitContainer } from "./images/commit.js";
 import { LocalImageStore } from "./images/image-store.js";
 import { EventLog } from "./events/event-log.js";
+import { ExecTable } from "./execs/exec-table.js";
+import { ContainerLogs } from "./logs/container-logs.js";
 import { openMetadata } from "./metadata.js";
 import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
@@ -48,11 +52,12 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
   const events = new EventLog(clock);
   try {
     const layers = await openDriver(paths, monitorPath);
+    const blobs = await BlobStore.open(paths.content);
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
     const images = await LocalImageStore.open({
       metadata, layers, clock, log, events,
-      blobs: await BlobStore.open(paths.content),
+      blobs,
       registry: new RegistryClient({ registries: config.registries ?? {}, log, clock }),
       checkRoom: (bytes, action) => checkRoom(config.stateDir, bytes, action),
       usersOf: (imageId) => (containers?.all() ?? []).filter((each) => each.imageId === imageId).map(({ config: { name }, phase }) => ({ name, isRunning: phase === "running" || phase === "starting" })),
@@ -62,10 +67,11 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       usersOf: (name) => (containers?.all() ?? []).filter((each) => volumeNamesOf(each).includes(name)).map(({ config: { id, name: container }, phase }) => ({ id, name: container, isActive: ["creating", "starting", "running"].includes(phase), isBeingCreated: phase === "creating" })),
       volumesOf: (id) => { const record = containers?.record(id); return record ? volumeNamesOf(record) : []; },
     });
+    const host = await readHostAbilities(cgroups);
     containers = await ContainerStore.open({
       metadata, layers, clock, log, events, paths, runtimes, monitorPath, cgroups,
       volumes,
-      host: await readHostAbilities(cgroups),
+      host,
       cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
       findImage: (reference) => images.record(reference),
       onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
@@ -73,19 +79,29 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     });
     const ending = new AbortController();
     containers.watch((event) => { if (event.kind === "exited") void volumes.released(event.id); }, ending.signal);
+    const logs = new ContainerLogs({ containers, paths, clock });
+    const attachments = new Attachments({ containers, paths, log, replay: (id, until, options) => logs.replay(id, until, options) });
+    const execs = new ExecTable({ containers, paths, runtimes, monitorPath, host, events, clock, log });
+    containers.watch((event) => { if (event.kind === "exited") execs.containerEnded(event.id); }, ending.signal);
+    const streams: Streams = { logs, attachments, execs };
     await containers.takeOver({
+      streams: attachments, runCommand: (id, options) => execs.run(id, options), execIds: (id) => execs.of(id),
       volume: (name) => volumes.describe(name), writableBytes: (id) => layers.writableSize(id), describeRoot: (id, chain) => ({ name: layers.name, data: layers.describe(id, chain) }),
     });
-    await Promise.all([images.sweep(), volumes.settle()]);
+    const allContainers = containers;
+    const commit: Engine["commit"] = (id, options) => diskFull("commit the container", config.stateDir, commitContainer(id, options, { images, layers, blobs, containers: allContainers, clock }));
+    await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, volumes, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
+    return assemble(images, containers, commit, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
   }
 }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, volumes: VolumeStore, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
+interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
+
+function assemble(images: LocalImageStore, containers: ContainerStore, commit: Engine["commit"], volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -125,8 +141,13 @@ function assemble(images: LocalImageStore, containers: ContainerStore, volumes: 
     rename: (id, name) => containers.rename(id, name),
     update: (id, change) => containers.update(id, change),
     pruneContainers: (options) => containers.prune(options),
-    logs: (id, options) => containers.logs(id, options),
-    exec: (id, options) => containers.exec(id, options),
+    commit,
+    logs: (id, options) => logs.lines(id, options),
+    logFrames: (id, options) => logs.frames(id, options),
+    attach: (id, options) => attachments.attach(id, options),
+    resize: (id, size) => attachments.resize(id, size),
+    execs,
+    exec: (id, options) => execs.run(id, options),
     watch: (listener, signal) => containers.watch(listener, signal),
     async info() {
       const all = containers.list();
@@ -137,6 +158,9 @@ function assemble(images: LocalImageStore, containers: ContainerStore, volumes: 
       };
     },
     close: () => (closing ??= (async () => {
+      logs.close();
+      attachments.close();
+      execs.close();
       await containers.close();
       await images.close();
       await closeRest();

@@ -10,7 +10,7 @@ export { parseReference, familiar, type Reference } from "./images/reference.js"
 export type {
   AttachOptions, BuildOutput, BuildRequest, CommitOptions, ContainerConfig, ContainerDetails, ContainerEndpoint, ContainerEvent, ContainerExit, ContainerPhase, ContainerState,
   ContainerUpdate, Credentials, DeviceMapping, DiskUsage, EndpointConfig, Engine, EngineEvent, EngineInfo, EngineMount, EngineNetwork, Events, ExecConfig, ExecOptions, ExecResult,
-  ExecState, Execs, FileChange, HealthProbe, HealthState, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, LogLine, LogReadOptions, NetworkConfig,
+  ExecState, Execs, FileChange, HealthProbe, HealthState, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, LogFrameOptions, LogLine, LogReadOptions, NetworkConfig,
   NetworkSettings, Networks, OutputChunk, PathStat, PortBinding, ProcessStreams, PullOptions, PullProgress, PulledImage, ResourceLimits, RestartPolicy, StatsSample, TaskEngine, TerminalSize,
   Volume, Volumes, WaitCondition,
 } from "./api/index.js";

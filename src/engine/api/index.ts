@@ -4,7 +4,7 @@ export type {
   ContainerConfig, ContainerDetails, ContainerEvent, ContainerExit, ContainerPhase, ContainerState, ContainerUpdate, DeviceMapping, EngineMount, FileChange, HealthProbe, HealthState,
   NetworkSettings, PathStat, ResourceLimits, RestartPolicy, StatsSample, WaitCondition,
 } from "./containers.js";
-export type { AttachOptions, ExecConfig, ExecOptions, ExecResult, ExecState, Execs, LogLine, LogReadOptions, OutputChunk, ProcessStreams, TerminalSize } from "./io.js";
+export type { AttachOptions, ExecConfig, ExecOptions, ExecResult, ExecState, Execs, LogFrameOptions, LogLine, LogReadOptions, OutputChunk, ProcessStreams, TerminalSize } from "./io.js";
 export type { CommitOptions, Credentials, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, PullOptions, PullProgress, PulledImage } from "./images.js";
 export type { ContainerEndpoint, EndpointConfig, EngineNetwork, NetworkConfig, Networks, PortBinding } from "./networks.js";
 export type { Volume, Volumes } from "./volumes.js";

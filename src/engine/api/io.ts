@@ -1,4 +1,4 @@
-import type { Duplex } from "node:stream";
+import type { Writable } from "node:stream";
 
 /**
  * A running process's standard streams. With a terminal there is only `stdout`, raw bytes. `stdin` can be ended alone (half-close).
@@ -8,7 +8,7 @@ export interface ProcessStreams {
   readonly isTty: boolean;
   /** Chunks in the order in which the process wrote them; a slow reader slows nothing but itself (see its implementation for the bound). */
   readonly output: AsyncIterable<OutputChunk>;
-  readonly stdin: Pick<Duplex, "write" | "end" | "once" | "destroy"> | undefined;
+  readonly stdin: Pick<Writable, "write" | "end" | "once" | "destroy"> | undefined;
   close(): void;
 }
 export interface OutputChunk { readonly stream: "stdout" | "stderr"; readonly bytes: Buffer }
@@ -53,7 +53,11 @@ export interface Execs {
 export interface LogReadOptions {
   readonly follow?: boolean; readonly tail?: number; readonly sinceMs?: number; readonly untilMs?: number; readonly signal?: AbortSignal;
   readonly stdout?: boolean; readonly stderr?: boolean;   // default: both
+  /** As sinceMs and untilMs, but nanoseconds since 1970; they win. */
+  readonly sinceNs?: bigint; readonly untilNs?: bigint;
 }
+/** For `logFrames`: each line begins with its time ("2026-01-01T00:00:00.000000001Z "). */
+export interface LogFrameOptions extends LogReadOptions { readonly timestamps?: boolean }
 export interface LogLine { readonly stream: "stdout" | "stderr"; readonly timestamp: string; readonly line: Buffer }
 
 export interface ExecOptions { readonly command: readonly string[]; readonly user?: string; readonly env?: readonly string[]; readonly timeoutMs: number }

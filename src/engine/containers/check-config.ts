@@ -1,6 +1,6 @@
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, RestartPolicy } from "../api/index.js";
-import { resolveLogOptions } from "../logs/options.js";
+import { resolveLogOptions } from "../logs/drivers.js";
 import { capabilitiesOf } from "../runtime/capabilities.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
 import { checkLimits } from "../runtime/limits.js";

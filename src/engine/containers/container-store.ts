@@ -1,17 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { SwarmError, type Clock, type Logger } from "../../lib/index.js";
-import type { ContainerConfig, ContainerDetails, ContainerEvent, ContainerExit, ContainerState, ContainerUpdate, Events, ExecOptions, ExecResult, LabelFilter, LogLine, LogReadOptions, WaitCondition } from "../api/index.js";
+import type { ContainerConfig, ContainerDetails, ContainerEvent, ContainerExit, ContainerState, ContainerUpdate, Events, LabelFilter, WaitCondition } from "../api/index.js";
 import type { ImageRecord } from "../images/record.js";
-import { resolveLogOptions } from "../logs/options.js";
-import { readLog } from "../logs/read-log.js";
 import type { Metadata } from "../metadata.js";
 import type { Paths } from "../paths.js";
 import { noDevices } from "../runtime/resources.js";
 import type { Runtimes } from "../runtime/runtimes.js";
 import { checkConfig, type CheckedConfig } from "./check-config.js";
 import { detailsOf } from "./details.js";
-import { execCommand } from "./exec-command.js";
 import { ExitWatch } from "./exit-watch.js";
 import { HealthWatch } from "./health-watch.js";
 import { aloneNamespaces } from "./join-namespaces.js";
@@ -47,11 +44,10 @@ export class ContainerStore implements ContainerAccess {
   readonly #exits: ExitWatch;
   readonly #lifecycleParts: LifecycleParts;
   #neighbours: Neighbours = {};
-  #isClosed = false;
 
   private constructor(private readonly parts: ContainerParts) {
     const table = this.#table = new ContainerTable(parts);
-    this.#health = new HealthWatch({ table, clock: parts.clock, log: parts.log, exec: (id, command, timeoutMs) => this.exec(id, { command, timeoutMs }) });
+    this.#health = new HealthWatch({ table, clock: parts.clock, log: parts.log, exec: (id, command, timeoutMs) => this.#neighbours.runCommand!(id, { command, timeoutMs }) });
     this.#lifecycleParts = { ...parts, table, health: this.#health, neighbours: () => this.#neighbours };
     this.#lifecycle = new Lifecycle(this.#lifecycleParts);
     this.#exits = new ExitWatch(this.#lifecycleParts, this.#lifecycle);
@@ -166,18 +162,7 @@ export class ContainerStore implements ContainerAccess {
     return { deleted, freedBytes };
   }
 
-  async *logs(id: string, options: LogReadOptions): AsyncGenerator<LogLine> {
-    const entry = this.#table.need(id, "read the logs of");
-    const { config } = entry.record;
-    if (!resolveLogOptions(config.logDriver).isKept) throw new SwarmError("FAILED_PRECONDITION", `Container "${config.name}" keeps no logs: its log driver is none`);
-    const hasEnded = () => this.#isClosed || ["exited", "removing"].includes(entry.record.phase) || this.#table.get(id) !== entry;
-    yield* readLog(this.parts.paths.container(id).log, options, hasEnded, this.parts.clock);
-  }
-
-  async exec(id: string, options: ExecOptions): Promise<ExecResult> { return execCommand(this.require(id, "run a command in"), options, this.parts); }
-
   async close(): Promise<void> {
-    this.#isClosed = true;
     this.#exits.close();
     this.#lifecycle.close();
     this.#table.close(new SwarmError("CANCELLED", "the engine is closing; the container goes on"));

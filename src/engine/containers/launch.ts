@@ -2,7 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SwarmError, codeOf, messageOf, sleep, type Clock } from "../../lib/index.js";
 import type { ContainerConfig } from "../api/index.js";
-import type { LogOptions } from "../logs/options.js";
+import { logArguments } from "../logs/monitor-arguments.js";
 import type { ContainerPaths } from "../paths.js";
 import { oomFileOf, type CgroupLayout } from "../runtime/cgroups.js";
 import { isAlive } from "../runtime/process-identity.js";
@@ -14,11 +14,11 @@ export interface LaunchParts { readonly runtimes: Runtimes; readonly monitorPath
 /** Everything that containers ask of the monitor and of the OCI runtime, in one place. */
 
 /** The bundle is written and the root mounted: its process runs when this resolves, or `error` says in the runtime's words why not. */
-export async function launch(config: ContainerConfig, paths: ContainerPaths, cgroupPath: string, logOptions: LogOptions, parts: LaunchParts): Promise<MonitorReport | { readonly error: string }> {
+export async function launch(config: ContainerConfig, paths: ContainerPaths, cgroupPath: string, more: readonly string[], parts: LaunchParts): Promise<MonitorReport | { readonly error: string }> {
   const oomFile = oomFileOf(parts.cgroups, cgroupPath);
   const started = startMonitor(parts.monitorPath, [
-    "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, "--max-size", String(logOptions.maxSizeBytes), "--max-file", String(logOptions.maxFiles),
-    ...(logOptions.isKept ? ["--log-file", paths.log] : []), ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), "--", ...parts.runtimes.named(config.runtime).command,
+    "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, ...logArguments(config, paths), ...more,
+    ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), ...(config.openStdin ? ["--stdin"] : []), ...(config.stdinOnce ? ["--stdin-once"] : []), "--", ...parts.runtimes.named(config.runtime).command,
   ]);
   return started.catch(async (error: unknown) => {
     if (codeOf(error) !== "UNAVAILABLE") throw error;

@@ -3,7 +3,6 @@ import { SwarmError, sleep, type Clock, type Logger } from "../../lib/index.js";
 import type { ContainerExit, HealthState } from "../api/index.js";
 import { probeSettings } from "../health/core/health-state.js";
 import type { ImageRecord } from "../images/record.js";
-import { resolveLogOptions } from "../logs/options.js";
 import type { ContainerPaths, Paths } from "../paths.js";
 import { findDevices } from "../runtime/devices.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
@@ -236,8 +235,10 @@ export class Lifecycle {
       await checkMounts(config.mounts);
       const [namespaces, devices] = await Promise.all([joinNamespaces(config, this.parts.cgroups.kind === "v2", this.parts), findDevices(config)]);
       await writeBundle(entry.record, image, own, { network, namespaces, devices }, this.parts);
-      const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), resolveLogOptions(config.logDriver), this.parts);
-      if ("error" in report) {
+      const { streams } = this.parts.neighbours();
+      const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), streams?.launching(id) ?? [], this.parts);
+      if (!("error" in report)) streams?.launched(id);
+      else {
         const { text, exitCode } = explainStartFailure(report.error);
         throw new StartFailure(text, exitCode);
       }
@@ -249,6 +250,7 @@ export class Lifecycle {
       const exit = await this.readExit(id);
       if (exit) await this.ended(entry, exit);
     } catch (error) {
+      this.parts.neighbours().streams?.notLaunched(id);
       const message = `Cannot start container "${config.name}": ${lowerFirst(error instanceof Error ? error.message : String(error))}`;
       const exitCode = error instanceof StartFailure ? error.exitCode : 128;
       if (entry.record.phase === "starting") await this.ended(entry, { exitCode, isOomKilled: false, finishedAtMs: clock.now(), error: message });
@@ -268,6 +270,7 @@ export class Lifecycle {
     if (removeVolumes) for (const name of anonymousVolumes) await volumes.discard(name, config.id);
     await rm(this.parts.paths.container(config.id).exit, { force: true });
     await table.erase(entry);
+    this.parts.neighbours().streams?.notLaunched(config.id);
     const exit: ContainerExit = entry.record.exit ?? { exitCode: 0, isOomKilled: false, finishedAtMs: this.parts.clock.now(), error: "the container was removed" };
     table.tell(entry, exit, ["not-running", "next-exit", "removed"]);
   }

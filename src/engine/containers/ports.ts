@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerEndpoint, PortBinding } from "../api/index.js";
+import type { ContainerConfig, ContainerEndpoint, ExecOptions, ExecResult, PortBinding } from "../api/index.js";
 import type { ContainerRecord } from "./record.js";
 
 /** Containers as the engine's other parts see them. */
@@ -30,9 +30,21 @@ export interface PreparedNetwork {
   readonly hosts: string;                  // contents
 }
 
+/** Who is attached to a container hears of each of its lives from the first byte on. */
+export interface ContainerStreams {
+  /** It is about to be launched: arguments for its monitor. */
+  launching(id: string): readonly string[];
+  /** It runs; its monitor waits for those that `launching` counted. */
+  launched(id: string): void;
+  /** It could not be started, or is gone. */
+  notLaunched(id: string): void;
+}
+
 /** What other parts of the engine know about containers; each may be absent. They are made after the containers, which they look at. */
 export interface Neighbours {
   readonly networking?: ContainerNetworking;
+  readonly streams?: ContainerStreams;
+  readonly runCommand?: (id: string, options: ExecOptions) => Promise<ExecResult>;
   readonly execIds?: (id: string) => readonly string[];
   readonly volume?: (name: string) => { readonly mountpoint: string; readonly driver: string } | undefined;
   readonly describeRoot?: (id: string, diffIds: readonly string[]) => { readonly name: string; readonly data: Readonly<Record<string, string>> };

@@ -5,12 +5,12 @@ import { requireSpawner } from "../runtime/spawner.js";
 export interface MonitorReport { readonly pid: number; readonly startTime: number; readonly monitorPid: number; readonly monitorStartTime: number; readonly startedAtMs: number }
 
 /**
- * Starts `skein-monitor run`, which leaves the helper's session at once, and waits for its report. A start that failed comes back as the runtime's text.
+ * Starts `skein-monitor run` (or exec), which leaves the helper's session at once, and waits for its report. A start that failed comes back as the runtime's text.
  * UNAVAILABLE: the helper was killed meanwhile; the monitor may have gone on alone, and its state.json tells.
  */
-export async function startMonitor(monitorPath: string, args: readonly string[]): Promise<MonitorReport | { readonly error: string }> {
+export async function startMonitor(monitorPath: string, args: readonly string[], verb: "run" | "exec" = "run"): Promise<MonitorReport | { readonly error: string }> {
   const parts: Buffer[] = [];
-  const answer = await requireSpawner().run({ argv: [monitorPath, "run", ...args], isMonitor: true, outputLimitBytes: 65_536 }, { onOutput: (_, bytes) => { parts.push(bytes); } });
+  const answer = await requireSpawner().run({ argv: [monitorPath, verb, ...args], isMonitor: true, outputLimitBytes: 65_536 }, { onOutput: (_, bytes) => { parts.push(bytes); } });
   if (answer.isLost) throw new SwarmError("UNAVAILABLE", answer.why);
   if (answer.code < 0) throw new SwarmError("FAILED_PRECONDITION", `the container monitor "${monitorPath}" cannot be run: ${answer.why}; run npm run build`);
   const text = Buffer.concat(parts).toString();

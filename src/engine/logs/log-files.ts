@@ -1,81 +1,162 @@
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { open, readdir, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { createGunzip } from "node:zlib";
+import type { LogForm } from "./record-scanner.js";
+
+/** One file of a log. Its key stays while it is rotated: json-file's inode, local's number. */
+export interface LogFile { readonly path: string; readonly key: string; readonly isCompressed: boolean }
+export interface LogPosition { readonly file: string; readonly offset: number }
+
+/** Oldest first. json-file: log.2, log.1, log. local: log.1, log.2, log.3, of which all but the last may be compressed. */
+export async function filesOf(path: string, form: LogForm): Promise<LogFile[]> {
+  return form === "json" ? jsonFiles(path) : localFiles(path);
+}
 
 /**
- * A log as one stream of bytes across rotation (log -> log.1 -> log.2 …). The file that is held open keeps its inode from being
- * used again, so after a rotation it can be found among the numbered files, and the next newer one is where reading goes on.
+ * A log as one stream of bytes across rotation. The file that is held open keeps its inode from being used again, so after a rotation
+ * it is found again by its key, and the next newer one is where reading goes on.
  */
-export class LogFiles {
+export class LogReader {
   #handle: FileHandle | undefined;
-  #inode = 0;
+  #unpacked: { iterator: AsyncIterator<Buffer>; rest: Buffer } | undefined;
+  #file: LogFile | undefined;
   #offset = 0;
-  private constructor(private readonly path: string) {}
 
-  /** Begins at the oldest file that is there. */
-  static oldest(path: string): LogFiles { return new LogFiles(path); }
+  /** `since`: from there on; without, from the oldest file's beginning. `until`: up to there. */
+  constructor(private readonly path: string, private readonly form: LogForm, private readonly range: { readonly since?: LogPosition | undefined; readonly until?: LogPosition | undefined; readonly skip?: (file: LogFile) => Promise<boolean> } = {}) {}
 
-  async close(): Promise<void> { await this.#handle?.close(); this.#handle = undefined; }
+  async close(): Promise<void> {
+    await this.#handle?.close();
+    await this.#unpacked?.iterator.return?.();
+    this.#handle = this.#unpacked = undefined;
+  }
 
-  /** The next bytes, or undefined when nothing more has been written so far. */
-  async read(): Promise<Buffer | undefined> {
-    const buffer = Buffer.allocUnsafe(256 * 1024);
+  /** How many bytes came; 0 when nothing more has been written so far. Whoever holds part of a record from an earlier file holds what will never be whole. */
+  async read(into: Buffer, at: number): Promise<number> {
     for (;;) {
-      if (!this.#handle && !(await this.#openOldest())) return undefined;
-      const bytesRead = await this.#readInto(buffer);
-      if (bytesRead > 0) return buffer.subarray(0, bytesRead);
-      if ((await inodeOf(this.path)) === this.#inode) return undefined;
+      if (!this.#file && !(await this.#openFirst())) return 0;
+      const count = await this.#readHere(into, at);
+      if (count > 0) return count;
+      if (this.#file!.key === this.range.until?.file) return 0;
+      if (await this.#isNewest()) return 0;
       // Rotated away. What was written to the old file between our last read and the rotation comes first.
-      const late = await this.#readInto(buffer);
-      if (late > 0) return buffer.subarray(0, late);
-      if (!(await this.#openNext())) return undefined;
+      const late = await this.#readHere(into, at);
+      if (late > 0) return late;
+      if (!(await this.#openNext())) return 0;
     }
   }
 
-  async #readInto(buffer: Buffer): Promise<number> {
-    const { bytesRead } = await this.#handle!.read(buffer, 0, buffer.length, this.#offset);
+  async #readHere(into: Buffer, at: number): Promise<number> {
+    const { until } = this.range;
+    const room = into.length - at;
+    const wanted = until && until.file === this.#file!.key ? Math.min(room, until.offset - this.#offset) : room;
+    if (wanted <= 0) return 0;
+    if (this.#unpacked) return this.#readUnpacked(into, at, wanted);
+    const { bytesRead } = await this.#handle!.read(into, at, wanted, this.#offset);
     this.#offset += bytesRead;
     return bytesRead;
   }
 
-  async #files(): Promise<{ path: string; inode: number }[]> {
-    const files: { path: string; inode: number }[] = [];
-    for (let i = 0; i < 1000; i++) {
-      const path = i === 0 ? this.path : `${this.path}.${i}`;
-      const inode = await inodeOf(path);
-      if (inode === undefined && i > 0) break;
-      if (inode !== undefined) files.push({ path, inode });
+  async #readUnpacked(into: Buffer, at: number, wanted: number): Promise<number> {
+    const unpacked = this.#unpacked!;
+    while (unpacked.rest.length === 0) {
+      const next = await unpacked.iterator.next();
+      if (next.done) return 0;
+      unpacked.rest = next.value;
     }
-    return files;
+    const taken = unpacked.rest.copy(into, at, 0, wanted);
+    unpacked.rest = unpacked.rest.subarray(taken);
+    this.#offset += taken;
+    return taken;
   }
 
-  async #openOldest(): Promise<boolean> {
-    const oldest = (await this.#files()).at(-1);
-    return oldest ? this.#open(oldest) : false;
+  async #isNewest(): Promise<boolean> {
+    if (this.form === "json") { const inode = await inodeOf(this.path); return inode === undefined || inode === this.#file!.key; }
+    return (await filesOf(this.path, this.form)).at(-1)?.key === this.#file!.key;
   }
 
-  async #openNext(): Promise<boolean> {
+  async #openFirst(): Promise<boolean> {
+    const { since, until, skip } = this.range;
     for (let attempt = 0; attempt < 10; attempt++) {
-      const files = await this.#files();
-      const mine = files.findIndex((f) => f.inode === this.#inode);
-      if (mine === 0) return false;
-      // Not found: our file has been rotated out of existence; the oldest that is left comes next.
-      const next = mine > 0 ? files[mine - 1] : files.at(-1);
-      if (!next) return false;
-      const held = this.#handle!;
-      if (await this.#open(next)) { await held.close(); return true; }
+      const files = await filesOf(this.path, this.form);
+      // What was up to a file that is gone is gone too.
+      if (until && !files.some((file) => file.key === until.file)) return false;
+      let first = since ? files.findIndex((file) => file.key === since.file) : 0;
+      const offset = since && first >= 0 ? since.offset : 0;
+      first = Math.max(0, first);
+      while (skip && first < files.length - 1 && (await skip(files[first]!))) first++;
+      const file = files[first];
+      if (!file) return false;
+      if (await this.#open(file, offset)) return true;
     }
     return false;
   }
 
-  async #open(file: { path: string; inode: number }): Promise<boolean> {
+  async #openNext(): Promise<boolean> {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const files = await filesOf(this.path, this.form);
+      const mine = files.findIndex((file) => file.key === this.#file!.key);
+      // Not found: our file has been rotated out of existence; the oldest that is left comes next.
+      const next = files[mine + 1];
+      if (!next) return false;
+      if (await this.#open(next, 0)) return true;
+    }
+    return false;
+  }
+
+  /** False: another rotation, or a compression, came between looking and opening. */
+  async #open(file: LogFile, offset: number): Promise<boolean> {
     const handle = await open(file.path, "r").catch(() => undefined);
     if (!handle) return false;
-    // Another rotation may have come between looking and opening.
-    if ((await handle.stat()).ino !== file.inode) { await handle.close(); return false; }
-    this.#handle = handle;
-    this.#inode = file.inode;
+    if (this.form === "json" && String((await handle.stat({ bigint: true })).ino) !== file.key) { await handle.close(); return false; }
+    await this.close();
+    this.#file = file;
     this.#offset = 0;
+    if (file.isCompressed) {
+      this.#unpacked = unpack(handle);
+      for (let left = offset; left > 0;) {
+        const taken = await this.#readUnpacked(Buffer.allocUnsafe(Math.min(left, 65_536)), 0, Math.min(left, 65_536));
+        if (taken === 0) break;
+        left -= taken;
+      }
+    } else {
+      this.#handle = handle;
+      this.#offset = offset;
+    }
     return true;
   }
 }
 
-const inodeOf = (path: string): Promise<number | undefined> => stat(path).then((s) => s.ino, () => undefined);
+/** The handle is closed with the iterator. */
+export function unpack(handle: FileHandle): { iterator: AsyncIterator<Buffer>; rest: Buffer } {
+  const packed = handle.createReadStream();
+  const plain = createGunzip();
+  packed.on("error", (error) => plain.destroy(error)).pipe(plain);
+  plain.once("close", () => packed.destroy());
+  return { iterator: plain[Symbol.asyncIterator]() as AsyncIterator<Buffer>, rest: Buffer.alloc(0) };
+}
+
+async function jsonFiles(path: string): Promise<LogFile[]> {
+  const files: LogFile[] = [];
+  for (let i = 0; i < 1_000; i++) {
+    const each = i === 0 ? path : `${path}.${i}`;
+    const key = await inodeOf(each);
+    if (key === undefined && i > 0) break;
+    if (key !== undefined) files.unshift({ path: each, key, isCompressed: false });
+  }
+  return files;
+}
+
+async function localFiles(path: string): Promise<LogFile[]> {
+  const name = basename(path);
+  const found = new Map<number, LogFile>();
+  for (const each of await readdir(dirname(path)).catch(() => [])) {
+    const [, number, packed] = each.startsWith(`${name}.`) ? /^(\d+)(\.gz)?$/.exec(each.slice(name.length + 1)) ?? [] : [];
+    if (number === undefined) continue;
+    // While it is being compressed there are both: the plain one is whole for sure.
+    if (!packed || !found.has(Number(number))) found.set(Number(number), { path: join(dirname(path), each), key: number, isCompressed: Boolean(packed) });
+  }
+  return [...found].sort(([a], [b]) => a - b).map(([, file]) => file);
+}
+
+const inodeOf = (path: string): Promise<string | undefined> => stat(path, { bigint: true }).then((s) => String(s.ino), () => undefined);

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../lib/index.js";
 import { linesOf } from "../testing.js";
-import { resolveLogOptions } from "./options.js";
-import { readLog } from "./read-log.js";
+import { resolveLogOptions } from "./drivers.js";
+import { readLines } from "./read-log.js";
 
 const record = (log: string, second = 0, stream = "stdout") => `${JSON.stringify({ log, stream, time: `2026-01-01T00:00:${String(second).padStart(2, "0")}.000000001Z` })}\n`;
 const ended = () => true;
@@ -15,7 +15,7 @@ describe("engine: reading logs", () => {
   let path: string;
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "skein-log-")); path = join(directory, "json.log"); });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
-  const read = (options = {}) => linesOf(readLog(path, options, ended, systemClock));
+  const read = (options = {}) => linesOf(readLines({ path, form: "json", hasEnded: ended, clock: systemClock }, options));
 
   it("goes through rotated files, oldest first", async () => {
     writeFileSync(`${path}.2`, record("a\n"));
@@ -38,7 +38,7 @@ describe("engine: reading logs", () => {
     let isEnded = false;
     writeFileSync(path, record("1\n"));
     const seen: string[] = [];
-    const done = (async () => { for await (const { line } of readLog(path, { follow: true }, () => isEnded, systemClock)) seen.push(line.toString()); })();
+    const done = (async () => { for await (const { line } of readLines({ path, form: "json", hasEnded: () => isEnded, clock: systemClock }, { follow: true })) seen.push(line.toString()); })();
     while (seen.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
     appendFileSync(path, record("2\n"));
     renameSync(path, `${path}.1`);
@@ -52,7 +52,7 @@ describe("engine: reading logs", () => {
   });
   it("ends when its signal fires", async () => {
     writeFileSync(path, record("1\n"));
-    assert.deepEqual(await linesOf(readLog(path, { follow: true, signal: AbortSignal.timeout(50) }, () => false, systemClock)), ["1"]);
+    assert.deepEqual(await linesOf(readLines({ path, form: "json", hasEnded: () => false, clock: systemClock }, { follow: true, signal: AbortSignal.timeout(50) })), ["1"]);
   });
 });
 
@@ -60,10 +60,11 @@ describe("engine: log options", () => {
   it("have sizes in k, m and g", () => {
     const size = (text: string) => resolveLogOptions({ name: "", options: { "max-size": text } }).maxSizeBytes;
     assert.deepEqual(["100", "1k", "1.5M", "2gb", "-1"].map(size), [100, 1024, 1572864, 2147483648, 0]);
-    assert.deepEqual(resolveLogOptions(undefined), { isKept: true, maxSizeBytes: 10 * 1024 * 1024, maxFiles: 3 });
+    const { form, maxSizeBytes, maxFiles } = resolveLogOptions(undefined);
+    assert.deepEqual({ form, maxSizeBytes, maxFiles }, { form: "json", maxSizeBytes: 10 * 1024 * 1024, maxFiles: 3 });
   });
   it("are refused when wrong", () => {
-    assert.throws(() => resolveLogOptions({ name: "syslog", options: {} }), /Log driver "syslog" is not known; use json-file or none/);
+    assert.throws(() => resolveLogOptions({ name: "syslog", options: {} }), /Log driver "syslog" is not known; there is json-file, local and none/);
     assert.throws(() => resolveLogOptions({ name: "json-file", options: { "max-size": "lots" } }), /max-size "lots" is not valid/);
     assert.throws(() => resolveLogOptions({ name: "json-file", options: { "max-file": "0" } }), /max-file "0" is not valid/);
     assert.throws(() => resolveLogOptions({ name: "json-file", options: { colour: "red" } }), /Log option "colour" is not known/);

@@ -1,43 +1,85 @@
 import { watch } from "node:fs";
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../../lib/index.js";
-import type { LogLine, LogReadOptions } from "../api/index.js";
-import { LogFiles } from "./log-files.js";
+import type { LogFrameOptions, LogLine, LogReadOptions } from "../api/index.js";
+import { LogReader, type LogFile, type LogPosition } from "./log-files.js";
+import { FrameWriter, LineJoiner } from "./log-output.js";
+import { scannerOf, type LogForm, type RecordScanner } from "./record-scanner.js";
+import { endPosition, tailPosition } from "./tail.js";
+import { wantedOf } from "./wanted.js";
+
+export interface LogSource {
+  readonly path: string;
+  readonly form: LogForm;
+  /** Nothing more will be written: then a follower ends once it has read all. */
+  readonly hasEnded: () => boolean;
+  readonly clock: Clock;
+}
 
 const pollMs = 100;
-const joinedLineMaxBytes = 1024 * 1024;
+const bufferBytes = 1024 * 1024;
+const recordMaxBytes = 16 * 1024 * 1024;
 
-/**
- * Lines of a json-file log. With follow, until `hasEnded` says that nothing more will be written and all of it has been read.
- * A line that was recorded in pieces (more than 16 KiB) comes out whole, up to 1 MiB.
- */
-export async function* readLog(path: string, options: LogReadOptions, hasEnded: () => boolean, clock: Clock): AsyncGenerator<LogLine> {
-  const files = LogFiles.oldest(path);
-  const parser = new LineParser();
-  const { sinceMs, untilMs, signal, follow = false, tail } = options;
-  const isWanted = (line: LogLine) => (sinceMs === undefined || Date.parse(line.timestamp) >= sinceMs) && (untilMs === undefined || Date.parse(line.timestamp) <= untilMs);
-  const changes = follow ? changeSignal(dirname(path), clock, signal) : undefined;
+/** Lines, oldest first. A line that was recorded in pieces (more than 16 KiB) comes out whole, up to 1 MiB; with follow, one that is unfinished when its container ends comes last. */
+export async function* readLines(source: LogSource, options: LogReadOptions): AsyncGenerator<LogLine> {
+  const joiner = new LineJoiner();
+  for await (const isEnd of batches(source, options, (record) => joiner.add(record))) {
+    yield* joiner.take();
+    if (isEnd) yield* joiner.finish();
+  }
+}
+
+/** Docker's frames, one a record, or with a terminal the bytes alone; in buffers of about 1 MiB that are the reader's own. */
+export async function* readFrames(source: LogSource, options: LogFrameOptions & { readonly isTty: boolean; readonly until?: LogPosition | undefined }): AsyncGenerator<Buffer> {
+  const writer = new FrameWriter(options.isTty, options.timestamps ?? false);
+  for await (const _ of batches(source, options, (record) => writer.add(record), options.until)) {
+    const bytes = writer.take();
+    if (bytes) yield bytes;
+  }
+}
+
+/** Passes each wanted record to `visit` and yields after each part that was read; true: nothing comes after it. Memory does not grow with the log. */
+async function* batches(source: LogSource, options: LogReadOptions, visit: (record: RecordScanner) => void, until?: LogPosition): AsyncGenerator<boolean> {
+  const { path, form, clock } = source;
+  const { signal, follow = false, tail } = options;
+  const wanted = wantedOf(options);
+  const scanner = scannerOf(form);
+  // A file that was last written before `since` holds nothing of interest.
+  const skip = wanted.sinceMs === undefined ? undefined : async (file: LogFile) => (await stat(file.path).then((s) => s.mtimeMs, () => Infinity)) < wanted.sinceMs! - 1;
   // Docker's tail counts the lines that are there now; those that come later are all shown.
-  let kept: LogLine[] | undefined = tail === undefined || tail < 0 ? undefined : [];
+  const since = tail === undefined || tail < 0 ? undefined : tail === 0 ? await endPosition(path, form) : await tailPosition(path, form, tail, wanted);
+  if (tail === 0 && !follow) return;
+  const reader = new LogReader(path, form, { since, until, ...(skip ? { skip } : {}) });
+  const changes = follow ? changeSignal(dirname(path), clock, signal) : undefined;
+  let buffer = Buffer.allocUnsafe(bufferBytes);
+  let used = 0;
   try {
-    for (;;) {
+    while (!signal?.aborted) {
       // Asked before reading: what was written before the end is then read for sure.
-      const isEnd = !follow || hasEnded();
-      for (let bytes = await files.read(); bytes && !signal?.aborted; bytes = await files.read()) {
-        for (const line of parser.feed(bytes)) {
-          if (!isWanted(line)) continue;
-          if (kept) { kept.push(line); if (kept.length > 2 * tail! + 100) kept = kept.slice(kept.length - tail!); } else yield line;
+      const isEnd = !follow || source.hasEnded();
+      for (let count = await reader.read(buffer, used); count > 0 && !signal?.aborted; count = await reader.read(buffer, used)) {
+        used += count;
+        let from = 0;
+        for (let next = scanner.next(buffer, 0, used); next >= 0; next = scanner.next(buffer, from, used)) {
+          if (scanner.isWhole && wanted.matches(scanner)) visit(scanner);
+          from = next;
         }
+        buffer.copyWithin(0, from, used);
+        used -= from;
+        if (used === buffer.length) {
+          if (used >= recordMaxBytes) used = 0;    // no record is so long: damage
+          else { const grown = Buffer.allocUnsafe(used * 2); buffer.copy(grown, 0, 0, used); buffer = grown; }
+        }
+        yield false;
       }
       if (signal?.aborted) return;
-      const rest = isEnd ? parser.finish().filter(isWanted) : [];
-      if (kept) { kept.push(...rest); yield* tail! > 0 ? kept.slice(-tail!) : []; kept = undefined; } else yield* rest;
-      if (isEnd || (untilMs !== undefined && clock.now() > untilMs)) return;
+      if (isEnd || (wanted.untilMs !== undefined && clock.now() > wanted.untilMs)) { yield true; return; }
       await changes!.next();
     }
   } finally {
     changes?.close();
-    await files.close();
+    await reader.close();
   }
 }
 
@@ -65,46 +107,4 @@ function changeSignal(directory: string, clock: Clock, signal: AbortSignal | und
     },
     close() { watcher?.close(); signal?.removeEventListener("abort", onChange); },
   };
-}
-
-interface Piece { readonly timestamp: string; readonly parts: Buffer[]; size: number }
-
-class LineParser {
-  #rest: Buffer = Buffer.alloc(0);
-  #pieces = new Map<"stdout" | "stderr", Piece>();
-
-  *feed(bytes: Buffer): Generator<LogLine> {
-    const all = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : Buffer.from(bytes);
-    let start = 0;
-    for (let end = all.indexOf(10); end >= 0; end = all.indexOf(10, start)) {
-      const line = this.#record(all.subarray(start, end));
-      start = end + 1;
-      if (line) yield line;
-    }
-    this.#rest = all.subarray(start);
-  }
-
-  /** What has no newline yet, in the order in which it began. */
-  finish(): LogLine[] {
-    const left = [...this.#pieces].map(([stream, piece]) => ({ stream, timestamp: piece.timestamp, line: Buffer.concat(piece.parts) }));
-    this.#pieces.clear();
-    return left.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
-  }
-
-  #record(bytes: Buffer): LogLine | undefined {
-    let json: { log?: unknown; stream?: unknown; time?: unknown };
-    try { json = JSON.parse(bytes.toString("utf8")) as typeof json; } catch { return undefined; }   // a torn record, after a power cut
-    if (typeof json.log !== "string" || typeof json.time !== "string") return undefined;
-    const stream = json.stream === "stderr" ? "stderr" : "stdout";
-    const ends = json.log.endsWith("\n");
-    const text = Buffer.from(ends ? json.log.slice(0, -1) : json.log, "utf8");
-    const begun = this.#pieces.get(stream);
-    if (!begun && ends) return { stream, timestamp: json.time, line: text };
-    const piece: Piece = begun ?? { timestamp: json.time, parts: [], size: 0 };
-    piece.parts.push(text);
-    piece.size += text.length;
-    if (!ends && piece.size < joinedLineMaxBytes) { this.#pieces.set(stream, piece); return undefined; }
-    this.#pieces.delete(stream);
-    return { stream, timestamp: piece.timestamp, line: Buffer.concat(piece.parts) };
-  }
 }
