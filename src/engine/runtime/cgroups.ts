@@ -5,6 +5,8 @@ export interface CgroupLayout {
   readonly memoryMount: string | undefined;
   /** Where cgroup v2 is mounted, if it is. */
   readonly unifiedMount: string | undefined;
+  /** Where each of v1's controllers is mounted. */
+  readonly v1Mounts: Readonly<Record<string, string>>;
   /** Every hierarchy's mount point. */
   readonly mounts: readonly string[];
 }
@@ -14,6 +16,7 @@ export function readCgroupLayout(mountinfo: string): CgroupLayout {
   let unifiedMount: string | undefined;
   let hasV1 = false;
   const mounts: string[] = [];
+  const v1Mounts: Record<string, string> = {};
   for (const line of mountinfo.split("\n")) {
     const [left = "", right = ""] = line.split(" - ");
     const mountPoint = left.split(" ")[4];
@@ -24,10 +27,17 @@ export function readCgroupLayout(mountinfo: string): CgroupLayout {
       const controllers = superOptions.split(",");
       if (controllers.some((c) => ["cpu", "memory", "pids"].includes(c))) hasV1 = true;
       if (controllers.includes("memory")) memoryMount ??= mountPoint;
+      if (mountPoint) for (const controller of controllers) v1Mounts[controller] ??= mountPoint;
     }
   }
-  if (!hasV1) return { kind: "v2", memoryMount: unifiedMount, unifiedMount, mounts };
-  return { kind: unifiedMount ? "hybrid" : "v1", memoryMount, unifiedMount, mounts };
+  if (!hasV1) return { kind: "v2", memoryMount: unifiedMount, unifiedMount, v1Mounts: {}, mounts };
+  return { kind: unifiedMount ? "hybrid" : "v1", memoryMount, unifiedMount, v1Mounts, mounts };
+}
+
+/** A file of a group: of v2, or of v1's controller; undefined if that is mounted nowhere. */
+export function cgroupFile(layout: CgroupLayout, cgroupPath: string, controller: string, name: string): string | undefined {
+  const mount = layout.kind === "v2" ? layout.unifiedMount : layout.v1Mounts[controller];
+  return mount && `${mount}${cgroupPath}/${name}`;
 }
 
 /** The file whose line "oom_kill N" counts kills inside the container's group. */
