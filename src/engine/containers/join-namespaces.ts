@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig } from "../api/index.js";
@@ -19,7 +20,7 @@ export async function joinNamespaces(config: ContainerConfig, isCgroupV2: boolea
   const joined = { ipc: join("ipc", wanted.ipc), pid: join("pid", wanted.pid), uts: join("uts", wanted.uts), cgroup: join("cgroup", wanted.cgroup) };
   switch (wanted.shm) {
     case "own": case "none": return { ...joined, shm: { kind: wanted.shm } };
-    case "host": return { ...joined, shm: { kind: "bind", source: "/dev/shm" } };
+    case "host": return { ...joined, shm: { kind: "bind", source: "/dev/shm" }, ...(existsSync("/dev/mqueue") ? { hostMqueue: "/dev/mqueue" } : {}) };
     case "shared": return { ...joined, shm: { kind: "bind", source: await sharedShm(config, wanted.ipc, parts) } };
   }
 }

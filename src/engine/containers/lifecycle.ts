@@ -239,7 +239,7 @@ export class Lifecycle {
       const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), streams?.launching(id) ?? [], this.parts);
       if (!("error" in report)) streams?.launched(id);
       else {
-        const { text, exitCode } = explainStartFailure(report.error);
+        const { text, exitCode } = explainStartFailure(report.error, config);
         throw new StartFailure(text, exitCode);
       }
       await this.running(entry, report, image);

@@ -33,6 +33,8 @@ export interface JoinedNamespaces {
   readonly ipc: JoinedNamespace; readonly pid: JoinedNamespace; readonly uts: JoinedNamespace; readonly cgroup: JoinedNamespace;
   /** /dev/shm: a tmpfs of its own, a directory of the host, or nothing. */
   readonly shm: { readonly kind: "own" } | { readonly kind: "bind"; readonly source: string } | { readonly kind: "none" };
+  /** The host's /dev/mqueue, if it has one: with the host's IPC namespace. */
+  readonly hostMqueue?: string;
 }
 
 export type ResolvedMount =
@@ -144,7 +146,7 @@ function systemMounts(inputs: BundleInputs): OciMount[] {
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", ofSys] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [ofCgroups, "nosuid", "noexec", "nodev"] },
-    ...(namespaces.ipc.kind === "host" ? [{ destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["bind", "nosuid", "noexec", "nodev"] }]
+    ...(namespaces.ipc.kind === "host" ? namespaces.hostMqueue ? [{ destination: "/dev/mqueue", type: "bind", source: namespaces.hostMqueue, options: ["bind", "nosuid", "noexec", "nodev"] }] : []
       : [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] }]),
     ...(shm.kind === "own" ? [{ destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${config.shmSizeBytes || defaultShmBytes}`] }] : []),
     ...(shm.kind === "bind" ? [{ destination: "/dev/shm", type: "bind", source: shm.source, options: ["bind", "rprivate"] }] : []),

@@ -44,7 +44,7 @@ export async function versionOf(path: string): Promise<{ version: string } | { e
 }
 
 /** The runtime's complaint in words for people: what was wrong with the command, or its own text. */
-export function explainStartFailure(complaint: string): { text: string; exitCode: number } {
+export function explainStartFailure(complaint: string, asked: { readonly oomScoreAdj?: number } = {}): { text: string; exitCode: number } {
   const line = complaint.trim().split("\n").filter((l) => l.trim() !== "").at(-1) ?? "";
   const text = line.replace(/^time=\S+ level=\w+ msg="(.*)"$/, "$1").replaceAll('\\"', '"').replace(/^\S+ run failed: /, "").replace(/^unable to start container process: /, "").slice(0, 500);
   const command = /exec: "([^"]*)"/.exec(text)?.[1] ?? /executable file `([^`]*)`/.exec(text)?.[1] ?? /open executable `([^`]*)`/.exec(text)?.[1];
@@ -55,6 +55,9 @@ export function explainStartFailure(complaint: string): { text: string; exitCode
   if (/exec/.test(text) && /is a directory/.test(text)) return { text: `${name} may not be executed: it is a directory`, exitCode: 126 };
   // Docker's client makes 125 of what holds none of the words above.
   if (/rlimit/.test(text) && /operation not permitted/.test(text)) return { text: "the kernel refuses to raise a ulimit above this host's own hard limit, for which CAP_SYS_RESOURCE is missing here; ask for less, or raise the daemon's own limit", exitCode: 128 };
-  if (/oom_score_adj/.test(text)) return { text: "the kernel refuses to lower the OOM score adjustment below the daemon's own, for which CAP_SYS_RESOURCE is missing here; ask for 0 or more", exitCode: 128 };
+  // runc's first child cannot say why it gives up.
+  if (/oom_score_adj/.test(text) || ((asked.oomScoreAdj ?? 0) < 0 && /final child's PID from pipe|procReady not received/.test(text))) {
+    return { text: "the kernel refuses to lower the OOM score adjustment below the daemon's own, for which CAP_SYS_RESOURCE is missing here; ask for 0 or more", exitCode: 128 };
+  }
   return { text, exitCode: 128 };
 }

@@ -75,7 +75,7 @@ describe("engine: limits before they reach the kernel", () => {
       resources: { memorySwapBytes: 128 * mebibyte, memorySwappiness: 10, kernelMemoryBytes: 1, cpusetCpus: "0", blkioWeight: 300, blkioThrottle: [{ kind: "readBps", path: "/dev/sda", rate: 1 }] },
     }, unable);
     assert.deepEqual([kept.limits, kept.reservations, kept.resources, kept.oomKillDisable], [none, none, {}, undefined]);
-    const words = ["memory limit", "swappiness", "Kernel memory", "OomKillDisable", "PIDs", "CFS", "shares", "cpuset", "I/O weight", "I/O throttling"];
+    const words = ["support memory limit", "swappiness", "Kernel memory", "OomKillDisable", "PIDs", "CFS", "shares", "cpuset", "I/O weight", "I/O throttling"];
     assert.deepEqual(words.map((word) => warnings.filter((w) => w.includes(word)).length), words.map(() => 1));
     assert.equal(warnings.length, words.length);
     assert.ok(warnings.every((w) => /iscarded\.$/.test(w)));
@@ -161,7 +161,7 @@ describe("engine: a container's config in the runtime's words", () => {
   it("namespaces: own, of the host, of others", () => {
     const types = (spec: ReturnType<typeof bundle>) => spec.linux.namespaces.map((n) => (n.path ? `${n.type}=${n.path}` : n.type)).join(" ");
     assert.equal(types(bundle({})), "mount pid ipc uts network cgroup");
-    const host = bundle({}, { network: { kind: "host" }, namespaces: { ipc: { kind: "host" }, pid: { kind: "path", path: "/proc/7/ns/pid" }, uts: { kind: "host" }, cgroup: { kind: "host" }, shm: { kind: "bind", source: "/dev/shm" } } });
+    const host = bundle({}, { network: { kind: "host" }, namespaces: { ipc: { kind: "host" }, pid: { kind: "path", path: "/proc/7/ns/pid" }, uts: { kind: "host" }, cgroup: { kind: "host" }, shm: { kind: "bind", source: "/dev/shm" }, hostMqueue: "/dev/mqueue" } });
     assert.equal(types(host), "mount pid=/proc/7/ns/pid");
     assert.deepEqual([host.hostname, host.linux.sysctl, mountAt(host, "/dev/shm")!.source, mountAt(host, "/dev/mqueue")!.source], [undefined, {}, "/dev/shm", "/dev/mqueue"]);
     assert.equal(mountAt(bundle({}, { namespaces: { ...aloneNamespaces, shm: { kind: "none" } } }), "/dev/shm"), undefined);
