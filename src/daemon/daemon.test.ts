@@ -25,7 +25,7 @@ describe("daemon", () => {
 
     it("have defaults", async () => {
       const { stateDir, runDir, cgroupParent, logLevel, runtime } = await config();
-      assert.deepEqual({ stateDir, runDir, cgroupParent, logLevel, runtime }, { stateDir: "/var/lib/skein", runDir: "/run/skein", cgroupParent: "/skein", logLevel: "info", runtime: "runc" });
+      assert.deepEqual({ stateDir, runDir, cgroupParent, logLevel, runtime }, { stateDir: "/var/lib/skein", runDir: "/run/skein", cgroupParent: "/skein", logLevel: "info", runtime: "auto" });
     });
     it("join registries of flags and of a file", async () => {
       const path = join(directory, "registries.json");

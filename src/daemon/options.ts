@@ -60,7 +60,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
     .option("run-dir", { type: "string", describe: "Where sockets and mounts are (default /run/skein)" })
     .option("cgroup-parent", { type: "string", describe: "The cgroup that containers' cgroups lie in (default /skein)" })
     .option("hostname", { type: "string", describe: "The node's name (default: the host's)" })
-    .option("runtime", { type: "string", describe: "The OCI runtime: a name or a path (default runc)" })
+    .option("runtime", { type: "string", describe: "The OCI runtime: a name or a path (default auto: crun where it works, else runc)" })
     .option("advertise-addr", { type: "string", describe: "Address that other hosts reach this one at, HOST or HOST:PORT (default: the default route's)" })
     .option("registry-plain-http", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "HOST:PORT of a registry that is spoken to without TLS; may be repeated" })
     .option("registry-config", { type: "string", describe: 'JSON file: { "HOST[:PORT]": { "plainHttp", "mirrors", "username", "password" } }' })
@@ -97,7 +97,7 @@ export function resolveOptions(options: Options): Config {
   for (const host of options.registryPlainHttp ?? []) registries[host] = { ...registries[host], plainHttp: true };
   return {
     stateDir: directory("state-dir", options.stateDir ?? "/var/lib/skein"), runDir: directory("run-dir", options.runDir ?? "/run/skein"), cgroupParent, hostname: name,
-    runtime: options.runtime ?? "runc", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
+    runtime: options.runtime ?? "auto", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
     monitorPath: resolve(root, "dist/engine/skein-monitor"),
   };
 }

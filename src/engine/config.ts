@@ -7,7 +7,7 @@ export interface EngineConfig {
   readonly runDir: string;
   /** The cgroup that every container's cgroup lies in, "/skein". */
   readonly cgroupParent: string;
-  /** "runc" (default), "crun", or a path to either. */
+  /** "auto" (default): the fastest that works here, crun or runc; a name, or a path. */
   readonly runtime?: string;
   /** By host, as it is written in references: "registry.example:5000", "docker.io". */
   readonly registries?: Readonly<Record<string, RegistryConfig>>;

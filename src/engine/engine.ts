@@ -46,7 +46,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
   const cgroups = readCgroupLayout(await readFile("/proc/self/mountinfo", "utf8"));
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
   const runtimes = await Runtimes.open({
-    wanted: config.runtime ?? "runc", root: paths.runtimeRoot, trialDirectory: join(config.runDir, "trial"), cacheDirectory: join(config.stateDir, "seccomp"), cgroups, cgroupParent: config.cgroupParent, monitorPath, bootId, log,
+    wanted: config.runtime ?? "auto", root: paths.runtimeRoot, trialDirectory: join(config.runDir, "trial"), cacheDirectory: join(config.stateDir, "seccomp"), cgroups, cgroupParent: config.cgroupParent, monitorPath, bootId, log,
   });
     const metadata = await openMetadata(paths.database, log);
   const events = new EventLog(clock);
