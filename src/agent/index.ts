@@ -5,3 +5,4 @@
  */
 export { startAgent, type Agent, type AgentOptions, type AgentStatus } from "./agent.js";
 export { createConnector, type Connector } from "./connector.js";
+export { taskLabel } from "./container-config.js";

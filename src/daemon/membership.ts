@@ -1,9 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { SwarmError, messageOf, sleep, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { renewalDelayMs, saveIdentity, validityOf, removeIdentity, type TlsIdentity } from "../ca/index.js";
 import type { Engine } from "../engine/index.js";
-import { createConnector, startAgent, type Agent } from "../agent/index.js";
+import { createConnector, startAgent, taskLabel, type Agent } from "../agent/index.js";
 import type { ManagerStart } from "../manager/index.js";
 import { openOverlay, type HostOverlay } from "../overlay/index.js";
 import { call, dialLocal, dialManager, managerCredentials, parseHostPort } from "../rpc/index.js";
@@ -13,6 +14,7 @@ import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import type { Config } from "./options.js";
 import { underlayAddress } from "./addresses.js";
 import { describeHost } from "./describe.js";
+import { EngineDoors } from "./engine-doors.js";
 import { renew } from "./enroll.js";
 import { ManagerChild } from "./manager-child.js";
 import { removeSettings, saveSettings, type NodeSettings } from "./settings.js";
@@ -20,6 +22,8 @@ import { removeSettings, saveSettings, type NodeSettings } from "./settings.js";
 export interface MembershipOptions {
   readonly config: Config;
   readonly engine: Engine;
+  /** Serves the engine's Docker API on a connection that a manager made. */
+  readonly acceptManager: (socket: Duplex) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
@@ -36,6 +40,7 @@ export class Membership {
   #agent: Agent | undefined;
   #overlay: HostOverlay | undefined;
   #manager: ManagerChild | undefined;
+  #doors: EngineDoors | undefined;
   #credentials: ChannelCredentials;
   #renewal: Timer | undefined;
   /** Changes of role and renewals run one after the other. */
@@ -92,7 +97,7 @@ export class Membership {
     this.#isClosing = true;
     this.#renewal?.cancel();
     await this.#turn;
-    await Promise.all([this.#agent?.stop(), this.#manager?.stop()]);
+    await Promise.all([this.#agent?.stop(), this.#manager?.stop(), this.#doors?.close()]);
     await this.#overlay?.close();
   }
 
@@ -111,6 +116,7 @@ export class Membership {
       // The goodbye is said to a manager that still is one.
       if (this.settings.managers.length > 1) await this.#isConnectedWithin(5_000);
     }
+    await this.#doors?.close();
     const bound = AbortSignal.timeout(leaveBoundMs);
     await this.#agent?.leave(bound).catch((error: unknown) => log.warn("stopping the node's tasks failed", { error }));
     await this.#removeContainers();
@@ -145,7 +151,8 @@ export class Membership {
 
   async #removeContainers(): Promise<void> {
     const { engine, log } = this.options;
-    for (const container of await engine.list()) {
+    // Containers that people made on this host alone are theirs.
+    for (const container of (await engine.list()).filter(({ labels }) => taskLabel in labels)) {
       await engine.remove(container.id, { force: true }).catch((error: unknown) => log.warn("removing a container failed", { container: container.id, error }));
     }
   }
@@ -176,6 +183,7 @@ export class Membership {
       describe: () => describeHost(engine, config.hostname),
       onNodeUpdate: (update) => this.#onNodeUpdate(update),
     });
+    this.#doors = await EngineDoors.open({ host: parseHostPort(this.settings.listenAddr).host, runDir: config.runDir, identity: this.current, accept: this.options.acceptManager, clock, log });
   }
 
   #childOptions() {
@@ -234,6 +242,7 @@ export class Membership {
       this.#manager?.renew(identity);
       log.info("the certificate was renewed", { role: identity.role });
       await this.#followRole();
+      await this.#doors?.renew(identity);
       this.#scheduleRenewal();
       // The role may have changed again meanwhile: the managers say it with the next update, which this one must not have swallowed.
       this.#wantedRole = identity.role;
