@@ -5,6 +5,7 @@ import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { StepRecord } from "./build/build-cache.js";
 import type { ContainerRecord } from "./containers/record.js";
 import type { ImageRecord, LayerBlob } from "./images/record.js";
+import type { MembershipRecord, NetworkRecord, SandboxRecord } from "./networks/core/records.js";
 
 /** The engine's local database: which images there are, what they are called, and the containers. */
 export interface Metadata {
@@ -21,7 +22,16 @@ export interface Metadata {
   removeContainer(id: string): Promise<void>;
   buildSteps(): Promise<StepRecord[]>;
   changeBuildSteps(put: readonly StepRecord[], removedKeys: readonly string[]): Promise<void>;
+  readonly networks: RecordTable<NetworkRecord>;           // by id
+  readonly sandboxes: RecordTable<SandboxRecord>;          // by container
+  readonly memberships: RecordTable<MembershipRecord>;     // by container
   close(): Promise<void>;
+}
+
+export interface RecordTable<T> {
+  all(): Promise<T[]>;
+  put(key: string, value: T, options?: { readonly isSynced?: boolean }): Promise<void>;
+  remove(key: string): Promise<void>;
 }
 
 export interface ImageChange {
@@ -54,7 +64,12 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
   const compressed = db.sublevel<string, LayerBlob>("compressed", { valueEncoding: "json" });
   const containers = db.sublevel<string, ContainerRecord>("containers", { valueEncoding: "json" });
   const buildSteps = db.sublevel<string, StepRecord>("build-steps", { valueEncoding: "json" });
+  const table = <T>(name: string): RecordTable<T> => {
+    const level = db.sublevel<string, T>(name, { valueEncoding: "json" });
+    return { all: () => level.values().all(), put: (key, value, { isSynced = false } = {}) => (isSynced ? db.batch().put(key, value, { sublevel: level }).write({ sync: true }) : level.put(key, value)), remove: (key) => level.del(key) };
+  };
   return {
+    networks: table("networks"), sandboxes: table("sandboxes"), memberships: table("memberships"),
     images: () => images.values().all(),
     references: async () => new Map(await references.iterator().all()),
     async changeImages({ put = [], removed = [], names = new Map(), removedNames = [] }) {

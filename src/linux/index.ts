@@ -7,6 +7,6 @@ export { createKernel, type Kernel } from "./kernel.js";
 export { netnsDir, netnsPathOf, type KernelStep } from "./step.js";
 export type { KernelAddress, KernelForwarding, KernelLink, KernelNeighbour, KernelObservation } from "./observation.js";
 export { openHostLinks } from "./netlink/open.js";
-export type { HostLink, HostLinks, HostRoute, MacvlanMode, NamespaceChange, NamespacePort, PortElement } from "./netlink/host-links.js";
+export type { BridgePort, HostLink, HostLinks, HostRoute, MacvlanMode, NamespaceChange, NamespacePort, PortElement } from "./netlink/host-links.js";
 export { readUpstreamServers } from "./resolv-conf.js";
 export { run, type RunOptions, type RunResult } from "./spawn.js";

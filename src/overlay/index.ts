@@ -6,3 +6,5 @@
  */
 export type { Overlay, OverlayState, Sandbox, SandboxSpec } from "./api.js";
 export { openOverlay, type HostOverlay, type OverlayConfig, type OverlayStats } from "./overlay.js";
+export { DnsServer, type DnsServerOptions } from "./dns/dns-server.js";
+export type { DnsClient, DnsTable } from "./core/dns-table.js";

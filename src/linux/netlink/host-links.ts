@@ -13,7 +13,13 @@ export interface HostLinks {
   makeNamespace(path: string, pair?: { readonly hostName: string }): Promise<void>;
   /** What is in it goes with the last process that is. Not there: nothing. */
   removeNamespace(path: string): Promise<void>;
+  /** Mounts the namespace of a process at `path`, where that mount was lost. */
+  keepNamespace(path: string, pid: number): Promise<void>;
   change(change: NamespaceChange): Promise<void>;
+  /** The host's end of a veth joins the bridge and is up. */
+  plug(link: BridgePort, mtu: number): Promise<void>;
+  /** It leaves its bridge and is down: whoever still is in its namespace is alone. Not there: nothing. */
+  unplug(hostName: string): Promise<void>;
   /** Elements of the maps of table `inet <table>`, in one transaction. */
   changePorts(table: string, removed: readonly PortElement[], added: readonly PortElement[]): Promise<void>;
   close(): void;
@@ -41,9 +47,11 @@ export interface NamespacePort {
   readonly addresses: readonly string[];   // "172.18.0.2/16", "fd00::2/64"
   readonly hasIpv6: boolean;
   readonly link:
-    | { readonly kind: "veth"; readonly hostName: string; readonly isThere: boolean; readonly bridge: string; readonly isIsolated: boolean }
+    | ({ readonly kind: "veth"; readonly isThere: boolean } & BridgePort)
     | { readonly kind: "macvlan"; readonly parent: string; readonly mode: MacvlanMode };
 }
+
+export interface BridgePort { readonly hostName: string; readonly bridge: string; readonly isIsolated: boolean }
 
 export type { MacvlanMode } from "./route-messages.js";
 export type { PortElement } from "./nft-messages.js";

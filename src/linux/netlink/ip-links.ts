@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import { run } from "../spawn.js";
 import { quote } from "../step.js";
-import { namespaceSettings, resolverTable, type HostLink, type HostLinks, type HostRoute, type NamespaceChange, type PortElement } from "./host-links.js";
+import { namespaceSettings, resolverTable, type BridgePort, type HostLink, type HostLinks, type HostRoute, type NamespaceChange, type PortElement } from "./host-links.js";
 import { resolverRulesText } from "./nft-messages.js";
 
 /** By `ip`, `nft` and `nsenter`, ten times slower: for machines where the C library cannot be called. */
@@ -47,6 +47,19 @@ export class IpLinks implements HostLinks {
     await rm(path, { force: true });
   }
 
+  async keepNamespace(path: string, pid: number): Promise<void> {
+    await this.removeNamespace(path);
+    await mkdir(dirname(path), { recursive: true, mode: 0o711 });
+    await writeFile(path, "", { mode: 0o444 });
+    await must(`keep the network namespace of process ${pid}`, ["mount", "--bind", `/proc/${pid}/ns/net`, path]);
+  }
+
+  async plug(link: BridgePort, mtu: number): Promise<void> { await batch(`join ${link.hostName} to ${link.bridge}`, plugLines(link, mtu)); }
+
+  async unplug(hostName: string): Promise<void> {
+    if ((await this.links()).some((link) => link.name === hostName)) await batch(`take ${hostName} off its bridge`, [`link set ${hostName} down nomaster`]);
+  }
+
   async change({ path, isNew, removed, added, gateways, resolver }: NamespaceChange): Promise<void> {
     const what = `attach network namespace ${path}`;
     const host = added.flatMap(({ device, mac, mtu, link }) => link.kind === "macvlan" ? [`link add link ${link.parent} name ${device} address ${mac} netns ${path} type macvlan mode ${link.mode}`]
@@ -64,8 +77,7 @@ export class IpLinks implements HostLinks {
       ...(isNew && resolver === undefined ? [] : [`nft -f - <<'END' || exit 1\n${resolverRulesText(resolverTable, resolver)}\nEND`]),
     ].join("\n");
     await must(what, ["nsenter", `--net=${path}`, "--", "sh", "-c", script]);
-    const plugged = added.flatMap(({ link }) => link.kind === "veth"
-      ? [`link set ${link.hostName} addrgenmode none`, `link set ${link.hostName} master ${link.bridge} up`, `link set ${link.hostName} type bridge_slave hairpin on isolated ${link.isIsolated ? "on" : "off"}`] : []);
+    const plugged = added.flatMap(({ link, mtu }) => (link.kind === "veth" ? plugLines(link, mtu) : []));
     if (plugged.length > 0) await batch(what, plugged);
   }
 
@@ -81,6 +93,9 @@ export class IpLinks implements HostLinks {
   close(): void {}
 }
 
+const plugLines = ({ hostName, bridge, isIsolated }: BridgePort, mtu: number): string[] => [
+  `link set ${hostName} addrgenmode none`, `link set ${hostName} mtu ${mtu} master ${bridge} up`, `link set ${hostName} type bridge_slave hairpin on isolated ${isIsolated ? "on" : "off"}`,
+];
 const batch = (what: string, lines: readonly string[]): Promise<string> => must(what, ["ip", "-batch", "-"], `${lines.join("\n")}\n`);
 
 async function must(what: string, argv: readonly string[], stdin = ""): Promise<string> {

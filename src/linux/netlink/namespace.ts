@@ -44,6 +44,14 @@ export function makeNamespace<T>(libc: Libc, path: string, work: () => T): T {
   } catch (error) { removeNamespace(libc, path); throw error; }
 }
 
+/** Mounts a namespace that lives elsewhere at `path`. */
+export function keepNamespace(libc: Libc, path: string, source: string): void {
+  removeNamespace(libc, path);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  writeFileSync(path, "", { mode: 0o444 });
+  if (libc.mount(source, path, null, msBind, null) < 0) throw new Error(`cannot mount ${source} at ${path}: ${libc.errorOf(libc.errno())}`);
+}
+
 /** The mount and its file; the namespace itself goes with the last process in it, in a kernel thread. Not there: nothing. */
 export function removeNamespace(libc: Libc, path: string): void {
   for (;;) {

@@ -1,9 +1,9 @@
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { SwarmError, messageOf } from "../../lib/index.js";
-import { namespaceSettings, resolverTable, type HostLink, type HostLinks, type HostRoute, type NamespaceChange, type NamespacePort } from "./host-links.js";
+import { namespaceSettings, resolverTable, type BridgePort, type HostLink, type HostLinks, type HostRoute, type NamespaceChange, type NamespacePort } from "./host-links.js";
 import type { Libc } from "./libc.js";
 import { changeElements, resolverRules, type PortElement } from "./nft-messages.js";
-import { inNamespace, makeNamespace, removeNamespace } from "./namespace.js";
+import { inNamespace, keepNamespace, makeNamespace, removeNamespace } from "./namespace.js";
 import type { Message } from "./message.js";
 import {
   addAddress, addBridge, addDefaultRoute, addMacvlan, addVeth, addVlan, changeBridgePort, changeLink, deleteDefaultRoute, deleteLink, linkOf, linkQuestion, routeOf, routeQuestion, type LinkRow,
@@ -85,6 +85,14 @@ export class NetlinkLinks implements HostLinks {
     if (change.removed.length > 0) await this.#removeInside(path, change.removed);
   }
 
+  async keepNamespace(path: string, pid: number): Promise<void> { told(`keep the network namespace of process ${pid}`, () => keepNamespace(this.libc, path, `/proc/${pid}/ns/net`)); }
+
+  async plug(link: BridgePort, mtu: number): Promise<void> { told(`join ${link.hostName} to ${link.bridge}`, () => this.#plug(link, mtu)); }
+
+  async unplug(hostName: string): Promise<void> {
+    told(`take ${hostName} off its bridge`, () => this.#route.change([changeLink({ name: hostName }, { isUp: false, masterIndex: 0 })], (errno) => errno === enodev));
+  }
+
   async changePorts(table: string, removed: readonly PortElement[], added: readonly PortElement[]): Promise<void> {
     // One socket for good: closing one that has deleted something waits 12 ms for the kernel (RCU).
     this.#filter ??= new NetlinkSocket(this.libc, protocolNetfilter);
@@ -126,7 +134,7 @@ export class NetlinkLinks implements HostLinks {
   }
 
   /** Last, so that nothing comes in before all is set. */
-  #plug(link: Extract<NamespacePort["link"], { kind: "veth" }>, mtu: number): void {
+  #plug(link: BridgePort, mtu: number): void {
     const { index } = this.#need(link.hostName);
     this.#route.change([
       changeLink({ index }, { hasLinkLocal: false }), changeLink({ index }, { mtu, masterIndex: this.#need(link.bridge).index, isUp: true }),

@@ -35,8 +35,8 @@ export function decide(query: Buffer, { table, client, shuffle, limit }: AskOpti
   } else {
     const addresses = table.addressesOf(client, question.name);
     if (addresses) {
-      const answers = question.type === "A" || (question.type as string) === "ANY"
-        ? shuffle(addresses).map((addr): Answer => ({ ...header(question), type: "A", data: addr })) : [];
+      const isAsked = (type: "A" | "AAAA") => question.type === type || (question.type as string) === "ANY";
+      const answers = shuffle(addresses).map((addr): Answer => ({ ...header(question), type: addr.includes(":") ? "AAAA" : "A", data: addr })).filter(({ type }) => isAsked(type as "A" | "AAAA"));
       return reply(packet, rcodes.ok, answers, limit);
     }
     // `tasks.` of a service that is not here is ours to deny, quickly: no server outside knows better.
