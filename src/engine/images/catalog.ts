@@ -38,7 +38,7 @@ export class ImageCatalog {
   /** By name, name@digest, id, or an id's beginning. A beginning that fits several images is refused. */
   find(text: string): ImageRecord | undefined {
     const exact = this.#images.get(text);
-    if (exact) return exact;
+    if (exact) return exact.fate === "hidden" ? undefined : exact;
     const hex = text.replace(/^sha256:/, "");
     if (text.startsWith("sha256:") || /^[0-9a-f]{64}$/.test(text)) return this.#byId(hex, text);
     const reference = parseReference(text);

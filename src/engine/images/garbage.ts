@@ -61,7 +61,8 @@ export class GarbageCollector {
   async close(): Promise<void> { await this.#collecting; }
 
   async #collectIfIdle(): Promise<void> {
-    if (this.#working > 0 || this.#wanted === "no" || this.#collecting) return;
+    while (this.#collecting) await this.#collecting;
+    if (this.#working > 0 || this.#wanted === "no") return;
     const which = this.#wanted;
     this.#wanted = "no";
     this.#collecting = this.#collect(which === "old" ? dayMs : 0).catch((error: unknown) => { this.parts.log.warn("deleting unused image data failed", { error }); }).finally(() => { this.#collecting = undefined; });

@@ -76,8 +76,8 @@ export class LocalImageStore implements Images {
     return record && this.#show(record);
   }
 
-  /** The record behind a reference or an id, for making containers. */
-  record(reference: string): ImageRecord | undefined { return this.catalog.find(reference); }
+  /** The record behind a reference or an id, for containers: also of what only they have left. */
+  record(reference: string): ImageRecord | undefined { return this.catalog.get(reference) ?? this.catalog.find(reference); }
 
   async inspect(reference: string): Promise<ImageDetails> {
     const record = this.catalog.need(reference, "inspect");
@@ -129,8 +129,13 @@ export class LocalImageStore implements Images {
       const digest = `${reference.name}@${pushed.manifest.digest}`;
       await this.catalog.change(() => {
         const now = this.catalog.get(record.id);
-        return { change: now ? { put: [{ ...now, digests: union(now.digests, [digest]), blobs: union([pushed.manifest.digest], now.blobs), manifest: now.manifest ?? pushed.manifest, layers: layersOf(now) }] } : {}, result: undefined };
+        if (!now) return { change: {}, result: undefined };
+        // What was compressed for this push replaces what it was made from: one blob a layer.
+        const replaced = new Set(layersOf(now).map((layer) => layer.digest));
+        const sent = pushed.layers.map((layer) => layer.digest);
+        return { change: { put: [{ ...now, digests: union(now.digests, [digest]), layers: pushed.layers, manifest: pushed.manifest, blobs: union([pushed.manifest.digest, ...now.blobs.filter((each) => !replaced.has(each))], sent) }] }, result: undefined };
       });
+      void this.garbage.collect();
       this.#publish("push", familiar(reference.normalized), familiar(reference.name), record);
       return { digest: pushed.manifest.digest, sizeBytes: pushed.manifestBytes, tag: reference.tag! };
     });

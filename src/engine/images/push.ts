@@ -24,7 +24,7 @@ export interface PushParts {
   readonly repositoriesOf: (digest: string) => readonly string[];
 }
 
-export interface PushedImage { readonly manifest: { readonly digest: string; readonly mediaType: string }; readonly manifestBytes: number }
+export interface PushedImage { readonly manifest: { readonly digest: string; readonly mediaType: string }; readonly manifestBytes: number; /** As they went out. */ readonly layers: readonly LayerBlob[] }
 
 /** Layers side by side, then the config, then the manifest: what came with the image goes out byte for byte. */
 export async function pushImage(reference: Reference, image: ImageRecord, options: PullOptions, parts: PushParts): Promise<PushedImage> {
@@ -67,7 +67,7 @@ export async function pushImage(reference: Reference, image: ImageRecord, option
   await registry.putManifest(reference, manifest, options);
   const digest = `sha256:${createHash("sha256").update(manifest.bytes).digest("hex")}`;
   await blobs.put([manifest.bytes], { digest });
-  return { manifest: { digest, mediaType: manifest.mediaType }, manifestBytes: manifest.bytes.length };
+  return { manifest: { digest, mediaType: manifest.mediaType }, manifestBytes: manifest.bytes.length, layers: sent };
 }
 
 /** The manifest that the image came with, if everything that it names is still here. */
