@@ -2,6 +2,7 @@
 #include "layers.h"
 #include "pack.h"
 #include "spawner.h"
+#include "unpack.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ static const struct { const char *verb; int (*run)(int, char **); } verbs[] = {
   { "mount-overlay", mount_overlay_main },
   { "unmount", unmount_main },
   { "without-cgroup2", without_cgroup2_main },
-  { "apply-whiteouts", apply_whiteouts_main },
+  { "unpack", unpack_main },
   { "pack", pack_main },
   { "init-layer", init_layer_main },
 };
@@ -22,6 +23,6 @@ int main(int argc, char **argv) {
   for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++) {
     if (strcmp(argv[1], verbs[i].verb) == 0) return verbs[i].run(argc - 1, argv + 1);
   }
-  fprintf(stderr, "skein-monitor is started by swarmd: run, exec, init, spawner, mount-overlay, unmount, without-cgroup2, apply-whiteouts, pack or init-layer\n");
+  fprintf(stderr, "skein-monitor is started by swarmd: run, exec, init, spawner, mount-overlay, unmount, without-cgroup2, unpack, pack or init-layer\n");
   return 2;
 }

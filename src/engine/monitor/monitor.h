@@ -2,7 +2,7 @@
 //   run             supervises one container for its whole life (monitor.c), writes its log (log-file.c) and serves who attaches (streams.c)
 //   exec            the same for one command in a running container, without a log
 //   init            PID 1 inside a container that asks for one (init.c)
-//   mount-overlay, unmount, apply-whiteouts, without-cgroup2   (mounts.c, whiteouts.c)
+//   mount-overlay, unmount, without-cgroup2   (mounts.c)
 #ifndef SKEIN_MONITOR_H
 #define SKEIN_MONITOR_H
 
@@ -15,7 +15,6 @@ int init_main(int argc, char **argv);
 int mount_overlay_main(int argc, char **argv);
 int unmount_main(int argc, char **argv);
 int without_cgroup2_main(int argc, char **argv);
-int apply_whiteouts_main(int argc, char **argv);
 
 // ---- log-file.c: a container's output on disk, with rotation; log-record.c: what one record looks like ----
 

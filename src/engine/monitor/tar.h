@@ -1,10 +1,11 @@
-// tar archives: written by tar-write.c, made of directories by pack.c.
+// tar archives: written by tar-write.c and made of directories by pack.c; read by tar-read.c and made into directories by unpack.c.
 #ifndef SKEIN_TAR_H
 #define SKEIN_TAR_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #define TAR_BLOCK 512
 
@@ -33,5 +34,34 @@ int tar_pad(struct tar_out *out, uint64_t length);
 int tar_flush(struct tar_out *out);
 int tar_end(struct tar_out *out);
 void tar_record(struct bytes *records, const char *key, const void *value, size_t length);
+
+
+// ---- reading ----
+
+struct tar_extent { uint64_t at, length; };
+// An entry as it was meant: extended headers and old formats are resolved. Its strings live until the next one is read.
+struct tar_read {
+  char type;                       // as above; what has no meaning here is passed over
+  struct bytes name, link;
+  uint32_t mode, uid, gid, major, minor;
+  uint64_t size;                   // of the file, holes included
+  int64_t mtime;
+  uint32_t mtime_nanoseconds;
+  struct bytes attributes;         // NAME\0, 4 bytes of length, VALUE, and so on
+  struct tar_extent *extents;      // where its data lies; one extent unless it has holes
+  size_t extent_count;
+  // The reader's own:
+  int fd;
+  char *buffer;
+  size_t start, end;               // of what is in the buffer
+  uint64_t left, padding;          // of the entry's body
+  const char *problem;             // why reading failed, if it is the archive
+};
+
+int tar_read_open(struct tar_read *in, int fd);
+// 1 and an entry, 0 at the end, -1 with in->problem or errno.
+int tar_next(struct tar_read *in);
+// Up to `size` bytes of the entry's data; 0 at its end.
+ssize_t tar_data(struct tar_read *in, const char **data, size_t size);
 
 #endif

@@ -4,7 +4,6 @@ import type { Readable, Writable } from "node:stream";
 import { SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
 import { decompress } from "../content/decompress.js";
-import { runProgram } from "../runtime/program.js";
 
 // Trees of files are read and written by a small program of our own (monitor/pack.c and others): devices, links, holes and attributes are the kernel's
 // matters, and a program that ends frees all that it held.
@@ -35,25 +34,20 @@ export async function listChanges(monitorPath: string, args: readonly string[]):
   return Buffer.concat(parts).toString().split("\0").filter((line) => line !== "").map((line) => ({ kind: kinds[line[0] as keyof typeof kinds], path: line.slice(1) }));
 }
 
-/** Unpacks a layer's tar (plain, gzip or zstd) in overlayfs's form and verifies its digest, if that is known; synced. */
-export async function unpackLayer(monitorPath: string, source: AsyncIterable<Uint8Array>, target: string, options: { diffId?: string; onProgress?: (bytes: number) => void }): Promise<{ digest: string; size: number }> {
-  // GNU tar because it keeps devices, FIFOs, sparse files, capabilities and hard links; it drops leading "/" and "..", and delays links that
-  // point outside until everything else is written, so no entry can be written through one.
-  const tar = spawn("tar", ["--extract", "--file=-", `--directory=${target}`, "--xattrs", "--xattrs-include=*", "--numeric-owner", "--same-permissions", "--same-owner",
-    "--delay-directory-restore", "--warning=no-timestamp", "--warning=no-unknown-keyword"], { stdio: ["pipe", "ignore", "pipe"] });
-  const ended = endOf(tar, "cannot unpack a layer");
+/** Unpacks a layer's tar (plain, gzip or zstd), in overlayfs's form or upon what is there, and verifies its digest, if that is known; synced. */
+export async function unpackLayer(monitorPath: string, source: AsyncIterable<Uint8Array>, target: string, options: { diffId?: string; markers?: "overlay" | "delete"; onProgress?: (bytes: number) => void }): Promise<{ digest: string; size: number }> {
+  const program = spawn(monitorPath, ["unpack", options.markers ?? "overlay", target], { stdio: ["pipe", "ignore", "pipe"] });
+  const ended = endOf(program, "cannot unpack a layer");
   const hash = createHash("sha256");
   let size = 0;
   const counted = (async function* () {
     for await (const chunk of decompress(source)) { hash.update(chunk); size += chunk.length; options.onProgress?.(size); yield chunk; }
   })();
-  await feedProgram(tar, counted, ended);
+  await feedProgram(program, counted, ended);
   const digest = `sha256:${hash.digest("hex")}`;
-  // A layer that is not what it should be is told as that, whatever tar thought of it.
+  // A layer that is not what it should be is told as that, whatever the program thought of it.
   if (options.diffId && digest !== options.diffId) { await ended.catch(() => {}); throw new SwarmError("DATA_LOSS", `a layer does not match its digest: the image's config says ${options.diffId}, its unpacked contents are ${digest}`); }
   await ended;
-  const whiteouts = await runProgram(monitorPath, ["apply-whiteouts", target]);
-  if (whiteouts.code !== 0) throw new SwarmError("INTERNAL", `cannot unpack a layer: ${whiteouts.stderr.trim()}`);
   return { digest, size };
 }
 
