@@ -15,12 +15,15 @@ export interface CommitParts {
   readonly images: LocalImageStore;
   readonly layers: Pick<SnapshotDriver, "commit">;
   readonly blobs: BlobStore;
-  readonly containers: ContainerAccess & { pause(id: string): Promise<void>; unpause(id: string): Promise<void> };
+  readonly containers: ContainerAccess & { pause(id: string): Promise<void>; unpause(id: string): Promise<void>; wait(id: string, signal?: AbortSignal): Promise<unknown> };
   readonly clock: Clock;
 }
 
 /** The digest of a tar without entries: two zero blocks. Such a layer is none. */
 const emptyLayers = ["sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef", "sha256:84ff92691f909a05b224e1c56abb4864f01b4f8e3c854e4bb4c7baf1d3f6d652"];
+
+/** Until the end of a container is known here. */
+const noticedWithinMs = 5_000;
 
 /** A container's writable layer and settings become an image on top of its own. Returns the image's id. */
 export async function commitContainer(id: string, options: CommitOptions, parts: CommitParts): Promise<string> {
@@ -35,8 +38,7 @@ export async function commitContainer(id: string, options: CommitOptions, parts:
 
   return images.during(async () => {
     const { phase, isPaused } = containers.require(id, "commit");
-    const pauses = phase === "running" && !isPaused && options.isPaused !== false;
-    if (pauses) await containers.pause(id);
+    const pauses = phase === "running" && !isPaused && options.isPaused !== false && await pause(id, containers);
     let layer: LayerBlob | undefined;
     try {
       await containers.exclusively(id, async () => {
@@ -52,7 +54,7 @@ export async function commitContainer(id: string, options: CommitOptions, parts:
       void images.collect();
       if (error instanceof SwarmError && !error.message.startsWith("Cannot")) throw new SwarmError(error.code, `${subject}: ${messageOf(error)}`, { cause: error });
       throw error;
-    } finally { if (pauses) await containers.unpause(id); }
+    } finally { if (pauses) await containers.unpause(id).catch((error: unknown) => { if (containers.record(id)?.phase === "running") throw error; }); }
 
     const own = layer && !emptyLayers.includes(layer.digest) ? [layer] : [];
     const raw = await images.rawConfig(imageId);
@@ -72,6 +74,15 @@ export async function commitContainer(id: string, options: CommitOptions, parts:
     });
     return image.id;
   });
+}
+
+/** False when it has just ended, which leaves nothing to pause. */
+async function pause(id: string, containers: CommitParts["containers"]): Promise<boolean> {
+  try { await containers.pause(id); return true; } catch (error) {
+    const hasEnded = await containers.wait(id, AbortSignal.timeout(noticedWithinMs)).then(() => true, () => false);
+    if (hasEnded) return false;
+    throw error;
+  }
 }
 
 /** What the container was really made with: its image's settings and its own. */
