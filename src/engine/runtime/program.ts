@@ -9,6 +9,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string | Uint8Array;
   readonly timeoutMs?: number;
+  /** How much of each output is kept; 64 KiB. */
+  readonly outputLimitBytes?: number;
   readonly signal?: AbortSignal;
   /** What it leaves behind is meant to hold its output: it is over when it has exited. */
   readonly leavesChildren?: boolean;
@@ -16,13 +18,12 @@ export interface ProgramOptions {
   readonly onTimeout?: () => void;
 }
 
-const outputLimitBytes = 65_536;
-
 /**
- * Runs a program to its end and collects the first 64 KiB of each output, and of both as they came. Never rejects for an exit code; a program that cannot be
+ * Runs a program to its end and collects the beginning (64 KiB) of each output, and of both as they came. Never rejects for an exit code; a program that cannot be
  * started has code 127 and the reason as its stderr. It runs under the engine's spawn helper where there is an engine.
  */
 export async function runProgram(command: string, args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
+  const outputLimitBytes = options.outputLimitBytes ?? 65_536;
   const outputs = { stdout: [] as Buffer[], stderr: [] as Buffer[], output: [] as Buffer[] };
   const sizes = { stdout: 0, stderr: 0, output: 0 };
   const collect = (name: "stdout" | "stderr") => (bytes: Buffer) => {
@@ -52,7 +53,7 @@ export async function runProgram(command: string, args: readonly string[], optio
 
 type Collect = (name: "stdout" | "stderr") => (bytes: Buffer) => void;
 
-async function throughHelper(spawner: Spawner, argv: readonly string[], { cwd, env, stdin, leavesChildren = false }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
+async function throughHelper(spawner: Spawner, argv: readonly string[], { cwd, env, stdin, outputLimitBytes = 65_536, leavesChildren = false }: ProgramOptions, collect: Collect, onStarted: (kill: () => void) => void): Promise<number> {
   const to = { 1: collect("stdout"), 2: collect("stderr"), 3: () => {} };
   const answer: SpawnAnswer = await spawner.run({ argv, outputLimitBytes, leavesChildren, ...(cwd ? { cwd } : {}), ...(env ? { env } : {}), ...(stdin ? { stdin } : {}) }, {
     onOutput: (stream, bytes) => to[stream](bytes),
