@@ -25,6 +25,7 @@ import { readCgroupLayout } from "./runtime/cgroups.js";
 import { readHostAbilities } from "./runtime/host-abilities.js";
 import { Runtimes } from "./runtime/runtimes.js";
 import { Spawner } from "./runtime/spawner.js";
+import { ContainerStats, topOf } from "./stats/index.js";
 import { openDriver } from "./snapshots/open-driver.js";
 
 /** Opens the engine on its directories and takes over the containers that run. One engine per state directory at a time. */
@@ -68,11 +69,12 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       volumesOf: (id) => { const record = containers?.record(id); return record ? volumeNamesOf(record) : []; },
     });
     const host = await readHostAbilities(cgroups);
+    const cgroupPathOf = (id: string, parent?: string): string => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`;
     containers = await ContainerStore.open({
       metadata, layers, clock, log, events, paths, runtimes, monitorPath, cgroups,
       volumes,
       host,
-      cgroupPathOf: (id, parent) => `${parent ? parent.replace(/^\/*/, "/").replace(/\/+$/, "") : config.cgroupParent}/${id}`,
+      cgroupPathOf,
       findImage: (reference) => images.record(reference),
       onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
       bootId,
@@ -89,10 +91,13 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       volume: (name) => volumes.describe(name), writableBytes: (id) => layers.writableSize(id), describeRoot: (id, chain) => ({ name: layers.name, data: layers.describe(id, chain) }),
     });
     const allContainers = containers;
+    const cgroupsOfContainers = { containers, cgroups, cgroupPathOf };
+    const stats = new ContainerStats({ ...cgroupsOfContainers, hostMemoryBytes: totalmem(), clock });
+    const observe: Pick<Engine, "stats" | "top"> = { stats: (id, options) => stats.stream(id, options), top: (id, args) => topOf(id, args, cgroupsOfContainers) };
     const commit: Engine["commit"] = (id, options) => diskFull("commit the container", config.stateDir, commitContainer(id, options, { images, layers, blobs, containers: allContainers, clock }));
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, commit, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
+    return assemble(images, containers, { commit, ...observe }, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
@@ -101,7 +106,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
 
 interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, commit: Engine["commit"], volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top">, volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -141,7 +146,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, commit: E
     rename: (id, name) => containers.rename(id, name),
     update: (id, change) => containers.update(id, change),
     pruneContainers: (options) => containers.prune(options),
-    commit,
+    ...parts,
     logs: (id, options) => logs.lines(id, options),
     logFrames: (id, options) => logs.frames(id, options),
     attach: (id, options) => attachments.attach(id, options),

@@ -6,9 +6,9 @@ const refuse = (what: string) => (): never => { throw new SwarmError("UNIMPLEMEN
 type Part<T, Done> = Omit<T, keyof Done>;
 
 /** Parts of the contract that nothing carries out so far; each goes when its part comes. */
-export const pending: Part<Engine, TaskEngine & Pick<Engine, "commit" | "images" | "volumes" | "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "pruneContainers" | "attach" | "resize" | "execs" | "logFrames">> = {
+export const pending: Part<Engine, TaskEngine & Pick<Engine, "commit" | "images" | "volumes" | "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "top" | "stats" | "pruneContainers" | "attach" | "resize" | "execs" | "logFrames">> = {
   networks: { list: refuse("networks"), get: refuse("networks"), create: refuse("networks"), remove: refuse("networks"), connect: refuse("networks"), disconnect: refuse("networks"), prune: refuse("networks") },
-  top: refuse("top"), stats: refuse("stats"), size: refuse("size"), statPath: refuse("statPath"),
+  size: refuse("size"), statPath: refuse("statPath"),
   readArchive: refuse("readArchive"), writeArchive: refuse("writeArchive"), changes: refuse("changes"), export: refuse("export"), build: refuse("build"),
   pruneBuildCache: refuse("pruneBuildCache"), usage: refuse("usage"),
 };
