@@ -137,12 +137,24 @@ export function unpack(handle: FileHandle): { iterator: AsyncIterator<Buffer>; r
 }
 
 async function jsonFiles(path: string): Promise<LogFile[]> {
+  // While files are being renamed one may be seen twice or not at all: looked at again until two looks agree.
+  let before = "";
+  for (let looks = 0; ; looks++) {
+    const files = await lookForJsonFiles(path);
+    const now = files.map((file) => `${file.path}=${file.key}`).join();
+    if (now === before || looks === 20) return files;
+    before = now;
+  }
+}
+
+async function lookForJsonFiles(path: string): Promise<LogFile[]> {
+  const name = basename(path);
+  const numbers = (await readdir(dirname(path)).catch(() => [])).flatMap((each) => (each === name ? [0] : each.startsWith(`${name}.`) && /^[1-9]\d{0,2}$/.test(each.slice(name.length + 1)) ? [Number(each.slice(name.length + 1))] : []));
   const files: LogFile[] = [];
-  for (let i = 0; i < 1_000; i++) {
-    const each = i === 0 ? path : `${path}.${i}`;
+  for (const number of numbers.sort((a, b) => b - a)) {
+    const each = number === 0 ? path : `${path}.${number}`;
     const key = await inodeOf(each);
-    if (key === undefined && i > 0) break;
-    if (key !== undefined) files.unshift({ path: each, key, isCompressed: false });
+    if (key !== undefined) files.push({ path: each, key, isCompressed: false });
   }
   return files;
 }
