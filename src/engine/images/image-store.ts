@@ -79,6 +79,9 @@ export class LocalImageStore implements Images {
   /** The record behind a reference or an id, for containers: also of what only they have left. */
   record(reference: string): ImageRecord | undefined { return this.catalog.get(reference) ?? this.catalog.find(reference); }
 
+  /** All of them, also those that only containers still need. */
+  records(): ImageRecord[] { return this.catalog.all(); }
+
   async inspect(reference: string): Promise<ImageDetails> {
     const record = this.catalog.need(reference, "inspect");
     return { ...this.#show(record), diffIds: record.diffIds, raw: await this.#config(record), parent: record.parent ?? "", lastTaggedAtMs: record.lastTaggedAtMs ?? 0, graphDriver: { name: this.parts.layers.name, data: this.parts.layers.describeImage(record.diffIds) } };
