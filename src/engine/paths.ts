@@ -11,6 +11,9 @@ export interface Paths {
   readonly containers: string;
   readonly runContainers: string;
   readonly runtimeRoot: string;
+  /** Contexts of running builds, cache mounts; and on the other, roots and secrets. */
+  readonly build: string;
+  readonly runBuild: string;
   container(id: string): ContainerPaths;
 }
 
@@ -38,6 +41,8 @@ export function pathsOf(stateDir: string, runDir: string): Paths {
     volumes: join(stateDir, "volumes"),
     exits, containers, runContainers,
     runtimeRoot: join(runDir, "runtime"),
+    build: join(stateDir, "build"),
+    runBuild: join(runDir, "build"),
     container(id) {
       const state = join(containers, id);
       const bundle = join(runContainers, id);
