@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
 import { Attachments } from "./attach/attachments.js";
+import { Builder } from "./build/builder.js";
 import type { EngineConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
 import { volumeNamesOf } from "./volumes/users.js";
@@ -12,6 +13,7 @@ import { BlobStore } from "./content/blob-store.js";
 import { checkRoom } from "./content/room.js";
 import { commitContainer } from "./images/commit.js";
 import { LocalImageStore } from "./images/image-store.js";
+import { ContainerFiles } from "./files/container-files.js";
 import { EventLog } from "./events/event-log.js";
 import { ExecTable } from "./execs/exec-table.js";
 import { ContainerLogs } from "./logs/container-logs.js";
@@ -56,6 +58,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const blobs = await BlobStore.open(paths.content);
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
+    let builder: Builder | undefined;
     const images = await LocalImageStore.open({
       metadata, layers, clock, log, events,
       blobs,
@@ -75,7 +78,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
       volumes,
       host,
       cgroupPathOf,
-      findImage: (reference) => images.record(reference),
+      findImage: (reference) => builder?.stateImage(reference) ?? images.record(reference),
       onImageReleased: (imageId) => void images.imageReleased(imageId).catch((error: unknown) => log.warn("deleting an unused image failed", { image: imageId, error })),
       bootId,
     });
@@ -95,9 +98,12 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const stats = new ContainerStats({ ...cgroupsOfContainers, hostMemoryBytes: totalmem(), clock });
     const observe: Pick<Engine, "stats" | "top"> = { stats: (id, options) => stats.stream(id, options), top: (id, args) => topOf(id, args, cgroupsOfContainers) };
     const commit: Engine["commit"] = (id, options) => diskFull("commit the container", config.stateDir, commitContainer(id, options, { images, layers, blobs, containers: allContainers, clock }));
+    builder = await Builder.open({ images, containers, layers, blobs, metadata, events, paths, log, clock, attach: (id, options) => attachments.attach(id, options) });
+    await builder.sweep();
+    const builds = builder;
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, { commit, ...observe }, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
+    return assemble(images, containers, { commit, ...observe }, builds, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
@@ -106,7 +112,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
 
 interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top">, volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top">, builder: Builder, volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -147,6 +153,8 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
     update: (id, change) => containers.update(id, change),
     pruneContainers: (options) => containers.prune(options),
     ...parts,
+    build: (request) => diskFull("build the image", stateDir, builder.build(request)).finally(() => volumes.settle()),
+    pruneBuildCache: (options) => builder.prune(options),
     logs: (id, options) => logs.lines(id, options),
     logFrames: (id, options) => logs.frames(id, options),
     attach: (id, options) => attachments.attach(id, options),
@@ -163,6 +171,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
       };
     },
     close: () => (closing ??= (async () => {
+      await builder.close();
       logs.close();
       attachments.close();
       execs.close();

@@ -1,5 +1,6 @@
 import type { Clock } from "../../lib/index.js";
 import type { Held } from "../images/garbage.js";
+import type { LayerBlob } from "../images/record.js";
 import type { Metadata } from "../metadata.js";
 
 /** What one step made, under a key of all that it was made from. */
@@ -9,9 +10,9 @@ export interface StepRecord {
   readonly aliases: readonly string[];
   /** Diff ids, the step's own last if it made a layer. */
   readonly chain: readonly string[];
-  readonly diffId: string | undefined;
-  readonly sizeBytes: number;
-  readonly description: string;
+  readonly layer: { readonly diffId: string; readonly blob: LayerBlob } | undefined;
+  /** As the history tells it. */
+  readonly createdBy: string;
   /** Goes into the history, so that a build from the cache gives the same image. */
   readonly createdAtMs: number;
   readonly lastUsedAtMs: number;
@@ -43,11 +44,11 @@ export class BuildCache {
   }
 
   /** Of two builds that made the same step side by side, the first's result is everybody's. */
-  add(step: Pick<StepRecord, "key" | "aliases" | "chain" | "diffId" | "sizeBytes" | "description">, isReplaced: boolean): StepRecord {
+  add(step: Pick<StepRecord, "key" | "aliases" | "chain" | "layer" | "createdBy">, options: { readonly isReplaced: boolean; readonly createdAtMs?: number }): StepRecord {
     const present = this.#records.get(this.#keys.get(step.key) ?? "");
-    if (present && !isReplaced) return present;
+    if (present && !options.isReplaced) return present;
     const now = this.clock.now();
-    const record = { ...step, createdAtMs: now, lastUsedAtMs: now, uses: 1 };
+    const record = { ...step, createdAtMs: options.createdAtMs ?? now, lastUsedAtMs: now, uses: 1 };
     this.#set(record);
     return record;
   }
@@ -66,13 +67,13 @@ export class BuildCache {
   }
 
   *held(): Generator<Held> {
-    for (const { chain, diffId } of this.#records.values()) if (chain.length > 0) yield { chains: [chain], blobs: diffId ? [diffId] : [] };
+    for (const { chain, layer } of this.#records.values()) if (chain.length > 0) yield { chains: [chain], blobs: layer ? [layer.blob.digest] : [] };
   }
 
   entries(isInUse: (record: StepRecord) => boolean, isShared: (diffId: string) => boolean): CacheEntry[] {
     return [...this.#records.values()].map((record) => ({
-      id: record.key.slice(0, 25), description: record.description, sizeBytes: record.sizeBytes, createdAtMs: record.createdAtMs, lastUsedAtMs: record.lastUsedAtMs, uses: record.uses,
-      isInUse: isInUse(record), isShared: record.diffId !== undefined && isShared(record.diffId),
+      id: record.key.slice(0, 25), description: record.createdBy.slice(0, 500), sizeBytes: record.layer?.blob.sizeBytes ?? 0, createdAtMs: record.createdAtMs, lastUsedAtMs: record.lastUsedAtMs, uses: record.uses,
+      isInUse: isInUse(record), isShared: record.layer !== undefined && isShared(record.layer.diffId),
     }));
   }
 

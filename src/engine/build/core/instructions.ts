@@ -13,7 +13,8 @@ export type Instruction = { readonly line: number; /** For "Step 1/3 : …". */ 
   | { readonly kind: "env" | "label"; readonly pairs: Pairs; /** `ENV name the rest`: one value, not words. */ readonly isOldForm: boolean }
   | { readonly kind: "arg"; readonly args: readonly { readonly name: string; readonly value: string | undefined }[] }
   | { readonly kind: "expose" | "volume"; readonly items: readonly string[] }
-  | { readonly kind: "user" | "workdir" | "stopsignal" | "maintainer"; readonly value: string }
+  | { readonly kind: "user" | "stopsignal" | "maintainer"; readonly value: string }
+  | { readonly kind: "workdir"; readonly value: string }
   | { readonly kind: "onbuild"; readonly trigger: string; readonly inner: Instruction }
   | { readonly kind: "healthcheck"; readonly health: HealthConfig; readonly command: Command | undefined }
   | { readonly kind: "shell"; readonly argv: readonly string[] }
