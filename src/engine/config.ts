@@ -1,4 +1,5 @@
 import type { Clock, Logger } from "../lib/index.js";
+import type { NetworkOptions } from "./networks/networks.js";
 
 export interface EngineConfig {
   /** Images, snapshots, volumes, logs and metadata: survives reboots. */
@@ -11,6 +12,8 @@ export interface EngineConfig {
   readonly runtime?: string;
   /** By host, as it is written in references: "registry.example:5000", "docker.io". */
   readonly registries?: Readonly<Record<string, RegistryConfig>>;
+  /** The engine's own networks; everything has a default that works. */
+  readonly networking?: NetworkOptions;
   readonly log: Logger;
   readonly clock: Clock;
   /** The compiled skein-monitor. */

@@ -13,11 +13,12 @@ import { BlobStore } from "./content/blob-store.js";
 import { checkRoom } from "./content/room.js";
 import { commitContainer } from "./images/commit.js";
 import { LocalImageStore } from "./images/image-store.js";
-import { ContainerFiles } from "./files/container-files.js";
+import { containerFiles, type FileMethods } from "./files/container-files.js";
 import { EventLog } from "./events/event-log.js";
 import { ExecTable } from "./execs/exec-table.js";
 import { ContainerLogs } from "./logs/container-logs.js";
 import { openMetadata } from "./metadata.js";
+import { EngineNetworks } from "./networks/networks.js";
 import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
 import { pathsOf, type Paths } from "./paths.js";
@@ -89,10 +90,16 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const execs = new ExecTable({ containers, paths, runtimes, monitorPath, host, events, clock, log });
     containers.watch((event) => { if (event.kind === "exited") execs.containerEnded(event.id); }, ending.signal);
     const streams: Streams = { logs, attachments, execs };
+    const networks = await EngineNetworks.open({
+      metadata, containers, events, clock, log, stateDir: config.stateDir, runDir: config.runDir, options: config.networking ?? {},
+      exposedPorts: (imageId) => images.record(imageId)?.config.exposedPorts ?? [], hostsPath: (id) => paths.container(id).hosts,
+    });
     await containers.takeOver({
+      networking: networks.containerNetworking,
       streams: attachments, runCommand: (id, options) => execs.run(id, options), execIds: (id) => execs.of(id),
       volume: (name) => volumes.describe(name), writableBytes: (id) => layers.writableSize(id), describeRoot: (id, chain) => ({ name: layers.name, data: layers.describe(id, chain) }),
     });
+    await networks.adopt();
     const allContainers = containers;
     const cgroupsOfContainers = { containers, cgroups, cgroupPathOf };
     const stats = new ContainerStats({ ...cgroupsOfContainers, hostMemoryBytes: totalmem(), clock });
@@ -103,7 +110,8 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const builds = builder;
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    return assemble(images, containers, { commit, ...observe }, builds, volumes, streams, events, config.stateDir, async () => { ending.abort(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
+    const files = containerFiles({ containers, layers, volumes, findImage: (id) => images.record(id), paths, monitorPath, events });
+    return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
   } catch (error) {
     await metadata.close();
     throw error;
@@ -112,7 +120,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
 
 interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top">, builder: Builder, volumes: VolumeStore, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top" | FileMethods>, builder: Builder, volumes: VolumeStore, networks: EngineNetworks, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
   let closing: Promise<void> | undefined;
   return {
     ...pending,
@@ -135,6 +143,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
       usage: () => images.usage(),
     },
     volumes,
+    networks,
     create: (spec) => diskFull(`create container "${spec.name}"`, stateDir, containers.create(spec)).finally(() => volumes.settle()),
     start: (id) => diskFull(`start container "${containers.inspect(id)?.name ?? id}"`, stateDir, containers.start(id)),
     stop: (id, options) => containers.stop(id, options),

@@ -6,8 +6,6 @@ const refuse = (what: string) => (): never => { throw new SwarmError("UNIMPLEMEN
 type Part<T, Done> = Omit<T, keyof Done>;
 
 /** Parts of the contract that nothing carries out so far; each goes when its part comes. */
-export const pending: Part<Engine, TaskEngine & Pick<Engine, "build" | "pruneBuildCache" | "commit" | "images" | "volumes" | "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "top" | "stats" | "pruneContainers" | "attach" | "resize" | "execs" | "logFrames" | "size" | "statPath" | "readArchive" | "writeArchive" | "changes" | "export">> = {
-  networks: { list: refuse("networks"), get: refuse("networks"), create: refuse("networks"), remove: refuse("networks"), connect: refuse("networks"), disconnect: refuse("networks"), prune: refuse("networks") },
-  size: refuse("size"), statPath: refuse("statPath"),
-  readArchive: refuse("readArchive"), writeArchive: refuse("writeArchive"), changes: refuse("changes"), export: refuse("export"), usage: refuse("usage"),
+export const pending: Part<Engine, TaskEngine & Pick<Engine, "build" | "pruneBuildCache" | "commit" | "images" | "networks" | "volumes" | "events" | "find" | "details" | "restart" | "pause" | "unpause" | "rename" | "update" | "waitFor" | "top" | "stats" | "pruneContainers" | "attach" | "resize" | "execs" | "logFrames" | "size" | "statPath" | "readArchive" | "writeArchive" | "changes" | "export">> = {
+  usage: refuse("usage"),
 };

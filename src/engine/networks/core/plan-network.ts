@@ -77,12 +77,12 @@ export function planNetwork(request: NetworkRequest, id: string, createdAtMs: nu
   for (const family of [4, 6] as const) if (pools.filter((pool) => parseSubnet(pool.subnet)!.family === family).length > 1) refuse("INVALID_ARGUMENT", `it has more than one IPv${family} subnet; give one of each family`);
   if (!has(4)) {
     const subnet = chooseSubnet(host.pools, taken) ?? refuse("RESOURCE_EXHAUSTED", `all predefined address pools have been fully subnetted (${host.pools.map((pool) => `${pool.base} by /${pool.prefix}`).join(", ")}); remove networks, or give a subnet`);
-    pools.unshift(withGateway(subnet));
+    pools.unshift(wholePool(subnet));
   }
   if (request.hasIpv6 && !has(6)) {
     // A unique local prefix (RFC 4193) that follows from the network's id.
     const subnet = parseSubnet(`fd${id.slice(0, 2)}:${id.slice(2, 6)}:${id.slice(6, 10)}::/64`)!;
-    pools.push(withGateway(subnet));
+    pools.push(wholePool(subnet));
   }
   return {
     record: {
@@ -121,7 +121,8 @@ function freeGateway(range: Subnet, subnet: Subnet, taken: ReadonlySet<string>):
   return "";
 }
 
-const withGateway = (subnet: Subnet): PoolRecord => ({ subnet: formatSubnet(subnet), ipRange: "", gateway: formatIp(addressAt(subnet, 1n)), auxiliary: {} });
+/** All of a subnet, its first address the gateway. */
+export const wholePool = (subnet: Subnet): PoolRecord => ({ subnet: formatSubnet(subnet), ipRange: "", gateway: formatIp(addressAt(subnet, 1n)), auxiliary: {} });
 
 /** The first subnet of the pools that nothing else uses. */
 export function chooseSubnet(pools: readonly AddressPoolOption[], taken: readonly Subnet[]): Subnet | undefined {
