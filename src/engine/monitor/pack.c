@@ -231,15 +231,37 @@ static int sparse_file(struct pack *pack, int file, const struct stat *status, s
   return failed ? fail(pack, "cannot archive") : 0;
 }
 
+// The kernel's own file systems inside a container: their files have no sizes, and some never end.
+static int is_kernel_view(int directory) {
+  struct statfs about;
+  if (fstatfs(directory, &about) != 0) return 0;
+  switch ((unsigned long)about.f_type) {
+    case PROC_SUPER_MAGIC: case SYSFS_MAGIC: case CGROUP_SUPER_MAGIC: case CGROUP2_SUPER_MAGIC: case DEBUGFS_MAGIC: case TRACEFS_MAGIC: case SECURITYFS_MAGIC: case BPF_FS_MAGIC: return 1;
+    default: return 0;
+  }
+}
+
+// What says that it has no size and is read nevertheless.
+static int kernel_file(struct pack *pack, int file, struct tar_entry *entry) {
+  static char text[1024 * 1024];
+  ssize_t count;
+  while (entry->size < sizeof text && (count = read(file, text + entry->size, sizeof text - entry->size)) > 0) entry->size += (uint64_t)count;
+  return tar_header(&pack->tar, entry) != 0 || tar_bytes(&pack->tar, text, entry->size) != 0 || tar_pad(&pack->tar, entry->size) != 0 ? fail(pack, "cannot write") : 0;
+}
+
+#define GONE 1
+
 static int regular_file(struct pack *pack, int directory, const char *name, struct bytes *records) {
   int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-  if (file < 0) return errno == ENOENT || errno == ELOOP ? 0 : fail(pack, "cannot open");   // gone, or replaced meanwhile
+  if (file < 0) return errno == ENOENT || errno == ELOOP ? GONE : fail(pack, "cannot open");   // gone, or replaced meanwhile
   struct stat status;
   int failed = fstat(file, &status);
-  if (!failed && S_ISREG(status.st_mode)) {
+  if (!failed && !S_ISREG(status.st_mode)) failed = GONE;
+  if (!failed) {
     struct tar_entry entry = entry_of(&status, '0', pack->name.data, records);
     uint64_t allocated = (uint64_t)status.st_blocks * 512;
-    if (status.st_size > 65536 && allocated + 32768 < (uint64_t)status.st_size && lseek(file, 0, SEEK_HOLE) < status.st_size) failed = sparse_file(pack, file, &status, &entry, records);
+    if (status.st_size == 0 && is_kernel_view(file)) failed = kernel_file(pack, file, &entry);
+    else if (status.st_size > 65536 && allocated + 32768 < (uint64_t)status.st_size && lseek(file, 0, SEEK_HOLE) < status.st_size) failed = sparse_file(pack, file, &status, &entry, records);
     else {
       entry.size = (uint64_t)status.st_size;
       failed = tar_header(&pack->tar, &entry) != 0 || tar_file(&pack->tar, file, 0, entry.size) != 0 || tar_pad(&pack->tar, entry.size) != 0 ? fail(pack, "cannot archive") : 0;
@@ -254,8 +276,9 @@ static int other_entry(struct pack *pack, int directory, const char *name, const
   if (S_ISSOCK(status->st_mode)) return 0;   // means nothing without the process that made it
   struct bytes records = { 0 };
   struct tar_entry entry = entry_of(status, '0', pack->name.data, &records);
+  struct link *link = NULL;
   if (status->st_nlink > 1) {
-    struct link *link = find_link(pack, status);
+    link = find_link(pack, status);
     if (!link) return fail(pack, "cannot archive");
     if (link->name) {
       entry.type = '1';
@@ -267,8 +290,11 @@ static int other_entry(struct pack *pack, int directory, const char *name, const
   }
   if (attributes(pack, directory, name, &records) != 0) return fail(pack, "cannot read the attributes of");
   int failed;
-  if (S_ISREG(status->st_mode)) failed = regular_file(pack, directory, name, &records);
-  else {
+  if (S_ISREG(status->st_mode)) {
+    failed = regular_file(pack, directory, name, &records);
+    // Nothing can be linked to what was not archived; its place in the table is found again by the next name.
+    if (failed == GONE) { failed = 0; if (link) { link->inode = 0; } }
+  } else {
     char target[4097];
     switch (status->st_mode & S_IFMT) {
       case S_IFLNK: {
@@ -317,16 +343,6 @@ static int read_names(int directory, struct names *names) {
 static void free_names(struct names *names) {
   for (size_t i = 0; i < names->count; i++) free(names->list[i]);
   free(names->list);
-}
-
-// The kernel's own file systems inside a container: their files have no sizes, and some never end.
-static int is_kernel_view(int directory) {
-  struct statfs about;
-  if (fstatfs(directory, &about) != 0) return 0;
-  switch ((unsigned long)about.f_type) {
-    case PROC_SUPER_MAGIC: case SYSFS_MAGIC: case CGROUP_SUPER_MAGIC: case CGROUP2_SUPER_MAGIC: case DEBUGFS_MAGIC: case TRACEFS_MAGIC: case SECURITYFS_MAGIC: case BPF_FS_MAGIC: return 1;
-    default: return 0;
-  }
 }
 
 static int walk(struct pack *pack, struct level *level, int depth);

@@ -37,6 +37,7 @@ int exit_code_of(int error) {
     case ENOENT: return EXIT_NOT_FOUND;
     case ENOTDIR: return EXIT_NOT_DIRECTORY;
     case EROFS: return EXIT_READ_ONLY;
+    case ESRCH: return EXIT_GONE;
     case ENOSPC: case EDQUOT: return EXIT_NO_SPACE;
     default: return EXIT_OTHER;
   }

@@ -12,7 +12,7 @@ struct unpack_options {
 };
 
 // How such programs end, beside 0; the reason is on stderr.
-enum { EXIT_OTHER = 1, EXIT_NOT_FOUND = 10, EXIT_NOT_DIRECTORY = 11, EXIT_BAD_ARCHIVE = 12, EXIT_READ_ONLY = 13, EXIT_NO_SPACE = 14 };
+enum { EXIT_OTHER = 1, EXIT_NOT_FOUND = 10, EXIT_NOT_DIRECTORY = 11, EXIT_BAD_ARCHIVE = 12, EXIT_READ_ONLY = 13, EXIT_NO_SPACE = 14, EXIT_GONE = 15 };
 
 // Everything from descriptor 0 into the working directory. Names lead nowhere else than from the process's root down. One of the above.
 int unpack(const struct unpack_options *options);
@@ -21,5 +21,6 @@ int open_safely(int directory, const char *path, int flags);
 int exit_code_of(int error);
 
 int unpack_main(int argc, char **argv);
+int files_main(int argc, char **argv);   // container-files.c
 
 #endif

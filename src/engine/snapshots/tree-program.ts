@@ -69,7 +69,12 @@ export async function feedProgram(child: ChildProcess & { stdin: Writable }, sou
   child.stdin.end();
 }
 
-/** Rejects with the program's own words if it fails. */
+/** A program's own words, and its exit code (-1: it was killed). */
+export class ProgramFailure extends SwarmError {
+  constructor(what: string, readonly exitCode: number, readonly complaint: string) { super(exitCode === 2 || exitCode < 0 ? "INTERNAL" : "INVALID_ARGUMENT", what ? `${what}: ${complaint}` : complaint); }
+}
+
+/** Rejects with a ProgramFailure if it fails. */
 export function endOf(child: ChildProcess & { stderr: Readable }, what: string): Promise<void> {
   let complaint = "";
   child.stderr.on("data", (text) => { complaint = (complaint + String(text)).slice(0, 2000); });
@@ -78,7 +83,7 @@ export function endOf(child: ChildProcess & { stderr: Readable }, what: string):
     child.on("close", (code, signal) => {
       if (code === 0) return resolve();
       const why = complaint.trim().split("\n").slice(0, 3).join("; ") || (signal ? `its program was ended by ${signal}` : `its program failed with code ${code}`);
-      reject(new SwarmError(code === 2 ? "INTERNAL" : "INVALID_ARGUMENT", `${what}: ${why}`));
+      reject(new ProgramFailure(what, code ?? -1, why));
     });
   });
 }

@@ -1,0 +1,36 @@
+import { posix } from "node:path";
+import type { PathStat } from "../../api/index.js";
+
+/** A path as Docker takes it: it is absolute whatever it begins with; ending in "/" or "/." it means a directory, and a link there is followed. */
+export interface AskedPath { readonly path: string; readonly isFollowed: boolean; /** What it is called in an archive. */ readonly name: string }
+
+export function askedPath(given: string): AskedPath {
+  const path = posix.normalize(`/${given}`);
+  const isDot = /(^|\/)\.$/.test(given);
+  const trimmed = path.length > 1 ? path.replace(/\/$/, "") : path;
+  const isFollowed = isDot || path.endsWith("/");
+  return { path: trimmed, isFollowed, name: isDot && trimmed !== "/" ? "." : trimmed === "/" ? "/" : posix.basename(trimmed) };
+}
+
+/** What `skein-monitor files` tells of a path; see monitor/container-files.c. Undefined: not all of it is there yet. */
+export function parseStat(bytes: Buffer, asked: AskedPath): { readonly stat: PathStat; readonly length: number } | undefined {
+  const fields: string[] = [];
+  let at = 0;
+  for (let i = 0; i < 4; i++) {
+    const end = bytes.indexOf(0, at);
+    if (end < 0) return undefined;
+    fields.push(bytes.toString("utf8", at, end));
+    at = end + 1;
+  }
+  const [numbers = "", directory = "/", resolved = "", link = ""] = fields;
+  const [mode = 0, sizeBytes = 0, seconds = 0, nanoseconds = 0] = numbers.split(" ").map(Number);
+  // A link to what is not there leads where it says.
+  const linkTarget = link === "" ? "" : resolved !== "" ? resolved : posix.resolve(directory, link);
+  return { stat: { name: asked.name, sizeBytes, goMode: goModeOf(mode), mtimeMs: seconds * 1000 + nanoseconds / 1e6, linkTarget }, length: at };
+}
+
+/** Go's os.FileMode of a st_mode: permissions below, kinds in bits of their own. */
+export function goModeOf(mode: number): number {
+  const kinds: Readonly<Record<number, number>> = { 0o040000: 2 ** 31, 0o120000: 2 ** 27, 0o060000: 2 ** 26, 0o010000: 2 ** 25, 0o140000: 2 ** 24, 0o020000: 2 ** 26 + 2 ** 21 };
+  return (mode & 0o777) + (kinds[mode & 0o170000] ?? 0) + (mode & 0o4000 ? 2 ** 23 : 0) + (mode & 0o2000 ? 2 ** 22 : 0) + (mode & 0o1000 ? 2 ** 20 : 0);
+}
