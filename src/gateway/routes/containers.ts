@@ -42,11 +42,12 @@ export function containerRoutes(context: GatewayContext): Route[] {
     },
     post("start", async (exchange) => {
       const details = await find(exchange);
-      if (exchange.text("detachKeys")) void exchange.text("detachKeys");
       if (details.phase === "running" && !details.isRestarting) {
         if (details.isPaused) throw new SwarmError("FAILED_PRECONDITION", `cannot start a paused container, try unpause instead`);
         return exchange.sendEmpty(304);
       }
+      const [rows = 0, columns = 0] = (details.config.creatorData as { HostConfig?: { ConsoleSize?: number[] } } | undefined)?.HostConfig?.ConsoleSize ?? [];
+      if (details.config.tty && rows > 0 && columns > 0) await engine.resize(details.id, { rows, columns });
       await engine.start(details.id);
       exchange.sendEmpty(204);
     }),

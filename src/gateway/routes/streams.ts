@@ -1,5 +1,5 @@
 import { SwarmError } from "../../lib/index.js";
-import type { AttachOptions, ContainerDetails, LogReadOptions } from "../../engine/index.js";
+import type { AttachOptions, ContainerDetails } from "../../engine/index.js";
 import { WebSocketServer, type WebSocket } from "ws";
 import { PassThrough } from "node:stream";
 import type { Socket } from "node:net";
@@ -9,11 +9,10 @@ import type { RawConnection } from "../http/raw-connection.js";
 import type { Route } from "../http/router.js";
 import { HttpError } from "../http/status.js";
 import { parseDetachKeys } from "../streams/detach-keys.js";
-import { contentTypeOf, frame } from "../streams/frames.js";
+import { contentTypeOf } from "../streams/frames.js";
 import { joinStreams } from "../streams/join.js";
-import { parseTime } from "../translate/human.js";
+import { parseTimeNs } from "../translate/human.js";
 
-const batchBytes = 64 * 1024;
 const webSocketLimitBytes = 1024 * 1024;
 
 /** logs, attach, attach/ws. */
@@ -30,57 +29,32 @@ async function logs(context: GatewayContext, exchange: Exchange): Promise<void> 
   if (!stdout && !stderr) throw new SwarmError("INVALID_ARGUMENT", "Bad parameters: you must choose at least one stream");
   const details = await findContainer(context, exchange.param("id"));
   const time = (name: string) => {
-    const ms = parseTime(exchange.text(name) === "0" ? "" : exchange.text(name), context.clock.now());
-    if (Number.isNaN(ms)) throw new SwarmError("INVALID_ARGUMENT", `invalid value for "${name}": "${exchange.text(name).slice(0, 60)}" is no time`);
-    return ms;
+    const at = parseTimeNs(exchange.text(name) === "0" ? "" : exchange.text(name), context.clock.now());
+    if (at === "invalid") throw new SwarmError("INVALID_ARGUMENT", `invalid value for "${name}": "${exchange.text(name).slice(0, 60)}" is no time`);
+    return at;
   };
+  const [sinceNs, untilNs] = [time("since"), time("until")];
   const tail = exchange.text("tail");
-  const options: LogReadOptions = {
-    follow: exchange.flag("follow"), sinceMs: time("since"), untilMs: time("until"), stdout, stderr, signal: exchange.signal,
+  const frames = context.engine.logFrames(details.id, {
+    follow: exchange.flag("follow"), stdout, stderr, timestamps: exchange.flag("timestamps"), signal: exchange.signal, ...(sinceNs === undefined ? {} : { sinceNs }), ...(untilNs === undefined ? {} : { untilNs }),
     // Anything but a number is "all", as in Docker.
     ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
-  };
-  const lines = logBytes(context, details, options, exchange.flag("timestamps"), exchange.signal)[Symbol.asyncIterator]();
+  })[Symbol.asyncIterator]();
   // What can be refused is refused before the head goes out; the first line of a silent container may take for ever.
-  const first = lines.next();
+  const first = frames.next();
   first.catch(() => {});
   const isEarly = await Promise.race([first.then(() => true), new Promise<false>((resolve) => setImmediate(() => resolve(false)))]);
   if (isEarly) await first;
   exchange.begin(200, contentTypeOf(details.config.tty ?? false, exchange.apiMinor));
-  for (let next = await first; !next.done; next = await lines.next()) if (!(await exchange.write(next.value))) { await lines.return?.(undefined); return; }
+  for (let next = await first; !next.done; next = await frames.next()) if (!(await exchange.write(next.value))) { await frames.return?.(undefined); return; }
   exchange.end();
-}
-
-/** Lines as Docker sends them, several to a piece. */
-async function* logBytes({ engine }: GatewayContext, details: ContainerDetails, options: LogReadOptions, hasTimestamps: boolean, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const isTty = details.config.tty ?? false;
-  let waiting: Buffer[] = [];
-  let waitingBytes = 0;
-  const iterator = engine.logs(details.id, options)[Symbol.asyncIterator]();
-  const newline = Buffer.from("\n");
-  try {
-    for (;;) {
-      const next = iterator.next();
-      // What is there at once travels together; a line that stands alone is not held back.
-      const isSlow = waitingBytes > 0 && await Promise.race([next.then(() => false, () => false), new Promise<true>((resolve) => setImmediate(() => resolve(true)))]);
-      if (waitingBytes >= batchBytes || isSlow) { yield Buffer.concat(waiting); waiting = []; waitingBytes = 0; }
-      const result = await next;
-      if (result.done || signal.aborted) break;
-      const { stream, timestamp, line } = result.value;
-      const payload = Buffer.concat(hasTimestamps ? [Buffer.from(`${timestamp} `), line, newline] : [line, newline]);
-      const bytes = isTty ? payload : frame(stream, payload);
-      waiting.push(bytes);
-      waitingBytes += bytes.length;
-    }
-    if (waitingBytes > 0) yield Buffer.concat(waiting);
-  } finally { await iterator.return?.(undefined); }
 }
 
 async function attach(context: GatewayContext, exchange: Exchange): Promise<void> {
   const { details, options, isStream, detachKeys } = await attachOptions(context, exchange);
   const isTty = details.config.tty ?? false;
   const contentType = contentTypeOf(isTty, exchange.apiMinor);
-  if (!isStream) return replay(context, exchange, details, options, exchange.hijack(contentType));
+  if (!isStream) return replay(context, details, options, exchange.hijack(contentType));
   const streams = await context.engine.attach(details.id, options);
   await joinStreams(exchange.hijack(contentType), streams, {
     hasStdin: options.stdin, isMultiplexed: !isTty, ...(isTty ? { detachKeys } : {}), onDetach: () => publishDetach(context, details),
@@ -97,9 +71,9 @@ async function attachOptions(context: GatewayContext, exchange: Exchange): Promi
 }
 
 /** What was printed so far, and nothing live. */
-async function replay(context: GatewayContext, exchange: Exchange, details: ContainerDetails, options: AttachOptions, connection: RawConnection): Promise<void> {
+async function replay(context: GatewayContext, details: ContainerDetails, options: AttachOptions, connection: RawConnection): Promise<void> {
   if (options.logs) {
-    for await (const bytes of logBytes(context, details, { stdout: options.stdout, stderr: options.stderr, signal: connection.signal }, false, connection.signal)) if (!(await connection.write(bytes))) break;
+    for await (const bytes of context.engine.logFrames(details.id, { stdout: options.stdout, stderr: options.stderr, signal: connection.signal })) if (!(await connection.write(bytes))) break;
   }
   connection.end();
 }

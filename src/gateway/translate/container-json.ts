@@ -59,7 +59,7 @@ export function hostConfigJson(host: Fields, config: ContainerConfig, consoleSiz
   const kept: Record<string, unknown> = {};
   for (const [name, fallback] of Object.entries(defaults)) {
     const value = host.raw(name);
-    if (value !== undefined && value !== "") kept[name] = value;
+    if (value !== undefined && value !== "" && !(name === "ShmSize" && value === 0)) kept[name] = value;
     else if (fallback !== null && typeof fallback === "object" && !Array.isArray(fallback)) kept[name] = { ...fallback };
   }
   for (const name of optional) { const value = host.raw(name); if (value !== undefined) kept[name] = value; }

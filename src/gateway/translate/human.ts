@@ -48,6 +48,14 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   return Number.isNaN(at) ? NaN : at;
 }
 
+/** The same in nanoseconds, which seconds with nine digits behind the dot need. */
+export function parseTimeNs(text: string, nowMs: number): bigint | "invalid" | undefined {
+  const [, seconds, fraction = ""] = /^(\d{1,12})(?:\.(\d{1,9}))?$/.exec(text) ?? [];
+  if (seconds !== undefined) return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
+  const ms = parseTime(text, nowMs);
+  return ms === undefined ? undefined : Number.isNaN(ms) ? "invalid" : BigInt(Math.max(0, Math.round(ms * 1000))) * 1000n;
+}
+
 /** Go's durations: "1h30m", "1.5s", "300ms". */
 export function parseDurationMs(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;

@@ -23,7 +23,7 @@ export function infoJson(info: EngineInfo, { version, host }: InfoParts, nowMs: 
     NEventsListener: 0, KernelVersion: info.kernel, OperatingSystem: host.operatingSystem, OSVersion: host.osVersion, OSType: info.os, Architecture: machines[info.arch] ?? info.arch,
     IndexServerAddress: "https://index.docker.io/v1/",
     RegistryConfig: {
-      AllowNondistributableArtifactsCIDRs: null, AllowNondistributableArtifactsHostnames: null, InsecureRegistryCIDRs: ["127.0.0.0/8"],
+      AllowNondistributableArtifactsCIDRs: null, AllowNondistributableArtifactsHostnames: null, InsecureRegistryCIDRs: [],
       IndexConfigs: Object.fromEntries([["docker.io", info.registries["docker.io"] ?? {}] as const, ...registries].map(([name, registry]) => [name, { Name: name, Mirrors: registry.mirrors ?? [], Secure: !registry.plainHttp, Official: name === "docker.io" }])),
       Mirrors: info.registries["docker.io"]?.mirrors ?? null,
     },
