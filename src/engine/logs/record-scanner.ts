@@ -17,7 +17,7 @@ export function timeText(ns: bigint): string {
 
 /**
  * Finds whole records in bytes and says where their parts are, without making anything: this is what every log line of a host passes through
- * (1 GB of json-file in 2 to 3 s; JSON.parse a line takes 12).
+ * (1 GB of json-file in 2 to 3 s; with JSON.parse it takes 9).
  */
 export interface RecordScanner {
   /** The record that begins at `from`: the offset behind it, or -1 if not all of it is here. */
@@ -62,9 +62,17 @@ class JsonScanner implements RecordScanner {
   #timeBytes: Buffer = this.#bytes;
 
   next(bytes: Buffer, from: number, to: number): number {
-    const end = bytes.indexOf(newline, from);
+    // A plain loop: lines are short, and a call of Buffer's own indexOf is worth 100 bytes of it.
+    const start = from + 8;
+    let escape = start;
+    while (escape < to) { const c = bytes[escape]!; if (c === backslash || c === newline) break; escape++; }
+    let end = escape;
+    // Usually the first escape is the newline, and what is behind it has always the same length.
+    if (end + 62 < to && bytes[end] === backslash && bytes[end + 2] === quote && bytes[end + 62] === newline && bytes[end + 61] === 0x7d) end += 62;
+    else if (end >= to || bytes[end] !== newline) end = bytes.indexOf(newline, from);
     if (end < 0 || end >= to) return -1;
-    if (!this.#asWritten(bytes, from, end)) this.#asJson(bytes, from, end);
+    if (bytes[from] === newline) end = from;
+    if (!this.#asWritten(bytes, from, end, escape)) this.#asJson(bytes, from, end);
     return end + 1;
   }
 
@@ -85,14 +93,18 @@ class JsonScanner implements RecordScanner {
     return unescape(this.#bytes, this.#from, this.#to, target, at);
   }
 
-  copyTimeTo(target: Buffer, at: number): number { this.#timeBytes.copy(target, at, this.#timeFrom, this.#timeFrom + timeBytes); return at + timeBytes; }
+  copyTimeTo(target: Buffer, at: number): number {
+    const bytes = this.#timeBytes;
+    for (let i = this.#timeFrom, end = i + timeBytes; i < end; i++) target[at++] = bytes[i]!;
+    return at;
+  }
   time(): string { return this.#timeBytes.toString("latin1", this.#timeFrom, this.#timeFrom + timeBytes); }
   isBefore(limit: TimeLimit): boolean { return this.#timeBytes.compare(limit.text, 0, timeBytes, this.#timeFrom, this.#timeFrom + timeBytes) < 0; }
   isAfter(limit: TimeLimit): boolean { return this.#timeBytes.compare(limit.text, 0, timeBytes, this.#timeFrom, this.#timeFrom + timeBytes) > 0; }
 
-  /** {"log":"…","stream":"stdout","time":"2026-01-01T00:00:00.000000001Z"}: 8 bytes before the text, 62 behind it. */
-  #asWritten(bytes: Buffer, from: number, end: number): boolean {
-    const close = end - 62;
+  /** {"log":"…","stream":"stdout","time":"2026-01-01T00:00:00.000000001Z"}: 8 bytes before the text, 60 behind it. */
+  #asWritten(bytes: Buffer, from: number, end: number, escape: number): boolean {
+    const close = end - 60;
     const start = from + 8;
     if (close < start || bytes[from] !== 0x7b || bytes[from + 2] !== 0x6c || bytes[from + 4] !== 0x67 || bytes[from + 7] !== quote) return false;
     if (bytes[close] !== quote || bytes[close + 1] !== 0x2c || bytes[close + 3] !== 0x73 || bytes[close + 11] !== quote) return false;
@@ -104,11 +116,10 @@ class JsonScanner implements RecordScanner {
     this.#bytes = this.#timeBytes = bytes;
     this.#from = start;
     this.#timeFrom = end - 32;
-    const escape = bytes.indexOf(backslash, start);
-    this.#hasEscapes = escape >= 0 && escape < close - 2;
+    this.#hasEscapes = escape < close - 2;
     this.endsLine = close - start >= 2 && bytes[close - 1] === 0x6e && bytes[close - 2] === backslash && (!this.#hasEscapes || isOdd(bytes, start, close - 2));
     // A text that ends in one escape, but in another than \n.
-    if (!this.endsLine && escape >= 0 && escape < close) this.#hasEscapes = true;
+    if (!this.endsLine && escape < close) this.#hasEscapes = true;
     this.#to = this.endsLine ? close - 2 : close;
     this.maxBytes = this.#to - start;
     return true;
@@ -197,6 +208,10 @@ class LocalScanner implements RecordScanner {
   #from = 0;
   #high = 0;
   #low = 0;
+  // The second of the last time that was made into text: most records share it with their neighbours.
+  #secondHigh = 0;
+  #secondLow = 0;
+  #second = Buffer.alloc(20);
 
   next(bytes: Buffer, from: number, to: number): number {
     if (to - from < headBytes + tailBytes) return -1;
@@ -222,7 +237,22 @@ class LocalScanner implements RecordScanner {
   }
 
   copyTo(target: Buffer, at: number): number { return at + this.#bytes.copy(target, at, this.#from, this.#from + this.maxBytes); }
-  copyTimeTo(target: Buffer, at: number): number { return at + target.write(this.time(), at, "latin1"); }
+  copyTimeTo(target: Buffer, at: number): number {
+    let nanoseconds = (this.#high - this.#secondHigh) * 0x1_0000_0000 + (this.#low - this.#secondLow);
+    if (nanoseconds < 0 || nanoseconds >= 1e9) {
+      const ns = (BigInt(this.#high) << 32n) | BigInt(this.#low);
+      const second = ns - ns % 1_000_000_000n;
+      this.#second.write(timeText(second), "latin1");
+      this.#secondHigh = Number(second >> 32n);
+      this.#secondLow = Number(second & 0xffff_ffffn);
+      nanoseconds = Number(ns - second);
+    }
+    const second = this.#second;
+    for (let i = 0; i < 20; i++) target[at + i] = second[i]!;
+    for (let i = 28; i >= 20; i--) { target[at + i] = 0x30 + nanoseconds % 10; nanoseconds = Math.floor(nanoseconds / 10); }
+    target[at + 29] = 0x5a;
+    return at + timeBytes;
+  }
   time(): string { return timeText((BigInt(this.#high) << 32n) | BigInt(this.#low)); }
   isBefore(limit: TimeLimit): boolean { return this.#high < limit.high || (this.#high === limit.high && this.#low < limit.low); }
   isAfter(limit: TimeLimit): boolean { return this.#high > limit.high || (this.#high === limit.high && this.#low > limit.low); }
