@@ -5,7 +5,7 @@ import { SwarmError, type Logger } from "../lib/index.js";
 import type { Engine, EngineInfo } from "./api/index.js";
 import { Attachments } from "./attach/attachments.js";
 import { Builder } from "./build/builder.js";
-import type { EngineConfig } from "./config.js";
+import type { EngineConfig, RegistryConfig } from "./config.js";
 import { ContainerStore } from "./containers/container-store.js";
 import { volumeNamesOf } from "./volumes/users.js";
 import { VolumeStore } from "./volumes/volume-store.js";
@@ -19,7 +19,6 @@ import { ExecTable } from "./execs/exec-table.js";
 import { ContainerLogs } from "./logs/container-logs.js";
 import { openMetadata } from "./metadata.js";
 import { EngineNetworks } from "./networks/networks.js";
-import { pending } from "./pending.js";
 import { diskFull } from "./disk-full.js";
 import { pathsOf, type Paths } from "./paths.js";
 import { RegistryClient } from "./registry/client.js";
@@ -30,6 +29,7 @@ import { Runtimes } from "./runtime/runtimes.js";
 import { Spawner } from "./runtime/spawner.js";
 import { ContainerStats, topOf } from "./stats/index.js";
 import { openDriver } from "./snapshots/open-driver.js";
+import { diskUsage } from "./usage.js";
 
 /** Opens the engine on its directories and takes over the containers that run. One engine per state directory at a time. */
 export async function openEngine(config: EngineConfig): Promise<Engine> {
@@ -111,7 +111,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
     const files = containerFiles({ containers, layers, volumes, findImage: (id) => images.record(id), paths, monitorPath, events });
-    return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind });
+    return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind, storageDriver: layers.name, registries: withoutPasswords(config.registries ?? {}) });
   } catch (error) {
     await metadata.close();
     throw error;
@@ -120,10 +120,9 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
 
 interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top" | FileMethods>, builder: Builder, volumes: VolumeStore, networks: EngineNetworks, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups">): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top" | FileMethods>, builder: Builder, volumes: VolumeStore, networks: EngineNetworks, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups" | "storageDriver" | "registries">): Engine {
   let closing: Promise<void> | undefined;
-  return {
-    ...pending,
+  const engine: Engine = {
     events,
     images: {
       list: (options) => images.list(options),
@@ -171,12 +170,13 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
     execs,
     exec: (id, options) => execs.run(id, options),
     watch: (listener, signal) => containers.watch(listener, signal),
+    usage: () => diskUsage({ engine, volumes, builder }),
     async info() {
-      const all = containers.list();
+      const all = containers.details();
       return {
-        version: "0.1.0", ...host, storageDriver: "overlay", kernel: release(), os: "linux", arch: hostPlatform().architecture,
+        version: "0.1.0", ...host, kernel: release(), os: "linux", arch: hostPlatform().architecture,
         cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(),
-        containersRunning: all.filter((c) => c.phase === "running").length, containersPaused: 0, containersTotal: all.length, stateDir, storageStatus: [], registries: {}, images: (await images.list()).length,
+        containersRunning: all.filter((c) => c.phase === "running" && !c.isPaused).length, containersPaused: all.filter((c) => c.isPaused).length, containersTotal: all.length, stateDir, storageStatus: [], images: (await images.list()).length,
       };
     },
     close: () => (closing ??= (async () => {
@@ -189,4 +189,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
       await closeRest();
     })()),
   };
+  return engine;
 }
+
+const withoutPasswords = (registries: Readonly<Record<string, RegistryConfig>>): EngineInfo["registries"] => Object.fromEntries(Object.entries(registries).map(([host, { plainHttp, mirrors }]) => [host, { plainHttp, mirrors }]));
