@@ -163,7 +163,7 @@ export class Builder {
       const unused = Object.keys(request.buildArgs).filter((name) => !job.consumedArgs.has(name) && !/^(HTTPS?|FTP|NO|ALL)_PROXY$/i.test(name)).sort();
       if (unused.length > 0) outputs.line(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
       const whole = state.history.length === 0 ? { ...state, created: new Date(clock.now()).toISOString() } : state;
-      const image = await images.during(() => images.create({ config: imageConfigOf(whole), layers: whole.layers, ...(whole.baseId ? { parent: whole.baseId } : {}) }));
+      const image = await images.during(() => images.create({ config: imageConfigOf(whole), layers: whole.layers }));
       if (request.isQuiet) request.onOutput({ kind: "stream", text: `${image.id}\n` });
       emit({ kind: "aux", imageId: image.id });
       outputs.line(`Successfully built ${shortId(image.id)}\n`);
@@ -203,7 +203,7 @@ export class Builder {
     const history = Array.isArray(raw["history"]) ? raw["history"] as HistoryJson[] : [];
     return {
       config, chain: record.diffIds, layers: layersOf(record), history, author: typeof raw["author"] === "string" ? raw["author"] : undefined,
-      platform: { os: record.os, architecture: record.arch, ...(record.variant ? { variant: record.variant } : {}) }, created: String(raw["created"] ?? new Date(0).toISOString()), baseId: record.id, triggers: config.OnBuild ?? [],
+      platform: { os: record.os, architecture: record.arch, ...(record.variant ? { variant: record.variant } : {}) }, created: String(raw["created"] ?? new Date(0).toISOString()), triggers: config.OnBuild ?? [],
     };
   }
 

@@ -11,8 +11,6 @@ export interface ImageState {
   readonly author: string | undefined;
   readonly platform: { readonly os: string; readonly architecture: string; readonly variant?: string };
   readonly created: string;
-  /** The image at the bottom, if there is one. */
-  readonly baseId: string | undefined;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

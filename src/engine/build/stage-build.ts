@@ -56,7 +56,7 @@ export class StageBuild {
     if (this.image === "scratch") {
       const wanted = this.platform ?? request.platform;
       const platform = wanted ? parsePlatform(wanted) : hostPlatform();
-      return { state: { config: withDefaultPath({}), chain: [], layers: [], history: [], author: undefined, platform, created: new Date(parts.clock.now()).toISOString(), baseId: undefined }, triggers: [] };
+      return { state: { config: withDefaultPath({}), chain: [], layers: [], history: [], author: undefined, platform, created: new Date(parts.clock.now()).toISOString() }, triggers: [] };
     }
     const { triggers, ...image } = await this.job.image(this.image, this.platform, (id, status, currentBytes, totalBytes) => output.status({ kind: "status", id, status, currentBytes, totalBytes }));
     return { state: { ...image, config: withDefaultPath(withoutTriggers(image.config)) }, triggers: parseTriggers(triggers) };
