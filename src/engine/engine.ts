@@ -92,7 +92,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const streams: Streams = { logs, attachments, execs };
     const networks = await EngineNetworks.open({
       metadata, containers, events, clock, log, stateDir: config.stateDir, runDir: config.runDir, options: config.networking ?? {},
-      exposedPorts: (imageId) => images.record(imageId)?.config.exposedPorts ?? [], hostsPath: (id) => paths.container(id).hosts,
+      exposedPorts: (imageId) => images.record(imageId)?.config.exposedPorts ?? [], filesOf: (id) => paths.container(id),
     });
     await containers.takeOver({
       networking: networks.containerNetworking,

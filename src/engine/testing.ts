@@ -87,7 +87,8 @@ export function buildMonitor(): string {
   return built;
 }
 
-function cleanUp(directory: string, cgroupParent: string): void {
+/** Whatever an engine on this directory has left, also one that was killed. */
+export function cleanUp(directory: string, cgroupParent: string): void {
   const containers = join(directory, "run", "containers");
   if (existsSync(containers)) {
     for (const id of readdirSync(containers)) {

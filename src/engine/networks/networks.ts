@@ -43,7 +43,7 @@ export interface NetworksParts {
   readonly runDir: string;
   readonly options: NetworkOptions;
   readonly exposedPorts: (imageId: string) => readonly string[];
-  readonly hostsPath: (containerId: string) => string;
+  readonly filesOf: (containerId: string) => { readonly hosts: string; readonly resolvConf: string };
   /** For tests. */
   readonly links?: HostLinks;
 }
@@ -77,7 +77,7 @@ export class EngineNetworks implements Networks {
     const nameOf = (id: string) => parts.containers.record(id)?.config.name ?? table.sandboxes.get(id)?.name ?? id;
     this.#sandboxes = new Sandboxes({
       table, host: this.#host, hostPorts: new HostPorts(nameOf), links: this.#links, pool: this.#pool, containers: parts.containers, events: parts.events, log,
-      exposedPorts: parts.exposedPorts, hostsPath: parts.hostsPath, ensureMade: (network) => this.#ensureMade(network),
+      exposedPorts: parts.exposedPorts, filesOf: parts.filesOf, ensureMade: (network) => this.#ensureMade(network),
     });
   }
 

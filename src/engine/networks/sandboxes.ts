@@ -26,8 +26,8 @@ export interface SandboxParts {
   readonly log: Logger;
   /** Of the container's image. */
   readonly exposedPorts: (imageId: string) => readonly string[];
-  /** The container's /etc/hosts, as it lies on this host. */
-  readonly hostsPath: (containerId: string) => string;
+  /** The container's /etc files, as they lie on this host. */
+  readonly filesOf: (containerId: string) => { readonly hosts: string; readonly resolvConf: string };
   /** Makes the predefined bridge, whose link comes at its first use; other networks are made. */
   readonly ensureMade: (network: NetworkRecord) => Promise<NetworkRecord>;
 }
@@ -168,7 +168,7 @@ export class Sandboxes implements ContainerNetworking {
     const { table } = this.parts;
     const device = nextDevice(sandbox.endpoints.map((endpoint) => endpoint.device));
     const endpoint = this.#allocate(config, network, member, device, this.parts.pool.newHostLink());
-    const changed: SandboxRecord = { ...sandbox, endpoints: [...sandbox.endpoints, endpoint] };
+    const changed = this.#withResolver({ ...sandbox, endpoints: [...sandbox.endpoints, endpoint] });
     await table.putSandbox(changed);
     try {
       await this.#change(changed, { added: [await this.#portOf(endpoint, network, false)], removed: [], isNew: false });
@@ -180,6 +180,10 @@ export class Sandboxes implements ContainerNetworking {
       throw error;
     }
     await this.#changeHosts(config, [], [endpoint]);
+    if (changed.hasResolver && !sandbox.hasResolver) {
+      const { resolvConf: text } = await this.#filesFor(config, changed);
+      await this.#rewrite(config, "resolvConf", () => text);
+    }
     this.#publish("connect", network.id, config.id);
   }
 
@@ -196,17 +200,22 @@ export class Sandboxes implements ContainerNetworking {
     this.#publish("disconnect", network.id, sandbox.containerId);
   }
 
-  /** In place, since the container sees this very file; lines that it wrote itself stay. */
+  /** Lines that the container wrote itself stay. */
   async #changeHosts(config: ContainerConfig, removed: readonly EndpointRecord[], added: readonly EndpointRecord[]): Promise<void> {
     const addresses = (list: readonly EndpointRecord[]) => list.flatMap((endpoint) => [endpoint.ipv4, endpoint.ipv6].filter(Boolean));
+    await this.#rewrite(config, "hosts", (text) => changedHostsFile(text, addresses(removed), addresses(added), hostnameOf(config), config.domainname ?? ""));
+  }
+
+  /** In place, since the container sees this very file. */
+  async #rewrite(config: ContainerConfig, name: "hosts" | "resolvConf", change: (text: string) => string): Promise<void> {
     try {
-      const file = await open(this.parts.hostsPath(config.id), "r+");
+      const file = await open(this.parts.filesOf(config.id)[name], "r+");
       try {
-        const changed = changedHostsFile(await file.readFile("utf8"), addresses(removed), addresses(added), hostnameOf(config), config.domainname ?? "");
+        const changed = change(await file.readFile("utf8"));
         await file.truncate(0);
         await file.write(changed, 0);
       } finally { await file.close(); }
-    } catch (error) { this.parts.log.warn("changing a container's /etc/hosts failed", { container: config.id, error: messageOf(error) }); }
+    } catch (error) { this.parts.log.warn("changing a file in a container's /etc failed", { container: config.id, name, error: messageOf(error) }); }
   }
 
   // ---- prepare -----------------------------------------------------------------------------------------------------------------
@@ -234,13 +243,13 @@ export class Sandboxes implements ContainerNetworking {
     if (record.phase !== "running" || !record.process) refuseJoin("FAILED_PRECONDITION", `cannot join network of a non running container: ${record.config.name}; start that one first`);
     const sandbox = table.sandboxes.get(other);
     const target = sandbox?.mode === "joined" ? table.sandboxes.get(sandbox.joinedId) : sandbox;
-    const hosts = await readHostFile(this.parts.hostsPath(other));
-    const resolv = await readHostFile(this.parts.hostsPath(other).replace(/hosts$/, "resolv.conf"));
+    const files = this.parts.filesOf(other);
+    const etc = { hosts: await readHostFile(files.hosts), resolvConf: await readHostFile(files.resolvConf) };
     await table.putSandbox({ ...emptySandbox(config), mode: "joined", joinedId: other });
-    if (target?.mode === "host") return { namespace: { kind: "host" }, hosts, resolvConf: resolv };
+    if (target?.mode === "host") return { namespace: { kind: "host" }, ...etc };
     // Without a namespace of ours ("none", a task's) it is the one of its process.
     const path = target?.netnsPath || record.config.netnsPath || `/proc/${record.process!.pid}/ns/net`;
-    return { namespace: { kind: "path", path }, hosts, resolvConf: resolv };
+    return { namespace: { kind: "path", path }, ...etc };
   }
 
   async #prepareAttached(config: ContainerConfig): Promise<PreparedNetwork> {
@@ -265,7 +274,7 @@ export class Sandboxes implements ContainerNetworking {
         endpoints.push(this.#allocate(config, network, member, `eth${index}`, index === 0 && ready ? ready.hostLink : network.driver === "bridge" ? pool.newHostLink() : ""));
       }
       // Seen from here on, so that nobody removes the networks meanwhile.
-      sandbox = { ...sandbox, endpoints, links: this.#linksOf(wishes.links ?? [], config) };
+      sandbox = this.#withResolver({ ...sandbox, endpoints, links: this.#linksOf(wishes.links ?? [], config) });
       await table.putSandbox(sandbox);
       const target = publishedEndpoint(endpoints, table.networks);
       const network = target && table.networks.get(target.networkId);
@@ -278,7 +287,7 @@ export class Sandboxes implements ContainerNetworking {
       const added = await Promise.all(attached.map(({ network: each }, index) => this.#portOf(endpoints[index]!, each, index === 0 && ready !== undefined)));
       await this.#change(sandbox, { added, removed: [], isNew: true });
       if (ports.length > 0) await host.applyRules();
-      const files = await this.#filesOf(config, sandbox);
+      const files = await this.#filesFor(config, sandbox);
       for (const endpoint of endpoints) this.#publish("connect", endpoint.networkId, config.id);
       return { namespace: { kind: "path", path: netnsPath }, ...files };
     } catch (error) {
@@ -292,7 +301,7 @@ export class Sandboxes implements ContainerNetworking {
     }
   }
 
-  async #filesOf(config: ContainerConfig, sandbox: SandboxRecord): Promise<{ resolvConf: string; hosts: string }> {
+  async #filesFor(config: ContainerConfig, sandbox: SandboxRecord): Promise<{ resolvConf: string; hosts: string }> {
     const { table } = this.parts;
     const wishes = config.network!;
     const ofHost = await readHostFile("/etc/resolv.conf");
@@ -315,8 +324,11 @@ export class Sandboxes implements ContainerNetworking {
     const named = onBridges.find((endpoint) => !table.networks.get(endpoint.networkId)!.isPredefined);
     if (named) return bridgeAddressOf(named);
     const isNeeded = sandbox.dns.length === 0 && host.upstream.length > 0 && host.upstream.every(isLoopback);
-    return isNeeded ? bridgeAddressOf(onBridges[0]) : undefined;
+    return isNeeded || sandbox.hasResolver ? bridgeAddressOf(onBridges[0]) : undefined;
   }
+
+  /** What its /etc/resolv.conf has named once is answered for as long as it runs. */
+  #withResolver(sandbox: SandboxRecord): SandboxRecord { return { ...sandbox, hasResolver: this.#resolverOf(sandbox) !== undefined }; }
 
   /** Links of the predefined bridge are lines of /etc/hosts: address, alias, name, id. */
   #linkedOf(sandbox: SandboxRecord): { address: string; names: string[] }[] {
@@ -495,7 +507,7 @@ const isNamespace = async (path: string): Promise<boolean> => (await readFile("/
 
 const emptyEndpoint = { endpointId: "", gateway: "", ipAddress: "", ipPrefixLength: 0, ipv6Gateway: "", ipv6Address: "", ipv6PrefixLength: 0, macAddress: "", dnsNames: [] } as const;
 const emptySandbox = (config: ContainerConfig): SandboxRecord => ({
-  containerId: config.id, name: config.name, hostname: hostnameOf(config), mode: "attached", joinedId: "", netnsPath: "", endpoints: [], ports: [], dns: [], links: [],
+  containerId: config.id, name: config.name, hostname: hostnameOf(config), mode: "attached", joinedId: "", netnsPath: "", endpoints: [], ports: [], dns: [], links: [], hasResolver: false,
 });
 const refuseJoin = (code: ConstructorParameters<typeof SwarmError>[0], why: string): never => { throw new SwarmError(code, why); };
 const lowerFirst = (text: string): string => (/^[A-Z][a-z]/.test(text) && !text.startsWith("Bind for") ? text.charAt(0).toLowerCase() + text.slice(1) : text);

@@ -47,6 +47,8 @@ export interface SandboxRecord {
   readonly ports: readonly PortRecord[];
   readonly dns: readonly string[];
   readonly links: readonly LinkRecord[];
+  /** Its /etc/resolv.conf names 127.0.0.11. */
+  readonly hasResolver: boolean;
 }
 
 export interface EndpointRecord {
