@@ -20,6 +20,7 @@ export function checkConfig(asked: ContainerConfig, host: HostAbilities, isCgrou
   resolveLogOptions(config.logDriver);
   if (config.stopSignal) signalNumber(config.stopSignal);
   if (config.workdir && !config.workdir.startsWith("/")) refuse(`the working directory "${config.workdir}" is not absolute; begin it with "/"`);
+  if (Buffer.byteLength(config.workdir ?? "") > 4095) refuse(`the working directory's path has ${Buffer.byteLength(config.workdir!)} bytes; the kernel takes at most 4095`);
   for (const [what, words] of Object.entries({ command: config.command, argument: config.args, "environment variable": config.env })) if (words?.some((word) => word.includes("\0"))) refuse(`one ${what} holds a NUL character; remove it`);
   const broken = config.env.find((variable) => variable === "" || variable.startsWith("="));
   if (broken !== undefined) refuse(`"${broken.slice(0, 50)}" is no environment variable; write NAME=value`);

@@ -308,7 +308,7 @@ describe("engine: a full disk, a foreign namespace, a killed daemon", function (
   it("a daemon killed at any moment leaves every container either running as known or gone", async () => {
     await rig.engine().close();
     const here = dirname(fileURLToPath(import.meta.url));
-    for (const delayMs of [5, 25, 45, 70, 120, 250]) {
+    for (const delayMs of [5, 25, 45, 70, 120, 180, 250, 400]) {
       const child = spawn(process.execPath, ["--import", "tsx", join(here, "testdata/churn.ts"), JSON.stringify({ ...rig.config, log: undefined, clock: undefined })], { stdio: ["ignore", "pipe", "inherit"] });
       const exited = new Promise((resolve) => child.once("exit", resolve));
       await new Promise<void>((resolve) => child.stdout.once("data", () => resolve()));
@@ -316,16 +316,26 @@ describe("engine: a full disk, a foreign namespace, a killed daemon", function (
       child.kill("SIGKILL");
       await exited;
       const engine = await rig.reopen();
-      const containers = await engine.list();
-      for (const container of containers) {
-        if (container.phase !== "running") continue;
-        assert.equal((await engine.exec(container.id, { command: ["true"], timeoutMs: 10_000 })).exitCode, 0);
+      const state = async (id: string) => (await engine.details()).find((c) => c.id === id);
+      for (const { id } of await engine.details()) {
+        await waitFor(`container ${id} to be as its settings say`, async () => {
+          const now = await state(id);
+          if (!now) return true;
+          if (now.phase === "exited") return !now.isRestarting && !now.config.autoRemove && now.config.restart?.name !== "always";
+          return now.phase === "created" || now.isPaused || (await engine.exec(id, { command: ["true"], timeoutMs: 10_000 }).then(({ exitCode }) => exitCode === 0, () => false));
+        });
+        if (!(await state(id))?.isPaused) continue;
+        await engine.unpause(id);
+        assert.equal((await engine.exec(id, { command: ["true"], timeoutMs: 10_000 })).exitCode, 0);
       }
+      const containers = await engine.details();
+      assert.equal(new Set(containers.map((c) => c.name)).size, containers.length);
       const known = containers.map((c) => c.id);
       for (const directory of [join(rig.config.stateDir, "containers"), join(rig.config.runDir, "containers"), join(rig.config.runDir, "runtime")]) assert.deepEqual(readdirSync(directory).filter((n) => !known.includes(n)), [], directory);
       await Promise.all(containers.map((c) => engine.remove(c.id, { force: true })));
       assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(rig.directory));
       assert.deepEqual(readdirSync(join(rig.config.runDir, "runtime")), []);
+      assert.deepEqual(readdirSync(join(rig.config.stateDir, "volumes")).filter((name) => /^[0-9a-f]{64}$/.test(name)), []);
       await engine.close();
     }
   });

@@ -25,7 +25,7 @@ describe("engine: what becomes of containers", function () {
 
   const create = async (more: Partial<ContainerConfig> = {}) => { const spec = containerConfig({ args: forever, ...more }); await rig.engine().create(spec); return spec; };
   const details = (id: string) => rig.engine().find(id);
-  const actions = (id: string) => events.filter((e) => e.actorId === id).map((e) => (e.action === "kill" ? `kill ${e.attributes["signal"]}` : e.action));
+  const actions = (id: string) => events.filter((e) => e.actorId === id && !e.action.startsWith("exec_")).map((e) => (e.action === "kill" ? `kill ${e.attributes["signal"]}` : e.action));
 
   it("have a name of their own, and are found by name, id and an id's beginning", async () => {
     const a = await create({ id: "ab11".padEnd(24, "0"), name: "web" });

@@ -4,6 +4,7 @@ import type { ContainerExit, HealthState } from "../api/index.js";
 import { probeSettings } from "../health/core/health-state.js";
 import type { ImageRecord } from "../images/record.js";
 import type { ContainerPaths, Paths } from "../paths.js";
+import { argumentsOf } from "../runtime/bundle.js";
 import { findDevices } from "../runtime/devices.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
@@ -41,7 +42,7 @@ export class Lifecycle {
   #isClosed = false;
   constructor(private readonly parts: LifecycleParts) {}
 
-  start(id: string): Promise<void> {
+  async start(id: string): Promise<void> {
     const { table } = this.parts;
     const entry = table.need(id, "start");
     return table.exclusively(id, async () => {
@@ -95,7 +96,7 @@ export class Lifecycle {
     table.publish(entry.record, "restart");
   }
 
-  pause(id: string): Promise<void> {
+  async pause(id: string): Promise<void> {
     const { table, runtimes, health } = this.parts;
     const entry = table.need(id, "pause");
     return table.exclusively(id, async () => {
@@ -114,7 +115,7 @@ export class Lifecycle {
     });
   }
 
-  unpause(id: string): Promise<void> {
+  async unpause(id: string): Promise<void> {
     const { table } = this.parts;
     const entry = table.need(id, "unpause");
     return table.exclusively(id, async () => {
@@ -289,6 +290,7 @@ export class Lifecycle {
   async readExit(id: string): Promise<ContainerExit | undefined> {
     const text = await readFile(this.parts.paths.container(id).exit, "utf8").catch(() => undefined);
     if (text === undefined) return undefined;
+    if (text === "") return undefined;   // a power cut came between its name and its bytes
     const json = JSON.parse(text) as { exitCode: number; oomKilled: boolean; finishedAtMs: number; droppedLogLines?: number };
     if (json.droppedLogLines) this.parts.log.warn("log lines were lost because the disk refused them", { container: id, lines: json.droppedLogLines });
     return { exitCode: json.exitCode, isOomKilled: json.oomKilled, finishedAtMs: json.finishedAtMs };

@@ -33,6 +33,9 @@ export interface PrepareParts {
 
 const mountPropagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
+const pathMaxBytes = 4095;
+const wordMaxBytes = 131_071;
+
 /** "/data/" and "/a/../data" are "/data". */
 export const cleanTarget = (path: string): string => posix.normalize(path).replace(/(.)\/+$/, "$1");
 
@@ -42,6 +45,8 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
   for (const mount of mounts) {
     const target = cleanTarget(mount.target);
     if (!mount.target.startsWith("/") || target === "/") throw new SwarmError("INVALID_ARGUMENT", `mount target "${mount.target}" must be an absolute path below /`);
+    const long = [mount.target, mount.type === "bind" ? mount.source : ""].find((path) => Buffer.byteLength(path) > pathMaxBytes);
+    if (long !== undefined) throw new SwarmError("INVALID_ARGUMENT", `the path of a mount, "${long.slice(0, 40)}…", has ${Buffer.byteLength(long)} bytes; the kernel takes at most ${pathMaxBytes}`);
     if (targets.has(target)) throw new SwarmError("INVALID_ARGUMENT", `two mounts have the target "${target}"; give each its own`);
     targets.add(target);
     if (mount.type !== "bind") continue;
@@ -67,7 +72,7 @@ type Owner = Pick<ContainerRecord, "config" | "anonymousVolumes">;
 export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices }: Surroundings, parts: PrepareParts): Promise<OciConfig> {
   const { host } = parts;
   const user = await userOf(config.user || image.config.user, config.groups ?? [], paths.rootfs);
-  if (argumentsOf(config, image.config).length === 0) throw new SwarmError("INVALID_ARGUMENT", "the image names no command; give one");
+  checkCommand(argumentsOf(config, image.config), [...image.config.env, ...config.env]);
   const { security } = parseSecurityOptions(config.securityOptions ?? [], host);
   const capabilities = config.privileged ? heldCapabilities(host.boundingCapabilities) : capabilitiesOf(config.capAdd ?? [], config.capDrop ?? [], host.boundingCapabilities);
   return ociConfig({
@@ -138,6 +143,17 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
     await volume(anonymousVolumes[i]!, target, asked?.type === "volume" ? asked : undefined);
   }
   return resolved;
+}
+
+/** execve(2): MAX_ARG_STRLEN for each word, PATH_MAX for the program. The runtime would say it again with the whole word. */
+function checkCommand([program, ...args]: readonly string[], env: readonly string[]): void {
+  const refuse = (why: string): never => { throw new SwarmError("INVALID_ARGUMENT", why); };
+  if (program === undefined) return refuse("the image names no command; give one");
+  if (Buffer.byteLength(program) > pathMaxBytes) refuse(`its command's name has ${Buffer.byteLength(program)} bytes; the kernel takes at most ${pathMaxBytes}`);
+  for (const [what, words] of [["argument", args], ["variable", env]] as const) {
+    const long = words.find((word) => Buffer.byteLength(word) > wordMaxBytes);
+    if (long !== undefined) refuse(`one ${what}, "${long.slice(0, 40)}…", has ${Buffer.byteLength(long)} bytes; the kernel takes at most ${wordMaxBytes}; put the contents into a file`);
+  }
 }
 
 type VolumeMount = Extract<EngineMount, { type: "volume" }>;

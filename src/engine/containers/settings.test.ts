@@ -149,7 +149,7 @@ describe("engine: containers' settings in the kernel", function () {
   });
 
   it("exit codes of starts that fail are Docker's, and so are the words that its client looks for", async () => {
-    const cases: [string[], number, RegExp][] = [[["nope"], 127, /executable file not found/], [["/nope"], 127, /executable file not found|no such file/], [["/etc/passwd"], 126, /permission denied/], [["/etc"], 126, /permission denied|is a directory/]];
+    const cases: [string[], number, RegExp][] = [[["nope"], 127, /executable file not found/], [["/nope"], 127, /executable file not found|no such file/], [["/etc/passwd"], 126, /permission denied/], [["/etc"], 126, /permission denied|is a directory/i]];
     for (const [args, exitCode, words] of cases) {
       const spec = containerConfig({ args });
       await rig.engine().create(spec);
@@ -158,6 +158,14 @@ describe("engine: containers' settings in the kernel", function () {
       assert.deepEqual([after.exit!.exitCode, after.phase, after.startedAtMs, after.exit!.error!.startsWith(`Cannot start container "${spec.name}"`)], [exitCode, "exited", 0, true], args[0]);
       await rig.engine().remove(spec.id);
     }
+  });
+
+  it("words and paths that the kernel does not take are refused before anything starts", async () => {
+    assert.match(await refusal({ args: ["x".repeat(200_000)] }), /its command's name has 200000 bytes/);
+    assert.match(await refusal({ args: ["echo", "x".repeat(200_000)] }), /one argument, "x+…", has 200000 bytes/);
+    assert.match(await refusal({ env: [`A=${"y".repeat(200_000)}`] }), /one variable, "A=y+…", has 200002 bytes/);
+    assert.match(await refusal({ mounts: [{ type: "tmpfs", target: `/${"z".repeat(200_000)}` }] }), /the path of a mount/);
+    assert.match(await refusal({ workdir: `/${"w".repeat(5_000)}` }), /the working directory's path has 5001 bytes/);
   });
 
   it("warns of what it leaves out", async () => {

@@ -159,7 +159,11 @@ function systemMounts(inputs: BundleInputs): OciMount[] {
 }
 
 function ociMount(mount: ResolvedMount): OciMount {
-  if (mount.kind === "bind") return { destination: mount.target, type: "bind", source: mount.source, options: [mount.isRecursive ? "rbind" : "bind", mount.propagation, mount.readOnly ? "ro" : "rw"] };
+  if (mount.kind === "bind") {
+    // A recursive propagation makes crun's whole mount recursive.
+    const reach = mount.isRecursive ? ["rbind", mount.propagation] : ["bind", mount.propagation.replace(/^r/, "")];
+    return { destination: mount.target, type: "bind", source: mount.source, options: [...reach, mount.readOnly ? "ro" : "rw"] };
+  }
   return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
 }
 
