@@ -149,6 +149,7 @@ type Found = { readonly path: string; readonly isDirectory: boolean; readonly si
 
 /** filepath.Match part by part, so that only directories are listed that can hold a match. */
 async function expand(pattern: string, stat: (path: string) => Promise<Found>, list: (path: string) => Promise<string[]>, absent: string): Promise<Match[]> {
+  // What a link leads to is copied under the link's name.
   const named = (path: string, found: NonNullable<Found>): Match => ({ ...found, name: path.split("/").at(-1)! });
   if (!hasWildcards(pattern)) {
     const path = unescapePattern(pattern);

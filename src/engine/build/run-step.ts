@@ -175,8 +175,10 @@ async function withMounts<T>(step: RunStep, job: BuildJob, cleanUps: (() => Prom
         const path = join(await privateDirectory(), "secret");
         await writeFile(path, value, { mode: 0o600 });
         await chown(path, mount.uid, mount.gid);
-        await chmod(path, mount.mode ?? 0o400);
-        const inside = target || `/run/secrets/${mount.id}`;
+        // One that is a variable only is no file in the image's own directories, and whoever runs the command reads it.
+        const isFile = target !== "";
+        await chmod(path, isFile ? mount.mode ?? 0o400 : 0o444);
+        const inside = isFile ? target : `/dev/secrets/${index}`;
         mounts.push({ type: "bind", source: path, target: inside, readOnly: true });
         if (mount.environmentName !== undefined) {
           if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(mount.environmentName) || inside.includes("'")) throw new SwarmError("INVALID_ARGUMENT", `secret ${mount.id}: "${mount.environmentName}" is no name for a variable`);

@@ -84,7 +84,7 @@ export class StageBuild {
       default: return this.#step(number, instruction, async (output) => {
         const change = this.#change(instruction, state);
         const key = keyOf("config", state.chain, state.config, state.author, change.createdBy, change.config);
-        const found = job.request.noCache ? undefined : job.cache.find(key);
+        const found = job.request.noCache ? undefined : job.cache.find(key) ?? this.#fromImages(state, key, change.createdBy);
         const record = found ?? job.cache.add({ key, aliases: [], chain: state.chain, layer: undefined, createdBy: change.createdBy }, { isReplaced: job.request.noCache ?? false });
         const next = this.#after({ ...state, config: change.config, author: change.author ?? state.author }, change.createdBy, record.createdAtMs, undefined);
         if (found) await output.write(" ---> Using cache\n");
