@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "../../lib/index.js";
+import type { Clock, Logger, Timer } from "../../lib/index.js";
 import type { BlobStore } from "../content/blob-store.js";
 import type { Metadata } from "../metadata.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";
@@ -27,6 +27,7 @@ export class GarbageCollector {
   #working = 0;
   #wanted: "no" | "old" | "all" = "no";
   #collecting: Promise<void> | undefined;
+  #later: Timer | undefined;
   #holds = new Set<Held>();
   #users = new Set<() => Iterable<Held>>();
   /** By diff id; written here because they go together with the layer. */
@@ -58,7 +59,16 @@ export class GarbageCollector {
     await this.#collectIfIdle();
   }
 
-  async close(): Promise<void> { await this.#collecting; }
+  /** Once what is left behind now has got too old. */
+  collectLater(): void {
+    this.#later?.cancel();
+    this.#later = this.parts.clock.after(dayMs + 60_000, () => void this.collect("old"));
+  }
+
+  async close(): Promise<void> {
+    this.#later?.cancel();
+    await this.#collecting;
+  }
 
   async #collectIfIdle(): Promise<void> {
     while (this.#collecting) await this.#collecting;

@@ -327,7 +327,8 @@ export class LocalImageStore implements Images {
         return { ...image, pulledDigest: pulled.manifests[0]!.digest, isNewer: before !== image.id };
       } catch (error) {
         // What a broken connection leaves is worth keeping for the next try; anything else will not get better.
-        if (!["UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"].includes(codeOf(error))) void this.garbage.collect();
+        if (["UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED"].includes(codeOf(error))) this.garbage.collectLater(); else void this.garbage.collect();
+        if (error instanceof SwarmError && /^[a-z]|^The config/.test(error.message)) throw new SwarmError(error.code, `Cannot pull image "${subject}": ${error.message.replace(/^The config/, "the config")}`, { cause: error });
         throw error;
       }
     });
