@@ -240,7 +240,7 @@ export class Lifecycle {
       const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), streams?.launching(id) ?? [], this.parts);
       if (!("error" in report)) streams?.launched(id);
       else {
-        const { text, exitCode } = explainStartFailure(report.error, config);
+        const { text, exitCode } = explainStartFailure(report.error, { program: argumentsOf(config, image.config)[0], oomScoreAdj: config.oomScoreAdj });
         throw new StartFailure(text, exitCode);
       }
       await this.running(entry, report, image);
