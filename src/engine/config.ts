@@ -10,6 +10,8 @@ export interface EngineConfig {
   readonly cgroupParent: string;
   /** "auto" (default): the fastest that works here, crun or runc; a name, or a path. */
   readonly runtime?: string;
+  /** Undefined: what the state directory was used with before, else the first of these that works. */
+  readonly storageDriver?: "overlay" | "fuse-overlayfs" | "vfs";
   /** By host, as it is written in references: "registry.example:5000", "docker.io". */
   readonly registries?: Readonly<Record<string, RegistryConfig>>;
   /** The engine's own networks; everything has a default that works. */

@@ -55,7 +55,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const metadata = await openMetadata(paths.database, log);
   const events = new EventLog(clock);
   try {
-    const layers = await openDriver(paths, monitorPath);
+    const layers = await openDriver({ paths, monitorPath, log, ...(config.storageDriver ? { wanted: config.storageDriver } : {}) });
     const blobs = await BlobStore.open(paths.content);
     // Containers ask for images and images ask who uses them; both exist before either is asked.
     let containers: ContainerStore | undefined;
@@ -111,7 +111,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
     const files = containerFiles({ containers, layers, volumes, findImage: (id) => images.record(id), paths, monitorPath, events });
-    return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind, storageDriver: layers.name, registries: withoutPasswords(config.registries ?? {}) });
+    return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind, storageDriver: layers.name, storageStatus: layers.status(), registries: withoutPasswords(config.registries ?? {}) });
   } catch (error) {
     await metadata.close();
     throw error;
@@ -120,7 +120,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
 
 interface Streams { readonly logs: ContainerLogs; readonly attachments: Attachments; readonly execs: ExecTable }
 
-function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top" | FileMethods>, builder: Builder, volumes: VolumeStore, networks: EngineNetworks, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups" | "storageDriver" | "registries">): Engine {
+function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pick<Engine, "commit" | "stats" | "top" | FileMethods>, builder: Builder, volumes: VolumeStore, networks: EngineNetworks, { logs, attachments, execs }: Streams, events: EventLog, stateDir: string, closeRest: () => Promise<void>, host: Pick<EngineInfo, "runtime" | "runtimes" | "cgroups" | "storageDriver" | "storageStatus" | "registries">): Engine {
   let closing: Promise<void> | undefined;
   const engine: Engine = {
     events,
@@ -176,7 +176,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
       return {
         version: "0.1.0", ...host, kernel: release(), os: "linux", arch: hostPlatform().architecture,
         cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(),
-        containersRunning: all.filter((c) => c.phase === "running" && !c.isPaused).length, containersPaused: all.filter((c) => c.isPaused).length, containersTotal: all.length, stateDir, storageStatus: [], images: (await images.list()).length,
+        containersRunning: all.filter((c) => c.phase === "running" && !c.isPaused).length, containersPaused: all.filter((c) => c.isPaused).length, containersTotal: all.length, stateDir, images: (await images.list()).length,
       };
     },
     close: () => (closing ??= (async () => {

@@ -357,7 +357,7 @@ static int subdirectory(struct pack *pack, struct level *level, const char *name
     if (opaque) inner.is_whole = 1;
     if (before && S_ISDIR(before->st_mode)) inner.below = openat(level->below, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     inner.is_pending = inner.below >= 0 && !differs(pack, level->fd, level->below, name, status, before);
-    if (!inner.is_pending) {
+    if (!inner.is_pending && !options->measures) {
       failed = announce(pack, level);
       if (!failed) failed = options->lists ? list_one(pack, before ? 'C' : 'A') : directory_header(pack, level->fd, name, status);
     }
@@ -395,19 +395,19 @@ static int one(struct pack *pack, struct level *level, const char *name, int dep
   struct stat status, old;
   if (fstatat(level->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? 0 : fail(pack, "cannot look at");
   const struct stat *before = level->below >= 0 && fstatat(level->below, name, &old, AT_SYMLINK_NOFOLLOW) == 0 ? &old : NULL;
+  if (pack->is_layer && strncmp(name, ".wh.", 4) == 0) {
+    if (options->may_hold_markers) return 0;   // it says the same by devices and attributes
+    if (!options->measures) { errno = EINVAL; return fail(pack, "names that begin with .wh. are reserved for deletions in layers; rename or remove"); }
+  }
   if (options->is_upper && S_ISCHR(status.st_mode) && status.st_rdev == 0) {
     if (options->measures) return 0;
     if (!options->lists) return marker(pack, name);
     return before ? (announce(pack, level) != 0 ? -1 : list_one(pack, 'D')) : 0;
   }
-  if (pack->is_layer && !options->measures && strncmp(name, ".wh.", 4) == 0) {
-    if (!options->may_hold_markers) { errno = EINVAL; return fail(pack, "names that begin with .wh. are reserved for deletions in layers; rename or remove"); }
-    if (options->lists) return 0;
-  }
   if (S_ISDIR(status.st_mode)) return subdirectory(pack, level, name, &status, before, depth);
-  if (options->measures) return measure(pack, &status);
   if (options->settles && S_ISSOCK(status.st_mode)) return unlinkat(level->fd, name, 0) != 0 ? fail(pack, "cannot remove the socket") : 0;
   if (before && !differs(pack, level->fd, level->below, name, &status, before)) return 0;
+  if (options->measures) return measure(pack, &status);
   if (announce(pack, level) != 0) return -1;
   if (options->lists) return S_ISSOCK(status.st_mode) && !before ? list_one(pack, 'A') : list_one(pack, before ? 'C' : 'A');
   if (other_entry(pack, level->fd, name, &status) != 0) return -1;
@@ -426,7 +426,8 @@ static int walk(struct pack *pack, struct level *level, int depth) {
     int order = i == names.count ? 1 : j == old.count ? -1 : strcmp(names.list[i], old.list[j]);
     const char *name = order <= 0 ? names.list[i] : old.list[j];
     bytes_add(&pack->name, name, strlen(name));
-    if (order > 0) {
+    if (order > 0 && pack->options->measures) failed = 0;
+    else if (order > 0) {
       failed = announce(pack, level);
       if (!failed) failed = pack->options->lists ? list_one(pack, 'D') : marker(pack, name);
     } else failed = one(pack, level, name, depth);

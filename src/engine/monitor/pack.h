@@ -6,7 +6,7 @@
 
 struct pack_options {
   int is_upper;              // an upper directory of overlayfs: devices 0/0 and opaque directories say what is deleted
-  int may_hold_markers;      // an upper directory of fuse-overlayfs, which may hold ".wh." files of its own
+  int may_hold_markers;      // an upper directory of fuse-overlayfs, which holds ".wh." names of its own beside what overlayfs notes
   int settles;               // the directory is becoming a layer: it is made what unpacking its own archive would give
   int lists;                 // "A/path\0", "C/path\0", "D/path\0" instead of an archive
   int measures;              // only the size of files, in digits

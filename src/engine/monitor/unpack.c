@@ -1,5 +1,5 @@
-// unpack overlay|delete DIRECTORY: an image layer from standard input into DIRECTORY, what it deletes in overlayfs's terms (devices 0/0, opaque
-// directories) or deleted at once. Then everything is synced, so that a layer that is renamed into place is whole after a power cut.
+// unpack overlay|delete|files DIRECTORY: an image layer from standard input into DIRECTORY. What it deletes is written in overlayfs's terms (devices
+// 0/0, opaque directories), deleted at once, or kept as it is named, ".wh." files. Then everything is synced, so that a layer that is renamed into place is whole after a power cut.
 //
 // The archive is not trusted, and in a running container neither are the directories: links are changed while they are followed. The process has
 // its root where nothing may be left (chroot), links of /proc lead nowhere, and the last name of a path is never followed.
@@ -359,7 +359,7 @@ int unpack(const struct unpack_options *options) {
 
 int unpack_main(int argc, char **argv) {
   if (argc != 3) return 2;
-  struct unpack_options options = { .markers = strcmp(argv[1], "delete") == 0 ? MARKERS_DELETE : MARKERS_FOR_OVERLAY };
+  struct unpack_options options = { .markers = strcmp(argv[1], "delete") == 0 ? MARKERS_DELETE : strcmp(argv[1], "files") == 0 ? MARKERS_ARE_FILES : MARKERS_FOR_OVERLAY };
   if (chdir(argv[2]) != 0 || chroot(".") != 0) { fprintf(stderr, "cannot enter %s: %s", argv[2], strerror(errno)); return 1; }
   int directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), code = unpack(&options);
   if (code == 0 && syncfs(directory) != 0) { fprintf(stderr, "cannot sync: %s", strerror(errno)); return exit_code_of(errno); }

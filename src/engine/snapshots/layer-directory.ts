@@ -3,22 +3,26 @@ import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from "node:f
 import { join } from "node:path";
 import { hexOf } from "../content/blob-store.js";
 import { KeyedLock } from "../keyed-lock.js";
+import { mountsBelow } from "../runtime/mountinfo.js";
+import { unmount } from "../runtime/mounts.js";
+import type { LayerTarStore } from "./driver.js";
 import { packDirectory, unpackLayer } from "./tree-program.js";
 
 /**
- * Image layers, each unpacked once: <diff id>/fs, in the form that overlayfs takes (devices 0/0 and opaque directories for what is deleted).
- * A layer's files do not depend on the layers below it, so images that put one layer on different bases share it. l/ holds short links,
+ * Image layers, each unpacked once: <diff id>/fs, with what they delete as overlayfs takes it (devices 0/0 and opaque directories), or as
+ * ".wh." files, which every file system can hold. A layer's files do not depend on the layers below it, so images that put one layer on different bases share it. l/ holds short links,
  * because mount options are limited to one page. What is half made is called new-…, and deleted at the next start.
  */
 export class LayerDirectory {
   #lock = new KeyedLock();
-  private constructor(readonly directory: string, private readonly monitorPath: string) {}
+  private constructor(readonly directory: string, private readonly monitorPath: string, private readonly markers: "overlay" | "files") {}
 
-  static async open(directory: string, monitorPath: string): Promise<LayerDirectory> {
+  static async open(directory: string, monitorPath: string, markers: "overlay" | "files"): Promise<LayerDirectory> {
     await mkdir(join(directory, "l"), { recursive: true, mode: 0o700 });
-    for (const name of ["empty", "writable", "init"]) await mkdir(join(directory, name), { recursive: true, mode: 0o711 });
+    for (const name of ["empty", "writable"]) await mkdir(join(directory, name), { recursive: true, mode: 0o711 });
+    await unmount(...mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), directory).filter((path) => path.startsWith(join(directory, "new-"))));
     for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), { recursive: true, force: true });
-    return new LayerDirectory(directory, monitorPath);
+    return new LayerDirectory(directory, monitorPath, markers);
   }
 
   files(diffId: string): string { return join(this.directory, hexOf(diffId), "fs"); }
@@ -34,20 +38,29 @@ export class LayerDirectory {
       const present = await this.sizeBytes(diffId);
       if (present !== undefined) { await this.#link(diffId); return present; }
       return this.temporary(async (temporary) => {
-        const { size } = await unpackLayer(this.monitorPath, source(), join(temporary, "fs"), { diffId, onProgress });
+        const { size } = await unpackLayer(this.monitorPath, source(), join(temporary, "fs"), { diffId, onProgress, markers: this.markers });
         await this.#install(temporary, diffId, size);
         return size;
       });
     });
   }
 
-  /** `temporary`/fs, in overlayfs's form, becomes a layer; its tar goes to `store`, which tells the digest. */
-  async adopt(temporary: string, store: (tar: AsyncIterable<Uint8Array>) => Promise<{ digest: string; sizeBytes: number }>): Promise<{ diffId: string; sizeBytes: number }> {
-    const { digest, sizeBytes } = await store(packDirectory(this.monitorPath, ["--upper", "--settle", join(temporary, "fs")]));
+  /** `temporary`/fs, in the layers' own form, becomes a layer; its tar goes to `store`, which tells the digest. */
+  async adopt(temporary: string, store: LayerTarStore): Promise<{ diffId: string; sizeBytes: number }> {
+    const { digest, sizeBytes } = await store(packDirectory(this.monitorPath, [...(this.markers === "overlay" ? ["--upper", "--settle"] : []), join(temporary, "fs")]));
     await this.#lock.run(digest, async () => {
       if (await this.sizeBytes(digest) === undefined) await this.#install(temporary, digest, sizeBytes);
     });
     return { diffId: digest, sizeBytes };
+  }
+
+  /** What a writable layer holds becomes a layer by way of an archive: for drivers whose writable layers look different. */
+  adoptUnpacked(diff: AsyncIterable<Uint8Array>, store: LayerTarStore): Promise<{ diffId: string; sizeBytes: number }> {
+    return this.temporary(async (temporary) => {
+      await unpackLayer(this.monitorPath, diff, join(temporary, "fs"), { markers: this.markers });
+      // The archive is made of the layer's own files: whatever the container does meanwhile, the two are equal.
+      return this.adopt(temporary, store);
+    });
   }
 
   /** A directory on the same file system that is gone when `work` has ended, unless it was renamed. */

@@ -1,14 +1,16 @@
-import { createHash } from "node:crypto";
-import { chmod, mkdir, readdir, rename, rm, stat, access } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { access, chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
 import { KeyedLock } from "../keyed-lock.js";
 import { mountOverlay, unmount } from "../runtime/mounts.js";
 import { runProgram } from "../runtime/program.js";
 import type { OverlayMount } from "../runtime/spawner-frames.js";
+import { backingFileSystem } from "./backing.js";
+import { keyOf, topOf } from "./chain-key.js";
 import type { CommitOptions, LayerTarStore, SnapshotDriver } from "./driver.js";
-import { LayerDirectory } from "./layer-directory.js";
+import type { LayerDirectory } from "./layer-directory.js";
+import { isMountPoint } from "./mount-point.js";
 import { listChanges, packDirectory } from "./tree-program.js";
 
 /**
@@ -18,13 +20,13 @@ import { listChanges, packDirectory } from "./tree-program.js";
 export class OverlayDriver implements SnapshotDriver {
   #lock = new KeyedLock();
   readonly name: SnapshotDriver["name"] = "overlay";
-  /** Options of `skein-monitor pack` for its upper directories. */
+  /** How `skein-monitor pack` reads its upper directories. */
   protected readonly upperOptions: readonly string[] = ["--upper"];
 
   constructor(protected readonly layerDirectory: LayerDirectory, protected readonly monitorPath: string) {}
 
   status(): readonly (readonly [string, string])[] {
-    return [["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]];
+    return [["Backing Filesystem", backingFileSystem(this.layerDirectory.directory)], ["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]];
   }
 
   layerSize(chain: readonly string[]): Promise<number | undefined> { return this.layerDirectory.sizeBytes(topOf(chain)); }
@@ -34,22 +36,21 @@ export class OverlayDriver implements SnapshotDriver {
   async keepOnly(chains: readonly (readonly string[])[]): Promise<void> {
     const layers = new Set(chains.flat());
     const inits = new Set(chains.map(keyOf));
-    for (const key of await readdir(this.#path("init"))) if (!inits.has(key)) await this.#lock.run(key, () => this.layerDirectory.discard(this.#path("init", key)));
+    for (const key of await readdir(this.path("init")).catch(() => [] as string[])) if (!inits.has(key)) await this.#lock.run(key, () => this.layerDirectory.discard(this.path("init", key)));
     for (const diffId of await this.layers()) if (!layers.has(diffId)) await this.layerDirectory.delete(diffId);
   }
 
   async mount(id: string, chain: readonly string[], target: string): Promise<void> {
     await mkdir(target, { recursive: true });
     if (await isMountPoint(target)) return;
-    await this.#makeWritable(id);
-    const init = await this.#init(chain);
-    await this.mountOverlay({ target, directory: this.layerDirectory.directory, lower: [init, ...this.#lower(chain)], upper: `writable/${id}/upper`, work: `writable/${id}/work` });
+    for (const name of ["upper", "work"]) await mkdir(this.path("writable", id, name), { recursive: true });
+    await chmod(this.upper(id), 0o755);   // the container's "/", whatever this process's umask
+    await this.mountOverlay({ target, directory: this.layerDirectory.directory, lower: await this.lower(chain), upper: `writable/${id}/upper`, work: `writable/${id}/work` });
   }
 
   unmount(_id: string, target: string): Promise<void> { return unmount(target); }
-
-  remove(id: string): Promise<void> { return this.layerDirectory.discard(this.#path("writable", id)); }
-  writable(): Promise<string[]> { return readdir(this.#path("writable")); }
+  remove(id: string): Promise<void> { return this.layerDirectory.discard(this.path("writable", id)); }
+  writable(): Promise<string[]> { return readdir(this.path("writable")); }
 
   async writableSize(id: string): Promise<number> {
     const measured = await runProgram(this.monitorPath, ["pack", "--size", ...this.upperOptions, this.upper(id)]);
@@ -58,8 +59,7 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async changes(id: string, chain: readonly string[]): Promise<FileChange[]> {
-    const { directory } = this.layerDirectory;
-    return listChanges(this.monitorPath, [...this.upperOptions, "--layers", directory, [await this.#init(chain), ...this.#lower(chain)].join(":"), this.upper(id)]);
+    return listChanges(this.monitorPath, [...this.upperOptions, "--layers", this.layerDirectory.directory, (await this.lower(chain)).join(":"), this.upper(id)]);
   }
 
   diff(id: string, _chain: readonly string[]): AsyncIterable<Uint8Array> { return packDirectory(this.monitorPath, [...this.upperOptions, this.upper(id)]); }
@@ -78,8 +78,8 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   describe(id: string, chain: readonly string[]): Readonly<Record<string, string>> {
-    const work = this.#path("writable", id, "work");
-    return { LowerDir: [this.#path("init", keyOf(chain), "fs"), ...[...chain].reverse().map((diffId) => this.layerDirectory.files(diffId))].join(":"), UpperDir: this.upper(id), WorkDir: work };
+    const lower = [this.path("init", keyOf(chain), "fs"), ...[...chain].reverse().map((diffId) => this.layerDirectory.files(diffId))];
+    return { LowerDir: lower.join(":"), UpperDir: this.upper(id), WorkDir: this.path("writable", id, "work") };
   }
 
   describeImage(chain: readonly string[]): Readonly<Record<string, string>> {
@@ -87,50 +87,32 @@ export class OverlayDriver implements SnapshotDriver {
     return { ...(rest.length > 0 ? { LowerDir: rest.join(":") } : {}), ...(top ? { UpperDir: top } : {}) };
   }
 
-  protected upper(id: string): string { return this.#path("writable", id, "upper"); }
-
+  protected path(...names: string[]): string { return join(this.layerDirectory.directory, ...names); }
+  protected upper(id: string): string { return this.path("writable", id, "upper"); }
   protected mountOverlay(mount: OverlayMount): Promise<void> { return mountOverlay(mount); }
 
-  #path(...names: string[]): string { return join(this.layerDirectory.directory, ...names); }
-  #lower(chain: readonly string[]): string[] { return chain.length === 0 ? ["empty"] : this.layerDirectory.lowerDirs(chain); }
-
-  async #makeWritable(id: string): Promise<void> {
-    const own = this.#path("writable", id);
-    await mkdir(join(own, "upper"), { recursive: true });
-    await mkdir(join(own, "work"), { recursive: true });
-    await chmod(join(own, "upper"), 0o755);   // the container's "/", whatever this process's umask
-  }
-
-  /** init/<chain>/fs, made once for each chain. */
-  #init(chain: readonly string[]): Promise<string> {
+  /** What lies below a container's own layer, topmost first, relative to the directory. The init layer is made once for each chain. */
+  protected lower(chain: readonly string[]): Promise<string[]> {
     const key = keyOf(chain);
-    const files = `init/${key}/fs`;
+    const layers = chain.length === 0 ? ["empty"] : this.layerDirectory.lowerDirs(chain);
     return this.#lock.run(key, async () => {
-      if (await access(this.#path(files)).then(() => true, () => false)) return files;
-      await this.layerDirectory.temporary(async (temporary) => {
-        await mkdir(join(temporary, "work"));
-        const from = `${this.layerDirectory.directory}/`;
-        const relative = temporary.slice(from.length);
-        const made = await runProgram(this.monitorPath, ["init-layer", this.layerDirectory.directory, this.#lower(chain).join(":"), `${relative}/fs`, `${relative}/work`]);
-        if (made.code !== 0) throw new SwarmError("INTERNAL", `cannot prepare the image's root: ${made.stderr.trim()}`);
-        await rm(join(temporary, "work"), { recursive: true, force: true });
-        await rename(temporary, this.#path("init", key));
-      });
-      return files;
+      if (!(await access(this.path("init", key, "fs")).then(() => true, () => false))) {
+        await this.layerDirectory.temporary(async (temporary) => {
+          await mkdir(join(temporary, "work"));
+          await this.makeInit(layers, temporary);
+          await rm(join(temporary, "work"), { recursive: true, force: true });
+          await mkdir(this.path("init"), { recursive: true, mode: 0o711 });
+          await rename(temporary, this.path("init", key));
+        });
+      }
+      return [`init/${key}/fs`, ...layers];
     });
   }
-}
 
-const topOf = (chain: readonly string[]): string => {
-  const top = chain.at(-1);
-  if (top === undefined) throw new SwarmError("INVALID_ARGUMENT", "a layer's chain names at least the layer");
-  return top;
-};
-
-/** Short, because mount options are limited to one page. */
-export const keyOf = (chain: readonly string[]): string => createHash("sha256").update(chain.join(" ")).digest("hex").slice(0, 24);
-
-export async function isMountPoint(path: string): Promise<boolean> {
-  const [own, above] = await Promise.all([stat(path), stat(dirname(path))]);
-  return own.dev !== above.dev;
+  /** Fills `temporary`/fs by way of an overlay with these layers below; `temporary`/work is there. */
+  protected async makeInit(layers: readonly string[], temporary: string): Promise<void> {
+    const { directory } = this.layerDirectory;
+    const made = await runProgram(this.monitorPath, ["init-layer", directory, layers.join(":"), relative(directory, join(temporary, "fs")), relative(directory, join(temporary, "work"))]);
+    if (made.code !== 0) throw new SwarmError("INTERNAL", `cannot prepare the image's root: ${made.stderr.trim()}`);
+  }
 }

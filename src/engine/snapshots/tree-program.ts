@@ -34,9 +34,12 @@ export async function listChanges(monitorPath: string, args: readonly string[]):
   return Buffer.concat(parts).toString().split("\0").filter((line) => line !== "").map((line) => ({ kind: kinds[line[0] as keyof typeof kinds], path: line.slice(1) }));
 }
 
-/** Unpacks a layer's tar (plain, gzip or zstd), in overlayfs's form or upon what is there, and verifies its digest, if that is known; synced. */
-export async function unpackLayer(monitorPath: string, source: AsyncIterable<Uint8Array>, target: string, options: { diffId?: string; markers?: "overlay" | "delete"; onProgress?: (bytes: number) => void }): Promise<{ digest: string; size: number }> {
-  const program = spawn(monitorPath, ["unpack", options.markers ?? "overlay", target], { stdio: ["pipe", "ignore", "pipe"] });
+/** What a layer's ".wh." names become: overlayfs's devices and attributes, plain files as they are, or the deletion of what is there. */
+export type Markers = "overlay" | "files" | "delete";
+
+/** Unpacks a layer's tar, plain or compressed, and verifies its digest, if that is known; synced. */
+export async function unpackLayer(monitorPath: string, source: AsyncIterable<Uint8Array>, target: string, options: { diffId?: string; markers: Markers; onProgress?: (bytes: number) => void }): Promise<{ digest: string; size: number }> {
+  const program = spawn(monitorPath, ["unpack", options.markers, target], { stdio: ["pipe", "ignore", "pipe"] });
   const ended = endOf(program, "cannot unpack a layer");
   const hash = createHash("sha256");
   let size = 0;
