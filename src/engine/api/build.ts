@@ -3,6 +3,8 @@ import type { Credentials } from "./images.js";
 /** One run of a Dockerfile. The context is a tar, plain or compressed; it is unpacked within bounds of its own. */
 export interface BuildRequest {
   readonly context: AsyncIterable<Uint8Array>;
+  /** Fetched instead of `context`: the URL of a tar, of a Dockerfile, or of a git repository (#branch:directory). */
+  readonly remote?: string;
   readonly dockerfile: string;             // path in the context, "Dockerfile"
   readonly tags: readonly string[];
   readonly target?: string;

@@ -26,6 +26,7 @@ import { expandWord } from "./core/shell-words.js";
 import { prune, readContext, resolveNode, textOf, type DirectoryNode } from "./file-tree.js";
 import { idOf, imageConfigOf, shortId, type ImageState } from "./image-state.js";
 import { BuildOutputs } from "./output.js";
+import { fetchContext } from "./remote-context.js";
 import { buildLabel } from "./run-step.js";
 import { ScratchRoots } from "./scratch-roots.js";
 import { StageBuild } from "./stage-build.js";
@@ -124,7 +125,8 @@ export class Builder {
 
   async #build(request: BuildRequest, { directory, volatileDirectory, ending, signal }: { directory: string; volatileDirectory: string; ending: AbortController; signal: AbortSignal }): Promise<string> {
     const { images, clock } = this.parts;
-    const context = await readContext(decompress(request.context), directory, { totalBytes: contextMaxBytes }, signal);
+    const limits = { totalBytes: contextMaxBytes };
+    const context = request.remote ? await fetchContext(request.remote, directory, limits, signal) : await readContext(decompress(request.context), directory, limits, signal);
     const dockerfile = withLabels(parseDockerfile(await dockerfileText(context, request.dockerfile)), request);
     await applyIgnoreFile(context, request.dockerfile);
 
