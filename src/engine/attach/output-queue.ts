@@ -1,8 +1,8 @@
 import type { OutputChunk } from "../api/index.js";
 
-const fullBytes = 256 * 1024;
+const fullBytes = 1_000_000;   // as much as dockerd keeps for a client that attached
 
-/** Output on its way from a socket to one reader: the socket is paused while 256 KiB wait, so a slow reader holds back the process, not this one's memory. */
+/** Output on its way from a socket to one reader: the socket is paused while 1 MB waits, so a slow reader holds back the process, not this one's memory. */
 export class OutputQueue {
   #chunks: OutputChunk[] = [];
   #bytes = 0;

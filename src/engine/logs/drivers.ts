@@ -50,10 +50,11 @@ const none: LogPlug = { name: "none", options: [...jsonFile.options, ...local.op
 
 const plugs = new Map<string, LogPlug>();
 
-/** Before an engine is opened: containers name it from then on. */
-export function registerLogDriver(plug: LogPlug): void {
+/** Before an engine is opened: containers name it from then on. What it returns takes it away again. */
+export function registerLogDriver(plug: LogPlug): () => void {
   if (plugs.has(plug.name)) throw new SwarmError("ALREADY_EXISTS", `Cannot register log driver "${plug.name}": there is one of that name`);
   plugs.set(plug.name, plug);
+  return () => { plugs.delete(plug.name); };
 }
 for (const plug of [jsonFile, local, none]) registerLogDriver(plug);
 

@@ -197,6 +197,7 @@ function hex4(bytes: Buffer, at: number): number {
 const mark = 0xd7;
 const headBytes = 14;
 const tailBytes = 4;
+const pieceMaxBytes = 1024 * 1024;   // the monitor writes 16 KiB at most
 
 /** The compact form: lengths at both ends, the bytes as they were. */
 class LocalScanner implements RecordScanner {
@@ -217,7 +218,9 @@ class LocalScanner implements RecordScanner {
     if (to - from < headBytes + tailBytes) return -1;
     if (bytes[from] !== mark) return this.#skip(bytes, from, to);
     const length = bytes.readUInt32BE(from + 2);
+    if (length > pieceMaxBytes) return this.#skip(bytes, from, to);
     if (from + headBytes + length + tailBytes > to) return -1;
+    if (bytes.readUInt32BE(from + headBytes + length) !== length) return this.#skip(bytes, from, to);
     const flags = bytes[from + 1]!;
     this.isWhole = true;
     this.stream = flags & 1 ? "stderr" : "stdout";
