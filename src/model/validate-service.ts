@@ -176,7 +176,7 @@ function problemOfRepeatedNetwork({ networks }: TaskSpec): Problem {
 
 function problemOfLogDriver({ logDriver }: TaskSpec): Problem {
   if (!logDriver || logDriver.name === "") return undefined;
-  if (!["json-file", "none"].includes(logDriver.name)) return `the log driver "${logDriver.name}" is unknown; use json-file or none`;
+  if (!["json-file", "local", "none"].includes(logDriver.name)) return `the log driver "${logDriver.name}" is unknown; use json-file, local or none`;
   return firstOf(Object.entries(logDriver.options), ([key, value]) => {
     if (!["max-size", "max-file"].includes(key)) return `the log option "${key}" is unknown; use max-size or max-file`;
     if (key === "max-size" && !/^\d+[kmg]?$/i.test(value)) return `the log option max-size is "${value}"; write an amount such as 10m`;
