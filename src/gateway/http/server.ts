@@ -35,9 +35,9 @@ export function newHttpServer({ router, log, serverName, tls }: ServerOptions): 
       const { route, params } = router.match(request.method ?? "GET", rest);
       if (upgrade && !route.isHijack) throw new HttpError(400, `Cannot upgrade the connection: ${request.method} ${rest} does not offer that`);
       await route.handle(new Exchange({ request, response, path: rest, query: new URLSearchParams(at < 0 ? "" : url.slice(at + 1)), params, apiMinor: minor, ...(upgrade ? { upgrade } : {}) }));
-    } catch (error) { fail(request, response, error); }
+    } catch (error) { fail(request, response, error, upgrade); }
   };
-  const fail = (request: IncomingMessage, response: ServerResponse, error: unknown): void => {
+  const fail = (request: IncomingMessage, response: ServerResponse, error: unknown, upgrade: Upgrade | undefined): void => {
     const status = statusOf(error);
     const about = { method: request.method, path: (request.url ?? "").split("?")[0], error };
     if (status === 500) log.warn("a request failed", about); else log.debug("a request was refused", { ...about, status });
@@ -45,7 +45,7 @@ export function newHttpServer({ router, log, serverName, tls }: ServerOptions): 
     if (response.headersSent || response.destroyed) { response.destroy(); return; }
     const body = request.method === "HEAD" ? "" : errorBody(error);
     // What is still to come of the body is not read: the connection ends with this answer.
-    if (!request.complete) response.shouldKeepAlive = false;
+    if (!request.complete && !upgrade) response.shouldKeepAlive = false;
     response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
     response.end(body);
     if (!request.complete) request.resume();
@@ -66,7 +66,8 @@ export function newHttpServer({ router, log, serverName, tls }: ServerOptions): 
     socket.on("error", (error) => log.debug("a client's connection broke", { error: messageOf(error) }));
     const response = new ServerResponse(request);
     response.on("error", () => {});
-    response.shouldKeepAlive = false;
+    // Said to be kept, closed all the same: the docker command overlooks the status of a refusal that says "Connection: close".
+    response.shouldKeepAlive = true;
     response.assignSocket(socket as Socket);
     response.once("finish", () => { response.detachSocket(socket as Socket); socket.end(); socket.resume(); setTimeout(() => socket.destroy(), 1_000).unref(); });
     void answer(request, response, { socket, head });

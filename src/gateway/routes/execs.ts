@@ -1,10 +1,10 @@
-import { SwarmError, codeOf } from "../../lib/index.js";
-import type { ExecState } from "../../engine/index.js";
+import { SwarmError, codeOf, messageOf } from "../../lib/index.js";
+import type { ExecState, ProcessStreams } from "../../engine/index.js";
 import { findContainer, type GatewayContext } from "../context.js";
 import type { Exchange } from "../http/exchange.js";
 import type { Route } from "../http/router.js";
 import { parseDetachKeys } from "../streams/detach-keys.js";
-import { contentTypeOf } from "../streams/frames.js";
+import { contentTypeOf, frame } from "../streams/frames.js";
 import { joinStreams } from "../streams/join.js";
 import { sizeOf } from "./containers.js";
 
@@ -58,7 +58,19 @@ async function start(context: GatewayContext, exchange: Exchange): Promise<void>
   }
   const [rows = 0, columns = 0] = (consoleSize ?? []) as number[];
   const detachKeys = parseDetachKeys(state.config.detachKeys ?? "");
-  const streams = await context.engine.execs.start(state.id, { tty, isDetached, ...(rows > 0 && columns > 0 ? { size: { rows, columns } } : {}) });
+  let streams: ProcessStreams | undefined;
+  try {
+    streams = await context.engine.execs.start(state.id, { tty, isDetached, ...(rows > 0 && columns > 0 ? { size: { rows, columns } } : {}) });
+  } catch (error) {
+    // A command that could not be started has ended: its client reads why in the stream, and the exit code from the exec.
+    const hasEnded = state.exitCode === undefined && findExec(context, state.id).exitCode !== undefined;
+    if (isDetached || !hasEnded) throw error;
+    const connection = exchange.hijack(contentTypeOf(tty, exchange.apiMinor));
+    const words = Buffer.from(`${messageOf(error)}\r\n`);
+    await connection.write(tty ? words : frame("stderr", words));
+    connection.end();
+    return;
+  }
   if (isDetached || !streams) {
     streams?.close();
     if (isDetached) return exchange.sendEmpty(200);

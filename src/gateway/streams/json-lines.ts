@@ -37,7 +37,7 @@ export class JsonLines {
       await work;
     } catch (error) {
       if (!this.exchange.response.headersSent) throw error;
-      this.put({ errorDetail: { message: messageOf(error) }, error: messageOf(error) });
+      this.put({ errorDetail: { ...exitCodeOf(error), message: messageOf(error) }, error: messageOf(error) });
     }
     await this.drained();
     this.#begin();
@@ -61,4 +61,10 @@ export class JsonLines {
   }
 
   #begin(): void { if (!this.exchange.response.headersSent) this.exchange.begin(200, "application/json"); }
+}
+
+/** A build's command that failed gives its exit code to the client, which ends with it. */
+function exitCodeOf(error: unknown): { code?: number } {
+  const code = error instanceof Error && "exitCode" in error ? error.exitCode : undefined;
+  return typeof code === "number" ? { code } : {};
 }

@@ -70,9 +70,12 @@ export function parseCreate(body: Fields, parts: CreateParts): { config: Contain
     return `container:${containers.get(other)?.id ?? other}`;
   };
   const network = networkOf(body, host, resolveMode("NetworkMode"));
-  const hostname = body.text("Hostname") ?? "";
-  if (hostname !== "" && (hostname.length > 64 || /[\s/]/.test(hostname))) throw refuse(`invalid hostname: ${hostname.slice(0, 100)}`);
-  checkModes(network.mode, hostname, host, body);
+  const sharing = network.mode.startsWith("container:") ? parts.containers.get((host.text("NetworkMode") ?? "").slice("container:".length)) : undefined;
+  const asked = body.text("Hostname") ?? "";
+  if (asked !== "" && (asked.length > 64 || /[\s/]/.test(asked))) throw refuse(`invalid hostname: ${asked.slice(0, 100)}`);
+  checkModes(network.mode, asked, host, body);
+  // Who shares a network namespace has its name there too.
+  const hostname = sharing ? sharing.config.hostname || sharing.id.slice(0, 12) : asked;
 
   const config: ContainerConfig = stripped({
     id: parts.id, name: parts.name, image: body.text("Image") ?? "", command, args, env, workdir, user: body.text("User") || undefined, groups: nonEmpty(host.texts("GroupAdd")), hostname,
