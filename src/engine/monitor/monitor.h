@@ -2,7 +2,9 @@
 //   run             supervises one container for its whole life (monitor.c), writes its log (log-file.c) and serves who attaches (streams.c)
 //   exec            the same for one command in a running container, without a log
 //   init            PID 1 inside a container that asks for one (init.c)
-//   mount-overlay, unmount, without-cgroup2   (mounts.c)
+//   spawner         starts programs for the engine (spawner.c)
+//   shield          runs an OCI runtime (shield.c)
+//   mount-overlay, unmount   (mounts.c)
 #ifndef SKEIN_MONITOR_H
 #define SKEIN_MONITOR_H
 
@@ -14,7 +16,6 @@ int exec_main(int argc, char **argv);
 int init_main(int argc, char **argv);
 int mount_overlay_main(int argc, char **argv);
 int unmount_main(int argc, char **argv);
-int without_cgroup2_main(int argc, char **argv);
 
 // ---- log-file.c: a container's output on disk, with rotation; log-record.c: what one record looks like ----
 
@@ -83,6 +84,7 @@ struct client;
 struct streams {
   int listener, is_listener_tired;   // tired: no descriptor is left for another client until one goes
   int input, is_input_terminal, is_input_once;
+  int is_input_ending;               // close it when what waits has been written
   int terminal;
   struct client *clients; int count;
   char *out; size_t used, capacity; int is_final;

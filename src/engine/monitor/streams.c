@@ -55,11 +55,16 @@ static void put_head(char *at, int type, size_t length) {
 void streams_close_input(struct streams *streams) {
   if (streams->input >= 0 && !streams->is_input_terminal) close(streams->input);
   streams->input = -1;
+  streams->is_input_ending = 0;
   streams->in_used = streams->in_sent = 0;
 }
 
+static int is_input_waiting(const struct streams *streams) { return streams->in_used > 0; }
+
+// What the client sent before comes first: the process may read it much later.
 static void input_left(struct streams *streams, const struct client *client) {
-  if ((client->flags & HELLO_STDIN) && streams->is_input_once && !streams->is_input_terminal) streams_close_input(streams);
+  if (!(client->flags & HELLO_STDIN) || !streams->is_input_once || streams->is_input_terminal) return;
+  if (is_input_waiting(streams)) streams->is_input_ending = 1; else streams_close_input(streams);
 }
 
 static void write_input(struct streams *streams) {
@@ -72,9 +77,8 @@ static void write_input(struct streams *streams) {
     streams->in_sent += (size_t)n;
   }
   streams->in_used = streams->in_sent = 0;
+  if (streams->is_input_ending) streams_close_input(streams);
 }
-
-static int is_input_waiting(const struct streams *streams) { return streams->in_used > 0; }
 
 // ---- clients ----
 
