@@ -5,6 +5,8 @@
  * networks, services or clusters, and never decides to restart anything.
  */
 export { openEngine } from "./engine.js";
+export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.js";
+export { BuildStepError } from "./build/step-error.js";
 export type { EngineConfig, RegistryConfig } from "./config.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
 export type {

@@ -26,7 +26,8 @@ export interface BuildRequest {
   readonly secrets?: Readonly<Record<string, Buffer>>;
   /** By registry host. */
   readonly credentials?: Readonly<Record<string, Credentials>>;
-  readonly onOutput: (output: BuildOutput) => void;
+  /** What it returns is waited for: a slow reader holds back the steps. */
+  readonly onOutput: (output: BuildOutput) => void | Promise<void>;
   readonly signal: AbortSignal;
 }
 

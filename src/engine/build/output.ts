@@ -14,13 +14,13 @@ export interface StepOutput {
 /** Stages run side by side, their steps' lines stay together: the oldest step that has not ended is shown as it goes, the others wait. */
 export class BuildOutputs {
   #blocks: Block[] = [];
-  constructor(private readonly emit: (output: BuildOutput) => void) {}
+  constructor(private readonly emit: (output: BuildOutput) => void | Promise<void>) {}
 
   /** Nothing may be waited for that another step has to do while a block is open. */
   open(): StepOutput {
     const block: Block = { waiting: [], waitingBytes: 0, hasEnded: false, wake: undefined };
     this.#blocks.push(block);
-    const add = (output: BuildOutput): void => {
+    const add = (output: BuildOutput): void | Promise<void> => {
       if (this.#blocks[0] === block) return this.emit(output);
       block.waiting.push(output);
       block.waitingBytes += output.kind === "stream" ? output.text.length : 100;
@@ -28,22 +28,22 @@ export class BuildOutputs {
     return {
       write: async (text) => {
         if (text === "") return;
-        add({ kind: "stream", text });
+        await add({ kind: "stream", text });
         if (block.waitingBytes > waitingBytesMax) await new Promise<void>((resolve) => { block.wake = resolve; });
       },
-      status: add,
+      status: (output) => { void add(output); },
       end: () => { block.hasEnded = true; this.#advance(); },
     };
   }
 
-  line(text: string): void { this.emit({ kind: "stream", text }); }
+  line(text: string): void { void this.emit({ kind: "stream", text }); }
 
   #advance(): void {
     while (this.#blocks[0]?.hasEnded) {
       this.#blocks.shift();
       const next = this.#blocks[0];
       if (!next) return;
-      for (const output of next.waiting) this.emit(output);
+      for (const output of next.waiting) void this.emit(output);
       next.waiting.length = 0;
       next.waitingBytes = 0;
       next.wake?.();

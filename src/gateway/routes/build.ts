@@ -27,22 +27,21 @@ export function buildRoutes(context: GatewayContext): Route[] {
 
 async function build({ engine }: GatewayContext, exchange: Exchange): Promise<void> {
   if (exchange.text("version") === "2") throw new SwarmError("UNIMPLEMENTED", "Cannot build with BuildKit: this engine has a builder of its own; set DOCKER_BUILDKIT=0");
-  if (exchange.text("remote")) throw new SwarmError("UNIMPLEMENTED", `Cannot build from "${exchange.text("remote").slice(0, 200)}": the daemon fetches no build contexts; send the context as a tar`);
   const json = (name: string) => Fields.parse(`{"${name}":${exchange.text(name) || "null"}}`);
   const tags = exchange.query.getAll("t").filter(Boolean).map((tag) => parseReference(tag).normalized);
   const cacheFrom = exchange.text("cachefrom") ? json("cachefrom").texts("cachefrom") ?? [] : [];
   const lines = new JsonLines(exchange);
   const isQuiet = exchange.flag("q");
   let isHeld = false;
-  const onOutput = (output: BuildOutput): void => {
+  const onOutput = (output: BuildOutput): Promise<void> | void => {
     switch (output.kind) {
-      case "stream": if (!isQuiet) lines.put({ stream: output.text }); break;
+      case "stream": if (isQuiet) return undefined; lines.put({ stream: output.text }); return lines.drained();
       case "status": if (!isQuiet) putProgress(lines, output); break;
       case "aux": lines.put({ aux: { ID: output.imageId } }); isHeld = true; break;
     }
   };
   const request: BuildRequest = {
-    context: exchange.upload(), dockerfile: exchange.text("dockerfile") || "Dockerfile", tags, buildArgs: optionalTexts(json("buildargs"), "buildargs"), labels: json("labels").textMap("labels") ?? {}, cacheFrom,
+    context: exchange.upload(), ...(exchange.text("remote") ? { remote: exchange.text("remote") } : {}), dockerfile: exchange.text("dockerfile") || "Dockerfile", tags, buildArgs: optionalTexts(json("buildargs"), "buildargs"), labels: json("labels").textMap("labels") ?? {}, cacheFrom,
     ...(exchange.text("target") ? { target: exchange.text("target") } : {}), noCache: exchange.flag("nocache"), pull: exchange.flag("pull"),
     ...(exchange.text("networkmode") && exchange.text("networkmode") !== "default" ? { networkMode: exchange.text("networkmode") } : {}),
     ...(exchange.text("extrahosts") ? { extraHosts: extraHosts(exchange) } : {}), ...(exchange.text("platform") ? { platform: exchange.text("platform") } : {}), squash: exchange.flag("squash"),
