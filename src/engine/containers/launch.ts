@@ -16,9 +16,10 @@ export interface LaunchParts { readonly runtimes: Runtimes; readonly monitorPath
 /** The bundle is written and the root mounted: its process runs when this resolves, or `error` says in the runtime's words why not. */
 export async function launch(config: ContainerConfig, paths: ContainerPaths, cgroupPath: string, more: readonly string[], parts: LaunchParts): Promise<MonitorReport | { readonly error: string }> {
   const oomFile = oomFileOf(parts.cgroups, cgroupPath);
+  const runtime = parts.runtimes.named(config.runtime);
   const started = startMonitor(parts.monitorPath, [
     "--id", config.id, "--dir", paths.bundle, "--bundle", paths.bundle, "--exit-file", paths.exit, ...logArguments(config, paths), ...more,
-    ...(oomFile ? ["--oom-file", oomFile] : []), ...(config.tty ? ["--tty"] : []), ...(config.openStdin ? ["--stdin"] : []), ...(config.stdinOnce ? ["--stdin-once"] : []), "--", ...parts.runtimes.named(config.runtime).command,
+    ...(oomFile ? ["--oom-file", oomFile] : []), "--state-dir", join(runtime.root, config.id), ...parts.cgroups.mounts.flatMap((mount) => ["--cgroup", mount + cgroupPath]), ...(config.tty ? ["--tty"] : []), ...(config.openStdin ? ["--stdin"] : []), ...(config.stdinOnce ? ["--stdin-once"] : []), "--", ...runtime.command,
   ]);
   return started.catch(async (error: unknown) => {
     if (codeOf(error) !== "UNAVAILABLE") throw error;

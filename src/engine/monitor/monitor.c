@@ -4,13 +4,15 @@
 // `skein-monitor exec`: the same for one command in a running container: no log, nothing to delete.
 //
 //   run --id ID --dir DIR --bundle DIR --exit-file FILE [--log-file FILE --log-form json|local --max-size BYTES --max-file N --compress --log-attributes JSON]
-//       [--oom-file FILE] [--tty] [--size ROWSxCOLUMNS] [--stdin] [--stdin-once] [--await CLIENTS] -- RUNTIME [GLOBAL FLAG…]
+//       [--oom-file FILE] [--state-dir DIR --cgroup DIR…] [--tty] [--size ROWSxCOLUMNS] [--stdin] [--stdin-once] [--await CLIENTS] -- RUNTIME [GLOBAL FLAG…]
 //   exec --id ID --dir DIR --process FILE --exit-file FILE [--tty] [--size …] [--stdin] [--stdin-once] [--await CLIENTS] -- RUNTIME [GLOBAL FLAG…]
 //
 // Files in DIR: monitor.json (this process), pid (from the runtime), state.json (the process, once it runs), attach.sock.
 // File descriptor 3, if open: one JSON line, {"pid":…} or {"error":"…"}.
 #define _GNU_SOURCE
 #include "monitor.h"
+#include "shield.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +30,7 @@
 #include <unistd.h>
 
 #define SYNC_FD 3
+#define MAX_CGROUPS 32
 #define DRAIN_MS 1000       // after the end: a process that left the container, or that an exec has left behind, could still write
 #define AWAIT_MS 5000       // for clients that attached before the start; whoever announced them may have died since
 #define LINGER_MS 600000    // for slow clients to take the last output
@@ -36,6 +39,9 @@ struct options {
   const char *id, *dir, *bundle, *process, *exit_file, *oom_file;
   struct log_settings log;
   int tty, rows, columns, keep_input, is_input_once, awaited;
+  const char *state_dir;    // where the runtime notes what it knows of the container
+  const char *cgroups[MAX_CGROUPS];
+  int cgroup_count;
   char **runtime;           // argv prefix, ends with NULL
   int runtime_length;
 };
@@ -75,13 +81,13 @@ static int write_all(int fd, const char *bytes, size_t count) {
   return 0;
 }
 
-// Appears whole or not at all, also across a power cut when `durable`.
-static int write_file(const char *path, const char *text, int durable) {
+// Appears whole or not at all. Not synced: after a power cut nothing runs that it would tell of (docs/decisions/0019).
+static int write_file(const char *path, const char *text) {
   char temporary[4096];
   snprintf(temporary, sizeof temporary, "%s.tmp", path);
   int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return -1;
-  int bad = write_all(fd, text, strlen(text)) || (durable && fsync(fd));
+  int bad = write_all(fd, text, strlen(text));
   close(fd);
   if (bad) { unlink(temporary); return -1; }
   return rename(temporary, path);
@@ -126,8 +132,10 @@ static pid_t spawn_runtime(const struct options *o, char *const *arguments, int 
   for (int i = 0; i < o->runtime_length && n < 48; i++) argv[n++] = o->runtime[i];
   for (int i = 0; arguments[i] && n < 63; i++) argv[n++] = arguments[i];
   argv[n] = NULL;
-  execvp(argv[0], argv);
-  fprintf(stderr, "cannot run %s: %s", argv[0], strerror(errno));
+  int words = shield_words(argv);
+  if (words > 0) { raise_shield(argv); putenv(SHIELD_VARIABLE); }
+  execvp(argv[words], argv + words);
+  fprintf(stderr, "cannot run %s: %s", argv[words], strerror(errno));
   _exit(127);
 }
 
@@ -144,8 +152,27 @@ static void delete_by_force(const struct options *o) {
   run_runtime(o, forced);
 }
 
+static int remove_directory(const char *path) { return rmdir(path) == 0 || errno == ENOENT ? 0 : -1; }
+
+// What the runtime's own delete does for a container that has ended, without starting the runtime for it: its control groups go, then what the runtime noted.
+// -1 if anything is not as simple as that (processes or groups are left in there): then the runtime sees to it.
+static int delete_in_place(const struct options *o) {
+  if (o->cgroup_count == 0 || !o->state_dir[0]) return -1;
+  for (int i = 0; i < o->cgroup_count; i++) if (remove_directory(o->cgroups[i]) != 0) return -1;
+  DIR *directory = opendir(o->state_dir);
+  if (!directory) return errno == ENOENT ? 0 : -1;
+  int failed = 0;
+  for (struct dirent *entry; (entry = readdir(directory));) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (unlinkat(dirfd(directory), entry->d_name, 0) != 0) failed = 1;
+  }
+  closedir(directory);
+  return failed ? -1 : remove_directory(o->state_dir);
+}
+
 // Without --force: runc's forced delete sends SIGKILL and then sleeps 100 ms whether or not anything is left to kill.
 static void delete_container(const struct options *o) {
+  if (delete_in_place(o) == 0) return;
   char *plain[] = { "delete", (char *)o->id, NULL };
   for (int attempt = 0; attempt < 3; attempt++) {
     if (run_runtime(o, plain) == 0) return;
@@ -191,7 +218,7 @@ static int receive_fd(int listener) {
 
 static int parse(struct options *o, int argc, char **argv) {
   memset(o, 0, sizeof *o);
-  o->id = o->dir = o->bundle = o->process = o->exit_file = o->log.path = o->log.attributes = o->oom_file = "";
+  o->id = o->dir = o->bundle = o->process = o->exit_file = o->log.path = o->log.attributes = o->oom_file = o->state_dir = "";
   o->log.max_files = 1;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--") == 0) { o->runtime = argv + i + 1; o->runtime_length = argc - i - 1; break; }
@@ -210,6 +237,8 @@ static int parse(struct options *o, int argc, char **argv) {
     else if (strcmp(name, "--log-form") == 0) o->log.form = strcmp(value, "local") == 0 ? LOG_LOCAL : LOG_JSON;
     else if (strcmp(name, "--log-attributes") == 0) o->log.attributes = value;
     else if (strcmp(name, "--oom-file") == 0) o->oom_file = value;
+    else if (strcmp(name, "--state-dir") == 0) o->state_dir = value;
+    else if (strcmp(name, "--cgroup") == 0) { if (o->cgroup_count < MAX_CGROUPS) o->cgroups[o->cgroup_count++] = value; else return -1; }
     else if (strcmp(name, "--max-size") == 0) o->log.max_size = strtoull(value, NULL, 10);
     else if (strcmp(name, "--max-file") == 0) o->log.max_files = atoi(value);
     else if (strcmp(name, "--await") == 0) o->awaited = atoi(value);
@@ -332,7 +361,7 @@ static int run(const struct options *o) {
 
   char text[512];
   snprintf(text, sizeof text, "{\"monitorPid\":%d,\"monitorStartTime\":%llu}", (int)getpid(), start_time(getpid()));
-  write_file("monitor.json", text, 0);
+  write_file("monitor.json", text);
 
   sigset_t child;
   sigemptyset(&child);
@@ -393,7 +422,7 @@ static int run(const struct options *o) {
   int64_t started_at = now_ms(CLOCK_REALTIME);
   snprintf(text, sizeof text, "{\"pid\":%d,\"startTime\":%llu,\"monitorPid\":%d,\"monitorStartTime\":%llu,\"startedAtMs\":%lld}", (int)pid, start_time(pid), (int)getpid(),
     start_time(getpid()), (long long)started_at);
-  write_file("state.json", text, 0);
+  write_file("state.json", text);
   report(text);
 
   int output = o->tty ? terminal : out[0];
@@ -411,7 +440,7 @@ static int run(const struct options *o) {
   snprintf(text, sizeof text, "{\"exitCode\":%d,\"oomKilled\":%s,\"finishedAtMs\":%lld,\"droppedLogLines\":%llu}", ending.exit_code, is_oom_killed(o->oom_file) ? "true" : "false",
     (long long)ending.finished_at, (unsigned long long)log.dropped);
   // A container's exit code is worth waiting for room on the disk; an exec's is in memory, and told to who is connected.
-  for (int attempt = 0; write_file(o->exit_file, text, !is_exec) != 0 && !is_exec && attempt < 600; attempt++) sleep(1);
+  for (int attempt = 0; write_file(o->exit_file, text) != 0 && !is_exec && attempt < 600; attempt++) sleep(1);
   streams_put_frame(&streams, FRAME_END, text, strlen(text));
   streams_send(&streams);
   unlink("attach.sock");

@@ -85,14 +85,3 @@ int unmount_main(int argc, char **argv) {
   }
   return failed;
 }
-
-// without-cgroup2 MOUNTPOINT COMMAND…: crun refuses hosts whose cgroup v2 mount holds any controller beside v1's; it takes the v1
-// hierarchies once that mount is out of its sight (libcrun cgroup.c, "cgroups in hybrid mode not supported").
-int without_cgroup2_main(int argc, char **argv) {
-  if (argc < 3) return 2;
-  if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) != 0) { perror("without-cgroup2"); return 1; }
-  umount2(argv[1], MNT_DETACH);
-  execvp(argv[2], argv + 2);
-  fprintf(stderr, "cannot run %s: %s\n", argv[2], strerror(errno));
-  return 127;
-}

@@ -12,6 +12,7 @@
 //   answers   OUTPUT         u8 stream | bytes
 //             END            i32 code | string why
 #define _GNU_SOURCE
+#include "shield.h"
 #include "spawner.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +60,7 @@ static struct program *programs;
 static unsigned program_count;
 static struct buffer answers;
 static sigset_t no_signals;
+static char **shielded_environment;    // this process's, with what says that the shield is raised
 static int home = -1;                  // where it was started: programs start there unless told otherwise
 
 static int64_t monotonic_ms(void) {
@@ -151,7 +153,7 @@ static void forget_input(struct program *p) {
 
 // vfork: the child borrows this process's memory until it runs the program, so nothing is copied; it must not return from here, and touches no more
 // than it has to. Returns 0 and the errno in `failure` if the program cannot be run.
-static pid_t spawn(const char *cwd, char *const *argv, char *const *environment, int is_report, int in, int out, int err, volatile int *failure) {
+static pid_t spawn(const char *cwd, char *const *argv, int words, char *const *environment, int is_report, int in, int out, int err, volatile int *failure) {
   pid_t self = getpid();
   pid_t pid = vfork();
   if (pid != 0) {
@@ -168,7 +170,8 @@ static pid_t spawn(const char *cwd, char *const *argv, char *const *environment,
   dup2(is_report ? null : out, 1);
   dup2(is_report ? null : err, 2);
   if (is_report && out == 3) fcntl(3, F_SETFD, 0); else if (is_report) dup2(out, 3);
-  if (!cwd[0] || chdir(cwd) == 0) execvpe(argv[0], argv, environment);
+  if (words > 0) raise_shield(argv);
+  if (!cwd[0] || chdir(cwd) == 0) execvpe(argv[words], argv + words, environment);
   *failure = errno;
   _exit(127);
 }
@@ -186,10 +189,12 @@ static void start_program(uint32_t id, struct reader *r) {
   volatile int failure = 0;
   pid_t pid = 0;
   const char *refusal = NULL;
+  int words = argv[0] ? shield_words(argv) : 0;
+  char **inherited = words > 0 ? shielded_environment : environ;
   if (r->bad || (size_t)(r->end - r->at) != input_length || !argv[0]) refusal = "malformed request";
   else if (program_count >= MAX_PROGRAMS) refusal = "too many programs are running";
   else if ((input_length > 0 && pipe2(in, O_CLOEXEC) != 0) || pipe2(out, O_CLOEXEC) != 0 || (!is_report && pipe2(err, O_CLOEXEC) != 0)) refusal = strerror(errno);
-  else if ((pid = spawn(cwd, argv, has_environment ? environment : environ, is_report, in[0], out[1], err[1], &failure)) == 0) refusal = strerror(failure);
+  else if ((pid = spawn(cwd, argv, words, has_environment ? environment : inherited, is_report, in[0], out[1], err[1], &failure)) == 0) refusal = strerror(failure);
   free(argv);
   free(environment);
   int far[3] = { in[0], out[1], err[1] };
@@ -364,6 +369,12 @@ int spawner_main(int argc, char **argv) {
   for (int s = 1; s < NSIG; s++) if (s != SIGCHLD && s != SIGSEGV && s != SIGBUS && s != SIGFPE && s != SIGILL && s != SIGABRT) signal(s, SIG_IGN);
   prctl(PR_SET_NAME, "skein-spawner");
   syscall(SYS_close_range, 3u, ~0u, 0u);
+  size_t variables = 0;
+  while (environ[variables]) variables++;
+  shielded_environment = calloc(variables + 2, sizeof *environ);
+  if (!shielded_environment) return 1;
+  memcpy(shielded_environment, environ, variables * sizeof *environ);
+  shielded_environment[variables] = SHIELD_VARIABLE;
   home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   sigset_t child;
   sigemptyset(&child);

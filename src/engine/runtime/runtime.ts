@@ -13,8 +13,8 @@ export class Runtime {
   constructor(readonly path: string, /** "crun 1.8.1" */ readonly version: string, options: { root: string; cgroups: CgroupLayout; monitorPath: string }) {
     this.name = basename(path);
     this.root = options.root;
-    // crun refuses hosts with controllers on both cgroup versions until the second is out of its sight.
-    const prefix = this.isCrun && options.cgroups.kind === "hybrid" ? [options.monitorPath, "without-cgroup2", options.cgroups.unifiedMount!] : [];
+    // crun copies itself unless it is shielded, and refuses hosts with controllers on both cgroup versions until the second is out of its sight.
+    const prefix = this.isCrun ? [options.monitorPath, "shield", options.cgroups.kind === "hybrid" ? options.cgroups.unifiedMount! : "-"] : [];
     this.command = [...prefix, path, "--root", options.root];
   }
 
@@ -43,18 +43,18 @@ export async function versionOf(path: string): Promise<{ version: string } | { e
   return { version: found ? `${found[1]} ${found[2]!.replace(/[+~].*$/, "")}` : `${basename(path)} ${asked.stdout.split("\n")[0]!.trim()}` };
 }
 
-/** The runtime's complaint in words for people: what was wrong with the command, or its own text. */
-export function explainStartFailure(complaint: string, asked: { readonly oomScoreAdj?: number } = {}): { text: string; exitCode: number } {
+/** The runtime's complaint in words for people: what was wrong with the command (which crun does not always name), or its own text. */
+export function explainStartFailure(complaint: string, asked: { readonly program?: string; readonly oomScoreAdj?: number } = {}): { text: string; exitCode: number } {
   const line = complaint.trim().split("\n").filter((l) => l.trim() !== "").at(-1) ?? "";
   const text = line.replace(/^time=\S+ level=\w+ msg="(.*)"$/, "$1").replaceAll('\\"', '"').replace(/^\S+ run failed: /, "").replace(/^unable to start container process: /, "").slice(0, 500);
-  const command = /exec: "([^"]*)"/.exec(text)?.[1] ?? /executable file `([^`]*)`/.exec(text)?.[1] ?? /open executable `([^`]*)`/.exec(text)?.[1];
+  const command = /exec: "([^"]*)"/.exec(text)?.[1] ?? /executable file `([^`]*)`/.exec(text)?.[1] ?? /open executable `([^`]*)`/.exec(text)?.[1] ?? asked.program;
   const name = command === undefined ? "the command" : `command "${command}"`;
   if (/executable file.*not found|no such file or directory/i.test(text) && /exec|executable/.test(text)) return { text: `${name} is not in the image: executable file not found in $PATH; check the command and the image's PATH`, exitCode: 127 };
-  if (/permission denied/i.test(text) && /exec/.test(text)) return { text: `${name} may not be executed: permission denied; check the file's mode and the user`, exitCode: 126 };
+  if (/permission denied|operation not permitted/i.test(text) && /exec/.test(text)) return { text: `${name} may not be executed: permission denied; check the file's mode and the user`, exitCode: 126 };
   if (/exec format error/i.test(text)) return { text: `${name} is not a program for this host's processor`, exitCode: 126 };
   if (/exec/.test(text) && /is a directory/.test(text)) return { text: `${name} may not be executed: it is a directory`, exitCode: 126 };
   // Docker's client makes 125 of what holds none of the words above.
-  if (/rlimit/.test(text) && /operation not permitted/.test(text)) return { text: "the kernel refuses to raise a ulimit above this host's own hard limit, for which CAP_SYS_RESOURCE is missing here; ask for less, or raise the daemon's own limit", exitCode: 128 };
+  if (/rlimit/i.test(text) && /operation not permitted/i.test(text)) return { text: "the kernel refuses to raise a ulimit above this host's own hard limit, for which CAP_SYS_RESOURCE is missing here; ask for less, or raise the daemon's own limit", exitCode: 128 };
   // runc's first child cannot say why it gives up.
   if (/oom_score_adj/.test(text) || ((asked.oomScoreAdj ?? 0) < 0 && /final child's PID from pipe|procReady not received/.test(text))) {
     return { text: "the kernel refuses to lower the OOM score adjustment below the daemon's own, for which CAP_SYS_RESOURCE is missing here; ask for 0 or more", exitCode: 128 };
