@@ -2,12 +2,12 @@ import { SwarmError } from "../../lib/index.js";
 import type { BuildJob } from "./build-job.js";
 import type { StepRecord } from "./build-cache.js";
 import { parseTriggers } from "./core/dockerfile.js";
-import { exposedPorts, shellOf, sortedMap, variablesOf, withEnv, withHealth, type ConfigJson } from "./core/image-config.js";
+import { shellOf, variablesOf, type ConfigJson } from "./core/image-config.js";
 import type { CopyInstruction, Instruction, InstructionOf, From } from "./core/instructions.js";
 import { parseMount, type MountFlag } from "./core/mount-flag.js";
 import { joinPath } from "./core/paths.js";
 import { baseOf, sourceOf } from "./core/plan.js";
-import { expandText, expandWord, expandWords } from "./core/shell-words.js";
+import { expandText, expandWord } from "./core/shell-words.js";
 import { prepareCopy, type CopyStep, type PreparedCopy } from "./copy-step.js";
 import { idOf, keyOf, shortId, withDefaultPath, type ImageState } from "./image-state.js";
 import { LayerTar } from "./layer-tar.js";
@@ -15,7 +15,7 @@ import { ignoreRules } from "./core/ignore.js";
 import type { StepOutput } from "./output.js";
 import { RootView } from "./root-view.js";
 import { runCommandOf, runStep } from "./run-step.js";
-import { signalNumber } from "../runtime/process-identity.js";
+import { applyInstruction } from "../images/changes.js";
 import { hostPlatform, parsePlatform } from "../registry/manifest.js";
 import { inChunks } from "./tar-records.js";
 
@@ -101,21 +101,6 @@ export class StageBuild {
     const nop = (what: string): string => `${shell.join(" ")} #(nop)  ${what}`;
     const word = this.#words(state);
     switch (instruction.kind) {
-      case "cmd": case "entrypoint": {
-        const argv = instruction.command.form === "exec" ? instruction.command.argv : [...shell, instruction.command.line];
-        const value = argv.length > 0 ? argv : null;
-        if (instruction.kind === "cmd") { this.#hasCmd = true; return { config: { ...config, Cmd: value }, createdBy: nop(`CMD ${JSON.stringify(argv)}`) }; }
-        return { config: { ...config, Entrypoint: value, ...(this.#hasCmd ? {} : { Cmd: null }) }, createdBy: nop(`ENTRYPOINT ${JSON.stringify(argv)}`) };
-      }
-      case "env": {
-        const pairs = instruction.pairs.map(([name, value]) => [word(name), word(value)] as const);
-        for (const [name] of pairs) if (name === "") throw new SwarmError("INVALID_ARGUMENT", "ENV names can not be blank");
-        return { config: withEnv(config, pairs), createdBy: nop(`ENV ${pairs.map(([name, value]) => `${name}=${value}`).join(" ")}`) };
-      }
-      case "label": {
-        const pairs = instruction.pairs.map(([name, value]) => [word(name), word(value)] as const);
-        return { config: { ...config, Labels: sortedMap({ ...config.Labels, ...Object.fromEntries(pairs) }) }, createdBy: nop(`LABEL ${pairs.map(([name, value]) => `${name}=${value}`).join(" ")}`) };
-      }
       case "arg": {
         const shown = instruction.args.map(({ name, value }) => {
           const expanded = value === undefined ? undefined : word(value);
@@ -124,21 +109,12 @@ export class StageBuild {
         });
         return { config, createdBy: nop(`ARG ${shown.join(" ")}`) };
       }
-      case "expose": {
-        const ports = exposedPorts(expandWords(instruction.items[0]!, this.#expansion(state)));
-        return { config: { ...config, ExposedPorts: sortedMap({ ...config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) }) }, createdBy: nop(`EXPOSE ${ports.map((port) => port.replace(/\/tcp$/, "")).join(" ")}`) };
-      }
-      case "volume": {
-        const paths = instruction.items.map(word);
-        if (paths.includes("")) throw new SwarmError("INVALID_ARGUMENT", "VOLUME specified can not be an empty string");
-        return { config: { ...config, Volumes: sortedMap({ ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) }) }, createdBy: nop(`VOLUME [${paths.join(" ")}]`) };
-      }
-      case "user": { const value = word(instruction.value); return { config: { ...config, User: value }, createdBy: nop(`USER ${value}`) }; }
-      case "stopsignal": { const value = word(instruction.value); signalNumber(value); return { config: { ...config, StopSignal: value }, createdBy: nop(`STOPSIGNAL ${value}`) }; }
       case "maintainer": return { config, author: instruction.value, createdBy: nop(`MAINTAINER ${instruction.value}`) };
-      case "shell": return { config: { ...config, Shell: instruction.argv }, createdBy: nop(`SHELL [${instruction.argv.join(" ")}]`) };
-      case "onbuild": return { config: { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger] }, createdBy: nop(`ONBUILD ${instruction.trigger}`) };
-      case "healthcheck": return { config: withHealth(config, instruction.health), createdBy: nop(`HEALTHCHECK ${JSON.stringify(instruction.health.test)}`) };
+      default: {
+        const changed = applyInstruction({ config, isCmdSet: this.#hasCmd }, instruction, this.#expansion(state))!;
+        this.#hasCmd = changed.isCmdSet;
+        return changed;
+      }
     }
   }
 

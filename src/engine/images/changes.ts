@@ -1,10 +1,11 @@
 import { SwarmError, messageOf } from "../../lib/index.js";
-import { exposedPorts, shellOf, variablesOf, withEnv, withHealth, type ConfigJson } from "../build/core/image-config.js";
-import type { Command, Instruction } from "../build/core/instructions.js";
+import { exposedPorts, shellOf, sortedMap, variablesOf, withEnv, withHealth, type ConfigJson } from "../build/core/image-config.js";
+import type { Instruction } from "../build/core/instructions.js";
 import { splitDockerfile } from "../build/core/lines.js";
 import { parseInstruction } from "../build/core/parse-instruction.js";
 import { joinPath } from "../build/core/paths.js";
-import { expandWord, expandWords, type Variables } from "../build/core/shell-words.js";
+import { expandWord, expandWords } from "../build/core/shell-words.js";
+import { signalNumber } from "../runtime/process-identity.js";
 
 export type { ConfigJson } from "../build/core/image-config.js";
 
@@ -31,32 +32,45 @@ export function applyChanges(changes: readonly string[], base: ConfigJson = {}):
   return state.config;
 }
 
-/** What one instruction makes of a config; undefined when it does more than that (RUN, COPY, ADD, ARG, MAINTAINER). */
-export function applyInstruction({ config, isCmdSet }: ConfigState, instruction: Instruction, expansion: { readonly variables: Variables; readonly escape: string; readonly used?: Set<string> }): ConfigState | undefined {
-  const expand = (word: string) => expandWord(word, expansion);
-  const commandLine = (command: Command): readonly string[] => (command.form === "exec" ? command.argv : [...shellOf(config), command.line]);
-  const set = (more: ConfigJson): ConfigState => ({ config: { ...config, ...more }, isCmdSet });
-  const needed = (value: string): string => value !== "" ? value : (() => { throw new SwarmError("INVALID_ARGUMENT", `"${instruction.text.slice(0, 200)}" has an empty value`); })();
+/**
+ * What one instruction makes of a config, and how an image's history calls that; undefined when it does more (RUN, COPY, ADD, ARG, MAINTAINER). The builder uses it too,
+ * except for WORKDIR, which makes a directory there.
+ */
+export function applyInstruction({ config, isCmdSet }: ConfigState, instruction: Instruction, expansion: Parameters<typeof expandWord>[1]): (ConfigState & { readonly createdBy: string }) | undefined {
+  const word = (text: string) => expandWord(text, expansion);
+  const shell = shellOf(config);
+  const made = (change: ConfigJson, history: string) => ({ config: { ...config, ...change }, isCmdSet, createdBy: `${shell.join(" ")} #(nop)  ${history}` });
+  const needed = (value: string, what: string): string => value !== "" ? value : (() => { throw new SwarmError("INVALID_ARGUMENT", what); })();
   switch (instruction.kind) {
-    case "cmd": return { config: { ...config, Cmd: commandLine(instruction.command) }, isCmdSet: true };
-    case "entrypoint": {
-      const argv = commandLine(instruction.command);
-      return set({ Entrypoint: argv.length > 0 ? argv : null, ...(isCmdSet ? {} : { Cmd: null }) });
+    case "cmd": case "entrypoint": {
+      const argv = instruction.command.form === "exec" ? instruction.command.argv : [...shell, instruction.command.line];
+      const value = argv.length > 0 ? argv : null;
+      if (instruction.kind === "cmd") return { ...made({ Cmd: value }, `CMD ${JSON.stringify(argv)}`), isCmdSet: true };
+      return made({ Entrypoint: value, ...(isCmdSet ? {} : { Cmd: null }) }, `ENTRYPOINT ${JSON.stringify(argv)}`);
     }
-    case "env": return { config: withEnv(config, instruction.pairs.map(([name, value]) => [needed(expand(name)), expand(value)] as const)), isCmdSet };
-    case "label": return set({ Labels: { ...config.Labels, ...Object.fromEntries(instruction.pairs.map(([name, value]) => [needed(expand(name)), expand(value)])) } });
-    case "workdir": return set({ WorkingDir: joinPath(config.WorkingDir || "/", needed(expand(instruction.value))) });
-    case "user": return set({ User: needed(expand(instruction.value)) });
-    case "stopsignal": {
-      const signal = expand(instruction.value);
-      if (!/^(\d{1,2}|(SIG)?[A-Z][A-Z0-9]*([+-]\d+)?)$/i.test(signal)) throw new SwarmError("INVALID_ARGUMENT", `"${signal.slice(0, 100)}" is not a signal; write it like SIGTERM or 15`);
-      return set({ StopSignal: signal });
+    case "env": case "label": {
+      const name = instruction.kind.toUpperCase();
+      const pairs = instruction.pairs.map(([key, value]) => [needed(word(key), `${name} names can not be blank`), word(value)] as const);
+      const history = `${name} ${pairs.map(([key, value]) => `${key}=${value}`).join(" ")}`;
+      return made(instruction.kind === "env" ? withEnv(config, pairs) : { Labels: sortedMap({ ...config.Labels, ...Object.fromEntries(pairs) }) }, history);
     }
-    case "expose": return set({ ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(exposedPorts(instruction.items.flatMap((item) => expandWords(item, expansion))).map((port) => [port, {}])) } });
-    case "volume": return set({ Volumes: { ...config.Volumes, ...Object.fromEntries(instruction.items.map((item) => [needed(expand(item)), {}])) } });
-    case "shell": return set({ Shell: instruction.argv });
-    case "onbuild": return set({ OnBuild: [...(config.OnBuild ?? []), instruction.trigger] });
-    case "healthcheck": return { config: withHealth(config, instruction.health), isCmdSet };
+    case "workdir": {
+      const path = joinPath(config.WorkingDir || "/", needed(word(instruction.value), "WORKDIR can not be empty"));
+      return made({ WorkingDir: path }, `WORKDIR ${path}`);
+    }
+    case "expose": {
+      const ports = exposedPorts(instruction.items.flatMap((item) => expandWords(item, expansion)));
+      return made({ ExposedPorts: sortedMap({ ...config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) }) }, `EXPOSE ${ports.map((port) => port.replace(/\/tcp$/, "")).join(" ")}`);
+    }
+    case "volume": {
+      const paths = instruction.items.map((item) => needed(word(item), "VOLUME specified can not be an empty string"));
+      return made({ Volumes: sortedMap({ ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) }) }, `VOLUME [${paths.join(" ")}]`);
+    }
+    case "user": { const value = word(instruction.value); return made({ User: value }, `USER ${value}`); }
+    case "stopsignal": { const value = word(instruction.value); signalNumber(value); return made({ StopSignal: value }, `STOPSIGNAL ${value}`); }
+    case "shell": return made({ Shell: instruction.argv }, `SHELL [${instruction.argv.join(" ")}]`);
+    case "onbuild": return made({ OnBuild: [...(config.OnBuild ?? []), instruction.trigger] }, `ONBUILD ${instruction.trigger}`);
+    case "healthcheck": return made(withHealth(config, instruction.health), `HEALTHCHECK ${JSON.stringify(instruction.health.test)}`);
     default: return undefined;
   }
 }
