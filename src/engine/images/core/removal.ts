@@ -54,7 +54,8 @@ export function planRemoval(request: RemovalRequest, image: (id: string) => Remo
     const conflict = conflictOf(each, isForced, false);
     if (conflict) {
       // Docker keeps silent when only names were asked for, or about parents that others need.
-      if (isQuiet && (left(each).length > 0 || conflict.isUse)) { if (each.id === id && force) unwanted.push(each.id); return; }
+      const hasChildren = each.children.some((child) => !gone.has(child));
+      if (isQuiet && (left(each).length > 0 || hasChildren || conflict.isUse)) { if (each.id === id && force && conflict.isUse) unwanted.push(each.id); return; }
       refuse(conflict);
     }
     untagged.push(...left(each));
