@@ -14,7 +14,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, action) {
-    const handle = setTimeout(action, delayMs);
+    // Node takes a delay above 31 bits for 1 ms: whoever asks for a month gets 24 days.
+    const handle = setTimeout(action, Math.min(delayMs, 2 ** 31 - 1));
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -92,7 +92,7 @@ export class ContainerStore implements ContainerAccess {
       const image = this.parts.findImage(asked.image) ?? refuse("NOT_FOUND", `image "${asked.image}" is not on this host; pull or load it first`);
       const told = (error: unknown) => (error instanceof SwarmError ? refuse(error.code, lowerFirst(error.message), error) : error);
       let checked: CheckedConfig;
-      try { checked = checkConfig(asked, host, cgroups.kind === "v2"); runtimes.named(asked.runtime); } catch (error) { throw told(error); }
+      try { checked = checkConfig({ ...asked, ...this.#sharedName(asked) }, host, cgroups.kind === "v2"); runtimes.named(asked.runtime); } catch (error) { throw told(error); }
       const { config, warnings } = checked;
       const entry = this.#table.add({
         ...unborn, config, imageId: image.id, phase: "creating", createdAtMs: this.parts.clock.now(), anonymousVolumes: anonymousTargets(config, image).map(() => randomBytes(32).toString("hex")),
@@ -168,6 +168,14 @@ export class ContainerStore implements ContainerAccess {
     this.#table.close(new SwarmError("CANCELLED", "the engine is closing; the container goes on"));
     await this.#table.idle();
     this.#health.close();
+  }
+
+  /** Who shares another container's network goes by that one's name. */
+  #sharedName({ network, hostname }: ContainerConfig): Partial<ContainerConfig> {
+    const peer = hostname === "" ? /^container:(.+)$/.exec(network?.mode ?? "")?.[1] : undefined;
+    if (peer === undefined) return {};
+    const { config } = this.#table.find(peer).record;
+    return { hostname: config.hostname, domainname: config.domainname };
   }
 
   #details(entry: Entry): ContainerDetails {

@@ -5,7 +5,7 @@ import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
 import { codeOf } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
 import type { ContainerConfig, EngineEvent } from "../api/index.js";
-import { containerConfig, openEngineRig, type EngineRig } from "../testing.js";
+import { containerConfig, linesOf, openEngineRig, type EngineRig } from "../testing.js";
 
 const forever = ["sleep", "1000"];
 const none = { cpuMillis: 0, memoryBytes: 0, pids: 0 };
@@ -317,6 +317,38 @@ describe("engine: what becomes of containers", function () {
     await waitFor("calm", async () => ["running", "exited"].includes((await details(id)).phase));
     await Promise.all([rig.engine().remove(id, { force: true }), rig.engine().remove(id, { force: true }), rig.engine().stop(id, { graceMs: 0 }).catch(() => {})]);
     assert.equal(await rig.engine().inspect(id), undefined);
+  });
+
+  it("in networks: a port is free again when its container's end is told, and a container that shares another's network has its name", async () => {
+    const network = { mode: "bridge", endpoints: {}, ports: [{ containerPort: 80, protocol: "tcp" as const, hostIp: "127.0.0.1", hostPort: "28471" }] };
+    for (let i = 0; i < 3; i++) {
+      const { id } = await create({ args: ["sh", "-c", "sleep 0.1"], network, autoRemove: i === 1 });
+      const ended = rig.engine().waitFor(id, "next-exit");
+      await rig.engine().start(id);
+      assert.equal((await details(id)).ports[0]?.hostPort, "28471");
+      await ended;
+    }
+    const { id: owner } = await create({ network: { ...network, ports: [] }, hostname: "", restart: { name: "always", maximumRetries: 0 } });
+    await rig.engine().start(owner);
+    const { id: guest } = await create({ args: ["hostname"], hostname: "", network: { mode: `container:${owner}`, endpoints: {}, ports: [] } });
+    await rig.engine().start(guest);
+    assert.deepEqual(await rig.output(guest), [owner.slice(0, 12)]);
+    const address = async () => (await details(owner)).networks[0]?.ipAddress;
+    assert.match((await address())!, /^\d+\.\d+\.\d+\.\d+$/);
+    process.kill((await details(owner)).pid, "SIGKILL");
+    await waitFor("another life with an address", async () => { const d = await details(owner); return d.restartCount === 1 && d.phase === "running" && Boolean(d.networks[0]?.ipAddress); });
+    for (const { id } of (await rig.engine().list())) await rig.engine().remove(id, { force: true });
+  });
+
+  it("a grace of a month is one, and -1 is for ever", async () => {
+    const id = await rig.run("busybox", ["sh", "-c", "trap 'sleep 0.3; exit 6' TERM; echo ready; while :; do sleep 0.05; done"]);
+    for (const graceMs of [31 * 86_400_000, -1]) {
+      await waitFor("the trap", async () => (await linesOf(rig.engine().logs(id, {}))).length > 0);
+      await rig.engine().stop(id, { graceMs });
+      assert.equal((await rig.engine().wait(id)).exitCode, 6);
+      if (graceMs > 0) await rig.engine().start(id);
+    }
+    await rig.engine().remove(id);
   });
 
   it("records of earlier versions are read", async () => {
