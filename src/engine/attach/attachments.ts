@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { SwarmError, type Logger } from "../../lib/index.js";
 import type { AttachOptions, OutputChunk, ProcessStreams, TerminalSize } from "../api/index.js";
 import type { ContainerAccess } from "../containers/ports.js";
@@ -76,12 +78,14 @@ export class Attachments {
 
   // ---- what a start asks (ContainerStreams) ----
 
-  /** Arguments for the monitor: whom it waits for, and the terminal's size. */
-  launching(id: string): readonly string[] {
-    const waiting = [...(this.#waiting.get(id) ?? [])];
-    for (const each of waiting) each.isCounted = true;
+  /** Arguments for the monitor: whom it waits for, and the terminal's size. The bundle is written. */
+  async launching(id: string): Promise<readonly string[]> {
     const size = this.#sizes.get(id);
     this.#sizes.delete(id);
+    // By the runtime too: the monitor gets the terminal when the process may run already and have asked for its size.
+    if (size) await writeConsoleSize(join(this.parts.paths.container(id).bundle, "config.json"), size);
+    const waiting = [...(this.#waiting.get(id) ?? [])];
+    for (const each of waiting) each.isCounted = true;
     return [...(waiting.length > 0 ? ["--await", String(waiting.length)] : []), ...(size ? ["--size", `${size.rows}x${size.columns}`] : [])];
   }
 
@@ -132,4 +136,9 @@ export class Attachments {
     if (waiting.size === 0) this.#waiting.delete(id);
     mine.connect(undefined);
   }
+}
+
+async function writeConsoleSize(path: string, { rows, columns }: TerminalSize): Promise<void> {
+  const config = JSON.parse(await readFile(path, "utf8")) as { process: object };
+  await writeFile(path, JSON.stringify({ ...config, process: { ...config.process, consoleSize: { height: rows, width: columns } } }));
 }

@@ -237,7 +237,7 @@ export class Lifecycle {
       const [namespaces, devices] = await Promise.all([joinNamespaces(config, this.parts.cgroups.kind === "v2", this.parts), findDevices(config)]);
       await writeBundle(entry.record, image, own, { network, namespaces, devices }, this.parts);
       const { streams } = this.parts.neighbours();
-      const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), streams?.launching(id) ?? [], this.parts);
+      const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), await streams?.launching(id) ?? [], this.parts);
       if (!("error" in report)) streams?.launched(id);
       else {
         const { text, exitCode } = explainStartFailure(report.error, { program: argumentsOf(config, image.config)[0], oomScoreAdj: config.oomScoreAdj });

@@ -32,8 +32,8 @@ export interface PreparedNetwork {
 
 /** Who is attached to a container hears of each of its lives from the first byte on. */
 export interface ContainerStreams {
-  /** It is about to be launched: arguments for its monitor. */
-  launching(id: string): readonly string[];
+  /** It is about to be launched, its bundle is written: arguments for its monitor. */
+  launching(id: string): Promise<readonly string[]>;
   /** It runs; its monitor waits for those that `launching` counted. */
   launched(id: string): void;
   /** It could not be started, or is gone. */

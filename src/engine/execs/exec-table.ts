@@ -162,7 +162,8 @@ export class ExecTable implements Execs {
     entry.phase = "starting";
     this.#publish(record, "exec_start", id, config);
     try {
-      await writeExec(directory, config, await execProcess(own, config, this.parts.host.boundingCapabilities));
+      const process = await execProcess(own, config, this.parts.host.boundingCapabilities);
+      await writeExec(directory, config, { ...process, ...(config.tty && entry.size ? { consoleSize: { height: entry.size.rows, width: entry.size.columns } } : {}) });
       const report = await this.#startMonitor(directory, config, [
         ...(config.tty ? ["--tty"] : []), ...(entry.size ? ["--size", `${entry.size.rows}x${entry.size.columns}`] : []), ...(hasStdin ? ["--stdin", "--stdin-once"] : []), ...(isAwaited ? ["--await", "1"] : []),
       ]);
