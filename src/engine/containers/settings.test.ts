@@ -11,12 +11,12 @@ const mebibyte = 1024 * 1024;
 const none = { cpuMillis: 0, memoryBytes: 0, pids: 0 };
 const forever = ["sleep", "1000"];
 
-describe("engine: containers' settings in the kernel", function () {
+for (const runtime of ["runc", "crun"]) describe(`engine: containers' settings in the kernel, by ${runtime}`, function () {
   this.timeout(60_000);
   let rig: EngineRig;
   let isV2 = false;
   before(async () => {
-    rig = await openEngineRig();
+    rig = await openEngineRig({ runtime });
     await rig.engine().images.load(dockerSave(await busyboxImage()));
     isV2 = (await rig.engine().info()).cgroups === "v2";
   });
@@ -134,9 +134,10 @@ describe("engine: containers' settings in the kernel", function () {
 
   it("more limits: swap, swappiness, shares, sets, I/O, a parent of one's own", async () => {
     const parent = `${rig.config.cgroupParent}/team`;
+    const disk = ["/dev/vda", "/dev/sda", "/dev/nvme0n1"].find((path) => existsSync(path));
     const id = await rig.run("busybox", forever, {
       limits: { ...none, memoryBytes: 32 * mebibyte }, cgroupParent: parent,
-      resources: { memorySwapBytes: 48 * mebibyte, memorySwappiness: 7, cpuShares: 300, cpusetCpus: "0", cpuPeriodUs: 20_000, cpuQuotaUs: 10_000 },
+      resources: { memorySwapBytes: 48 * mebibyte, memorySwappiness: 7, cpuShares: 300, cpusetCpus: "0", cpuPeriodUs: 20_000, cpuQuotaUs: 10_000, ...(disk ? { blkioThrottle: [{ kind: "writeBps", path: disk, rate: 1_000_000 }] } : {}) },
     });
     const file = (controller: string, name: string) => readFileSync(join("/sys/fs/cgroup", isV2 ? "" : controller, parent, id, name), "utf8").trim();
     if (isV2) assert.deepEqual([file("", "memory.max"), file("", "cpu.max"), file("", "cpuset.cpus")], [String(32 * mebibyte), "10000 20000", "0"]);
@@ -144,6 +145,7 @@ describe("engine: containers' settings in the kernel", function () {
       assert.deepEqual([file("memory", "memory.memsw.limit_in_bytes"), file("memory", "memory.swappiness"), file("cpu", "cpu.shares"), file("cpuset", "cpuset.cpus"), file("cpu", "cpu.cfs_quota_us"), file("cpu", "cpu.cfs_period_us")],
         [String(48 * mebibyte), "7", "300", "0", "10000", "20000"]);
     }
+    if (disk) assert.match(isV2 ? file("", "io.max") : file("blkio", "blkio.throttle.write_bps_device"), /1000000/);
     await rig.engine().remove(id, { force: true });
     assert.ok(!existsSync(join("/sys/fs/cgroup", isV2 ? "" : "memory", parent, id)));
   });
