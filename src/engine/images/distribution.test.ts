@@ -70,7 +70,7 @@ describe("engine: images that leave this host", function () {
     assert.deepEqual(details.digests, [`${registry.host}/out/demo@${manifest.digest}`]);
     const layer = Buffer.from(await (await fetch(`http://${registry.host}/v2/out/demo/blobs/${manifest.body.layers[0]!.digest}`)).arrayBuffer());
     assert.equal(sha256(gunzipSync(layer)), details.diffIds[0]);
-    assert.deepEqual(new Set(progress.map((p) => p.status.replace(/\[.*/, ""))), new Set(["The push refers to repository ", "Preparing", "Pushing", "Pushed"]));
+    assert.deepEqual(new Set(progress.map((p) => p.status)), new Set(["Preparing", "Pushing", "Pushed"]));
 
     const stored = blobs();
     const again: string[] = [];
@@ -175,7 +175,7 @@ describe("engine: images that leave this host", function () {
     assert.equal(first.isNewer, true);
     const perLayer = new Map<string, string[]>();
     for (const { id, status } of progress) perLayer.set(id, [...(perLayer.get(id) ?? []), status]);
-    assert.deepEqual(perLayer.get("1"), [`Pulling from ${registry.host}/words`]);
+    assert.deepEqual(perLayer.get("1"), ["Pulling from words"]);
     for (const [id, statuses] of perLayer) if (id !== "1") {
       assert.equal(statuses[0], "Pulling fs layer");
       assert.equal(statuses.at(-1), "Pull complete");
@@ -184,7 +184,7 @@ describe("engine: images that leave this host", function () {
     const again: PullProgress[] = [];
     const second = await images().pull(`${registry.host}/words:1`, { onProgress: (p) => again.push(p) });
     assert.deepEqual([second.isNewer, second.pulledDigest], [false, first.pulledDigest]);
-    assert.deepEqual(new Set(again.map((p) => p.status)), new Set([`Pulling from ${registry.host}/words`, "Already exists"]));
+    assert.deepEqual(new Set(again.map((p) => p.status)), new Set(["Pulling from words", "Already exists"]));
     // The tag moves: the old image stays, without a name of its own.
     await pushImage(registry.host, "words", "1", { layers: [busybox.layers[0]!], config: { Cmd: ["moved"] } });
     const moved = await images().pull(`${registry.host}/words:1`);

@@ -250,27 +250,31 @@ export class LocalImageStore implements Images {
   }
 
   async prune(options: { isAll?: boolean; untilMs?: number; labels?: readonly LabelFilter[] }): Promise<{ untagged: string[]; deleted: string[]; freedBytes: number }> {
-    const before = await this.#layerBytes(this.catalog.all());
+    const bytesBefore = await this.#layerBytes(this.catalog.all());
     const untagged: string[] = [];
     const deleted: string[] = [];
-    for (const record of this.catalog.visible()) {
-      if (!this.catalog.get(record.id) || this.catalog.childrenOf(record.id).length > 0) continue;
-      if (!options.isAll && this.catalog.tagsOf(record.id).length > 0) continue;
-      if (options.untilMs !== undefined && record.createdAtMs > options.untilMs) continue;
-      if (!matchesLabels(record.config.labels, options.labels ?? [])) continue;
-      if (this.parts.usersOf(record.id).length > 0) continue;
-      const { removal, deletedLayers } = await this.catalog.change(() => {
-        const view = this.#removalView(record.id);
-        const isFree = view && view.users.length === 0 && view.children.length === 0;
-        const parents = isFree ? planRemoval({ subject: record.id, id: record.id, reference: undefined, force: true, noPrune: false }, (id) => this.#removalView(id), familiar) : nothing;
-        return this.#carryOut(parents, record);
-      });
-      this.#announce(removal, record.id);
-      untagged.push(...removal.untagged);
-      deleted.push(...removal.deleted, ...deletedLayers);
+    // An image may only be free once those that were built on it are gone.
+    for (let before = -1; deleted.length > before;) {
+      before = deleted.length;
+      for (const record of this.catalog.visible()) {
+        if (!this.catalog.get(record.id) || this.catalog.childrenOf(record.id).length > 0) continue;
+        if (!options.isAll && this.catalog.tagsOf(record.id).length > 0) continue;
+        if (options.untilMs !== undefined && record.createdAtMs > options.untilMs) continue;
+        if (!matchesLabels(record.config.labels, options.labels ?? [])) continue;
+        if (this.parts.usersOf(record.id).length > 0) continue;
+        const { removal, deletedLayers } = await this.catalog.change(() => {
+          const view = this.#removalView(record.id);
+          const isFree = view && view.users.length === 0 && view.children.length === 0;
+          const parents = isFree ? planRemoval({ subject: record.id, id: record.id, reference: undefined, force: true, noPrune: false }, (id) => this.#removalView(id), familiar) : nothing;
+          return this.#carryOut(parents, record);
+        });
+        this.#announce(removal, record.id);
+        untagged.push(...removal.untagged);
+        deleted.push(...removal.deleted, ...deletedLayers);
+      }
     }
     if (deleted.length > 0) await this.garbage.collect();
-    const freedBytes = before - await this.#layerBytes(this.catalog.all());
+    const freedBytes = bytesBefore - await this.#layerBytes(this.catalog.all());
     this.parts.events.publish({ type: "image", action: "prune", actorId: "", attributes: { reclaimed: String(freedBytes) } });
     return { untagged, deleted, freedBytes };
   }

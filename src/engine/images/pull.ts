@@ -34,10 +34,10 @@ type Options = PullOptions & { readonly signal: AbortSignal; readonly onProgress
 export async function pullContent(reference: Reference, platform: Platform, options: Options, parts: PullParts): Promise<PulledContent> {
   const { blobs, registry } = parts;
   const subject = familiar(reference.normalized);
-  options.onProgress({ id: reference.digest ?? reference.tag!, status: `Pulling from ${familiar(reference.name)}`, currentBytes: 0, totalBytes: 0 });
   const manifests: { digest: string; mediaType: string }[] = [];
   let answer = await registry.manifest(reference, options);
   let parsed = parseManifest(answer.bytes, subject);
+  options.onProgress({ id: reference.digest ?? reference.tag!, status: `Pulling from ${reference.repository}`, currentBytes: 0, totalBytes: 0 });
   for (;;) {
     await blobs.put([answer.bytes], { digest: answer.digest });
     manifests.push({ digest: answer.digest, mediaType: answer.mediaType });

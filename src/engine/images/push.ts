@@ -31,9 +31,8 @@ export async function pushImage(reference: Reference, image: ImageRecord, option
   const { blobs, registry } = parts;
   const original = await manifestOf(image, blobs);
   const layers = layersOf(image).map((layer, i) => ({ layer, diffId: image.diffIds[i]! }));
-  const idOf = ({ layer, diffId }: { layer: LayerBlob; diffId: string }) => (original ? layer.digest : diffId).slice(7, 19);
+  const idOf = ({ diffId }: { readonly diffId: string }) => diffId.slice(7, 19);
   const report = (id: string, status: string, currentBytes = 0, totalBytes = 0) => options.onProgress?.({ id, status, currentBytes, totalBytes } satisfies PullProgress);
-  report("", `The push refers to repository [${reference.name}]`);
   for (const each of layers) report(idOf(each), "Preparing");
   for (const each of layers.slice(uploadsAtOnce)) report(idOf(each), "Waiting");
 
