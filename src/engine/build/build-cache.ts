@@ -50,6 +50,8 @@ export class BuildCache {
     const now = this.clock.now();
     const record = { ...step, createdAtMs: options.createdAtMs ?? now, lastUsedAtMs: now, uses: 1 };
     this.#set(record);
+    // At once: a daemon that is killed has not worked in vain. What cannot be written now is said by the build's last save, or by the disk.
+    void this.save().catch(() => { this.#changed.add(record.key); });
     return record;
   }
 
@@ -59,7 +61,7 @@ export class BuildCache {
     this.#set({ ...(this.#records.get(record.key) ?? record), aliases: [...record.aliases, alias].slice(-8) });
   }
 
-  /** Once for each build: what was used and made. A cache need not survive a power cut. */
+  /** What was used and made. A cache need not survive a power cut. */
   async save(): Promise<void> {
     const changed = [...this.#changed].flatMap((key) => this.#records.get(key) ?? []);
     this.#changed.clear();

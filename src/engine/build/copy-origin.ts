@@ -73,6 +73,14 @@ export class ArchiveOrigin implements CopyOrigin {
   }
 }
 
+/**
+ * What every root gets when it is mounted, whatever its image holds (monitor/layers-view.c): empty files and directories to mount on. Left out, no
+ * image lacks anything: its containers get them again.
+ */
+const containerPlaces = new Map<string, TarEntry["type"]>([
+  ["dev", "directory"], ["dev/pts", "directory"], ["dev/shm", "directory"], ["dev/console", "file"], ["proc", "directory"], ["sys", "directory"], ["etc", "directory"], ["etc/resolv.conf", "file"], ["etc/hosts", "file"], ["etc/hostname", "file"], ["etc/mtab", "symlink"], [".dockerenv", "file"],
+]);
+
 /** A mounted root in which nothing runs. */
 export class DirectoryOrigin implements CopyOrigin {
   constructor(private readonly root: string) {}
@@ -93,8 +101,12 @@ export class DirectoryOrigin implements CopyOrigin {
     const path = join(this.root, match.path);
     const [directory, name] = match.isDirectory ? [path, "."] : [dirname(path), basename(path)];
     const inside = (text: string): string => (match.isDirectory ? text.replace(/^\.\/?/, "").replace(/\/$/, "") : "");
+    const hasEtc = match.isDirectory && (await readdir(join(this.root, "etc")).catch(() => [])).some((each) => !containerPlaces.has(`etc/${each}`));
     for await (const { entry, content } of readTar(archive(directory, name))) {
-      yield { path: inside(entry.name), entry: entry.type === "hardlink" ? { ...entry, linkName: inside(entry.linkName) } : entry, content, sha256: undefined };
+      const below = inside(entry.name);
+      const place = containerPlaces.get(match.path === "" ? below : `${match.path}/${below}`);
+      if (below !== "" && place === entry.type && entry.sizeBytes === 0 && !(hasEtc && below.endsWith("etc"))) continue;
+      yield { path: below, entry: entry.type === "hardlink" ? { ...entry, linkName: inside(entry.linkName) } : entry, content, sha256: undefined };
     }
   }
 }
