@@ -76,7 +76,7 @@ export class Runtimes {
     const runtime = this.working.find((each) => each.name === name || each.path === name);
     if (runtime) return runtime;
     const names = this.working.map((each) => each.name).join(", ");
-    throw new SwarmError("INVALID_ARGUMENT", `OCI runtime "${name.slice(0, 100)}" does not work on this host: ${this.broken.get(name) ?? "it is not known"}; there is ${names}`);
+    throw new SwarmError("INVALID_ARGUMENT", `unknown or invalid runtime name: ${name.slice(0, 100)}${this.broken.has(name) ? ` (${this.broken.get(name)})` : ""}; on this host there is ${names}`);
   }
 
   /** Which one has this container now: what was started before the preference changed stays where it is. */
