@@ -64,7 +64,9 @@ export function inspectJson(details: ContainerDetails, { size, image, apiMinor }
 }
 
 export function mountsJson(details: ContainerDetails): object[] {
-  return details.mounts.filter(({ type }) => type !== "tmpfs" || true).map(({ type, name, source, target, driver, isReadOnly, propagation }) => ({
+  // Those of --tmpfs are in HostConfig.Tmpfs alone.
+  const asked = (details.config.creatorData as { HostConfig?: { Mounts?: { Target?: string }[] } } | undefined)?.HostConfig?.Mounts ?? [];
+  return details.mounts.filter(({ type, target }) => type !== "tmpfs" || asked.some(({ Target }) => Target === target)).map(({ type, name, source, target, driver, isReadOnly, propagation }) => ({
     Type: type, ...(type === "volume" ? { Name: name } : {}), Source: source, Destination: target, ...(type === "volume" ? { Driver: driver } : {}),
     Mode: isReadOnly ? "ro" : type === "volume" ? "z" : "", RW: !isReadOnly, Propagation: type === "bind" ? propagation : "",
   }));
