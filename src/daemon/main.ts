@@ -26,7 +26,7 @@ async function serve(config: Config): Promise<number> {
   const unlock = lockStateDir(config.stateDir);
   const stopWatching = watchEventLoop(log.with({ process: "node" }));
   const engine = await openEngine({
-    stateDir: join(config.stateDir, "engine"), runDir: join(config.runDir, "engine"), cgroupParent: config.cgroupParent, runtime: config.runtime, registries: config.registries,
+    stateDir: join(config.stateDir, "engine"), runDir: join(config.runDir, "engine"), cgroupParent: config.cgroupParent, runtime: config.runtime, ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}), registries: config.registries,
     log, clock: systemClock, monitorPath: config.monitorPath,
   });
   const gateway = await startGateway({ engine, log, clock: systemClock, version: config.version, hostname: config.hostname, ...config.docker });

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import yargs from "yargs";
 import { SwarmError, messageOf, type LogLevel } from "../lib/index.js";
-import type { RegistryConfig } from "../engine/index.js";
+import { storageDrivers, type RegistryConfig, type StorageDriverName } from "../engine/index.js";
 import { hasGroup, isLoopback, type GatewayTcp } from "../gateway/index.js";
 import { packageRoot, parseHostPort } from "../rpc/index.js";
 
@@ -15,6 +15,7 @@ export interface Options {
   readonly cgroupParent?: string;
   readonly hostname?: string;
   readonly runtime?: string;
+  readonly storageDriver?: string;
   readonly logLevel?: string;
   readonly registryPlainHttp?: readonly string[];
   readonly registryConfig?: string;
@@ -43,6 +44,8 @@ export interface Config {
   readonly cgroupParent: string;
   readonly hostname: string;
   readonly runtime: string;
+  /** Undefined: as before in this state directory, else the first that works. */
+  readonly storageDriver: StorageDriverName | undefined;
   readonly logLevel: LogLevel;
   readonly registries: Readonly<Record<string, RegistryConfig>>;
   /** "" = as init and join are told, or the default route's. */
@@ -64,6 +67,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
     .option("advertise-addr", { type: "string", describe: "Address that other hosts reach this one at, HOST or HOST:PORT (default: the default route's)" })
     .option("registry-plain-http", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "HOST:PORT of a registry that is spoken to without TLS; may be repeated" })
     .option("registry-config", { type: "string", describe: 'JSON file: { "HOST[:PORT]": { "plainHttp", "mirrors", "username", "password" } }' })
+    .option("storage-driver", { type: "string", describe: "How images are stored: overlay, fuse-overlayfs or vfs (default: as before, else the first of these that works here)" })
     .option("docker-socket", { type: "string", describe: 'Unix socket of the Docker API (default docker.sock in the run directory; "": none)' })
     .option("docker-group", { type: "string", describe: "Group that may open that socket, which makes it as good as root (default docker, where there is one)" })
     .option("docker-tcp", { type: "string", describe: "HOST:PORT to serve the Docker API on, with TLS, to clients with a certificate" })
@@ -92,12 +96,14 @@ export function resolveOptions(options: Options): Config {
   if (!/^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/.test(name)) throw invalid("hostname", name, "it must be 1 to 63 letters, digits, dots, dashes and underscores");
   const level = options.logLevel ?? "info";
   if (!["debug", "info", "warn", "error"].includes(level)) throw invalid("log-level", level, "it is one of debug, info, warn, error");
+  const storageDriver = storageDrivers.find((each) => each === options.storageDriver);
+  if (options.storageDriver !== undefined && !storageDriver) throw invalid("storage-driver", options.storageDriver, `it is one of ${storageDrivers.join(", ")}`);
   if (options.advertiseAddr) parseHostPort(options.advertiseAddr);
   const registries: Record<string, RegistryConfig> = options.registryConfig ? readRegistries(options.registryConfig) : {};
   for (const host of options.registryPlainHttp ?? []) registries[host] = { ...registries[host], plainHttp: true };
   return {
     stateDir: directory("state-dir", options.stateDir ?? "/var/lib/skein"), runDir: directory("run-dir", options.runDir ?? "/run/skein"), cgroupParent, hostname: name,
-    runtime: options.runtime ?? "auto", logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
+    runtime: options.runtime ?? "auto", storageDriver, logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
     monitorPath: resolve(root, "dist/engine/skein-monitor"),
   };
 }
@@ -146,7 +152,7 @@ function readRegistries(path: string): Record<string, RegistryConfig> {
   const registries: Record<string, RegistryConfig> = {};
   for (const [host, entry] of Object.entries(parsed as Record<string, Record<string, unknown>>)) {
     const known: Record<string, (value: unknown) => boolean> = {
-      plainHttp: (v) => typeof v === "boolean", username: (v) => typeof v === "string", password: (v) => typeof v === "string",
+      plainHttp: (v) => typeof v === "boolean", username: (v) => typeof v === "string", password: (v) => typeof v === "string", ca: (v) => typeof v === "string" && v.startsWith("/"),
       mirrors: (v) => Array.isArray(v) && v.every((m) => typeof m === "string"),
     };
     for (const [key, value] of Object.entries(entry ?? {})) if (!known[key]?.(value)) throw invalid("registry-config", path, `registry "${host}" has an unknown or malformed field "${key}" (known: ${Object.keys(known).join(", ")})`);

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "../lib/index.js";
 import type { NetworkOptions } from "./networks/networks.js";
+import type { StorageDriverName } from "./snapshots/open-driver.js";
 
 export interface EngineConfig {
   /** Images, snapshots, volumes, logs and metadata: survives reboots. */
@@ -11,7 +12,7 @@ export interface EngineConfig {
   /** "auto" (default): the fastest that works here, crun or runc; a name, or a path. */
   readonly runtime?: string;
   /** Undefined: what the state directory was used with before, else the first of these that works. */
-  readonly storageDriver?: "overlay" | "fuse-overlayfs" | "vfs";
+  readonly storageDriver?: StorageDriverName;
   /** By host, as it is written in references: "registry.example:5000", "docker.io". */
   readonly registries?: Readonly<Record<string, RegistryConfig>>;
   /** The engine's own networks; everything has a default that works. */

@@ -217,6 +217,7 @@ int files_main(int argc, char **argv) {
   }
   if (at != argc - 1 || (!process && !root)) return 2;
   request.path = argv[at];
+  end_with_parent();
   prctl(PR_SET_DUMPABLE, 0);   // no process of the container, should it see this one, may trace it
   int names = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int failed = process ? enter_process(process, start_time) : enter_mounts(root, is_read_only, argv + mounts, mount_words);

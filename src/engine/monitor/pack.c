@@ -6,6 +6,7 @@
 #include "pack.h"
 #include "layers.h"
 #include "monitor.h"
+#include "unpack.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -123,13 +124,30 @@ static int settle(struct pack *pack, int directory, const char *name, const stru
 
 // ---- comparing ----
 
+static int is_same_content(int directory, int below, const char *name) {
+  static char a[65536], b[65536];
+  int one = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), other = openat(below, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  int is_same = one >= 0 && other >= 0;
+  for (off_t at = 0; is_same;) {
+    ssize_t count = pread(one, a, sizeof a, at);
+    is_same = count >= 0 && pread(other, b, sizeof b, at) == count && memcmp(a, b, (size_t)count) == 0;
+    if (count <= 0) break;
+    at += count;
+  }
+  if (one >= 0) close(one);
+  if (other >= 0) close(other);
+  return is_same;
+}
+
 static int differs(struct pack *pack, int directory, int below, const char *name, const struct stat *now, const struct stat *before) {
   if (now->st_mode != before->st_mode || now->st_uid != before->st_uid || now->st_gid != before->st_gid) return 1;
   if (now->st_mtim.tv_sec != before->st_mtim.tv_sec || now->st_mtim.tv_nsec != before->st_mtim.tv_nsec) return 1;
   if (!S_ISDIR(now->st_mode)) {
     const struct timespec *since = &pack->options->since;
     if (now->st_size != before->st_size || now->st_rdev != before->st_rdev) return 1;
-    if (since->tv_sec > 0 && (now->st_ctim.tv_sec > since->tv_sec || (now->st_ctim.tv_sec == since->tv_sec && now->st_ctim.tv_nsec > since->tv_nsec))) return 1;
+    int is_touched = since->tv_sec > 0 && (now->st_ctim.tv_sec > since->tv_sec || (now->st_ctim.tv_sec == since->tv_sec && now->st_ctim.tv_nsec > since->tv_nsec));
+    // Written, and its time set back; or only linked elsewhere.
+    if (is_touched && S_ISREG(now->st_mode) && !is_same_content(directory, below, name)) return 1;
   }
   if (S_ISLNK(now->st_mode)) {
     char a[4096], b[4096];
@@ -501,6 +519,7 @@ int pack_main(int argc, char **argv) {
     else return 2;
   }
   if (argc - at < 1 || argc - at > 2) return 2;
+  end_with_parent();
   int directory = open(argv[at], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) { fprintf(stderr, "cannot open %s: %s", argv[at], strerror(errno)); return 1; }
   if (argc - at == 2 && (below = open(argv[at + 1], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) { fprintf(stderr, "cannot open %s: %s", argv[at + 1], strerror(errno)); return 1; }

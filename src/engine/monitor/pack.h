@@ -10,7 +10,7 @@ struct pack_options {
   int settles;               // the directory is becoming a layer: it is made what unpacking its own archive would give
   int lists;                 // "A/path\0", "C/path\0", "D/path\0" instead of an archive
   int measures;              // only the size of files, in digits
-  struct timespec since;     // files whose status changed later count as changed; 0 = never
+  struct timespec since;     // files whose status changed later are compared byte by byte; 0 = never
 };
 
 // What `directory` holds, or with below >= 0 what it changes of `below`; names in the archive begin with `prefix` ("" or "…/"). Closes neither.

@@ -10,10 +10,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -83,18 +86,32 @@ static int clean(const char *name, char *out, size_t size) {
   return 1;
 }
 
-static int set_opaque(int parent, const char *name) {
+static int put_marker(int parent, const char *name) {
+  static const struct timespec times[2] = { { 0, 0 }, { 0, 0 } };
+  return (mknodat(parent, name, S_IFREG | 0600, 0) != 0 && errno != EEXIST) || utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0 ? -1 : 0;
+}
+
+static int set_opaque(struct unpacking *unpacking, int parent, const char *name) {
   int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (directory < 0) return -1;
-  int failed = fsetxattr(directory, OPAQUE, "y", 1, 0);
+  int failed = unpacking->options->markers == MARKERS_AS_FILES ? put_marker(directory, ".wh..wh..opq") : fsetxattr(directory, OPAQUE, "y", 1, 0);
   close(directory);
   return failed;
 }
 
-// A device 0/0 that this layer left.
+// This layer has said that it deletes that name of the layers below.
 static int is_hidden(struct unpacking *unpacking, int parent, const char *name) {
   struct stat status;
-  return unpacking->options->markers == MARKERS_FOR_OVERLAY && fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == 0;
+  char marker[NAME_MAX + 8];
+  if (unpacking->options->markers == MARKERS_FOR_OVERLAY) return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == 0;
+  if (unpacking->options->markers != MARKERS_AS_FILES || snprintf(marker, sizeof marker, ".wh.%s", name) > NAME_MAX) return 0;
+  return fstatat(parent, marker, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int unhide(struct unpacking *unpacking, int parent, const char *name) {
+  char marker[NAME_MAX + 8];
+  snprintf(marker, sizeof marker, unpacking->options->markers == MARKERS_AS_FILES ? ".wh.%s" : "%s", name);
+  return unlinkat(parent, marker, 0);
 }
 
 // The directory of `name`, made if it is not there; `last` is the rest. Stays open until another one is asked for.
@@ -110,8 +127,9 @@ static int parent_of(struct unpacking *unpacking, const char *name, const char *
     const char *rest;
     int was_missing = errno == ENOENT, above = parent_of(unpacking, path, &rest);
     // The layer deletes a name and puts something below it, without saying that it is a directory.
-    if (!was_missing && above >= 0 && is_hidden(unpacking, above, rest) && unlinkat(above, rest, 0) == 0 && mkdirat(above, rest, 0755) == 0 && set_opaque(above, rest) == 0) directory = open_safely(unpacking->base, path, O_PATH | O_DIRECTORY);
-    else if (was_missing && above >= 0 && (mkdirat(above, rest, 0755) == 0 || errno == EEXIST)) {
+    if (above >= 0 && is_hidden(unpacking, above, rest)) {
+      if (unhide(unpacking, above, rest) == 0 && mkdirat(above, rest, 0755) == 0 && set_opaque(unpacking, above, rest) == 0) directory = open_safely(unpacking->base, path, O_PATH | O_DIRECTORY);
+    } else if (was_missing && above >= 0 && (mkdirat(above, rest, 0755) == 0 || errno == EEXIST)) {
       if (unpacking->options->has_owner) fchownat(above, rest, unpacking->options->uid, unpacking->options->gid, AT_SYMLINK_NOFOLLOW);
       directory = open_safely(unpacking->base, path, O_PATH | O_DIRECTORY);
     }
@@ -161,17 +179,16 @@ static int marker(struct unpacking *unpacking, int parent, const char *last, con
   int deletes = unpacking->options->markers == MARKERS_DELETE;
   if (strcmp(last, ".wh..wh..opq") == 0) {
     if (deletes) return remove_contents(parent) != 0 ? fail(unpacking, "cannot empty the directory of", name) : 0;
-    return set_opaque(parent, ".") != 0 ? fail(unpacking, "cannot make opaque the directory of", name) : 0;
+    return set_opaque(unpacking, parent, ".") != 0 ? fail(unpacking, "cannot make opaque the directory of", name) : 0;
   }
   if (strncmp(hidden, ".wh.", 4) == 0) return 0;   // bookkeeping of aufs
   if (!hidden[0] || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0) return refuse(unpacking, "the layer deletes an impossible name:", name);
   if (deletes) return remove_all(parent, hidden) != 0 ? fail(unpacking, "cannot delete what is hidden by", name) : 0;
-  if (mknodat(parent, hidden, S_IFCHR, makedev(0, 0)) == 0) return 0;
-  if (errno != EEXIST) return fail(unpacking, "cannot hide what is named by", name);
-  // The layer brings the same name itself: a new directory hides the old one's contents, a new file hides it anyway.
+  // The layer may bring the same name itself: a new directory hides the old one's contents, a new file hides it anyway.
   struct stat status;
-  if (fstatat(parent, hidden, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) && set_opaque(parent, hidden) != 0) return fail(unpacking, "cannot make opaque", name);
-  return 0;
+  if (fstatat(parent, hidden, &status, AT_SYMLINK_NOFOLLOW) == 0) return S_ISDIR(status.st_mode) && set_opaque(unpacking, parent, hidden) != 0 ? fail(unpacking, "cannot make opaque", name) : 0;
+  int failed = unpacking->options->markers == MARKERS_AS_FILES ? put_marker(parent, last) : mknodat(parent, hidden, S_IFCHR, makedev(0, 0));
+  return failed ? fail(unpacking, "cannot hide what is named by", name) : 0;
 }
 
 // ---- putting there ----
@@ -223,7 +240,7 @@ static int write_data(struct unpacking *unpacking, int file, const char *name) {
       at += (uint64_t)count;
       left -= (uint64_t)count;
     }
-    end = at;
+    if (in->extents[i].length > 0) end = at;
   }
   // What is mounted over is written over in place, and may have been longer.
   return (end != in->size || in->size == 0) && ftruncate(file, (off_t)in->size) != 0 ? fail(unpacking, "cannot write", name) : 0;
@@ -308,10 +325,12 @@ static int one(struct unpacking *unpacking) {
   const char *last;
   int parent = parent_of(unpacking, name, &last);
   if (parent < 0) return fail(unpacking, "cannot create the directory of", name);
-  if (unpacking->options->markers != MARKERS_ARE_FILES && strncmp(last, ".wh.", 4) == 0) return marker(unpacking, parent, last, name);
+  if (unpacking->options->markers != NO_MARKERS && strncmp(last, ".wh.", 4) == 0) return marker(unpacking, parent, last, name);
 
   struct stat old;
-  int is_there = fstatat(parent, last, &old, AT_SYMLINK_NOFOLLOW) == 0, is_mounted = 0, becomes_opaque = 0;
+  int becomes_opaque = is_hidden(unpacking, parent, last);
+  if (becomes_opaque && unhide(unpacking, parent, last) != 0) return fail(unpacking, "cannot replace what hides", name);
+  int is_there = fstatat(parent, last, &old, AT_SYMLINK_NOFOLLOW) == 0, is_mounted = 0;
   if (is_there) {
     int was_directory = S_ISDIR(old.st_mode), is_directory = in->type == '5';
     if (unpacking->options->keeps_kinds && was_directory && !is_directory) return refuse(unpacking, "cannot overwrite a directory with what is none:", name);
@@ -320,7 +339,6 @@ static int one(struct unpacking *unpacking) {
       // A link to itself: some archives name a file twice.
       static char target[65536];
       if (in->type == '1' && clean(in->link.data, target, sizeof target) && strcmp(target, name) == 0) return 0;
-      becomes_opaque = is_directory && is_hidden(unpacking, parent, last);
       if (remove_all(parent, last) == 0) is_there = 0;
       else if (errno == EBUSY && S_ISREG(old.st_mode) && in->type == '0') is_mounted = 1;   // /etc/hosts and its like keep their mount
       else return fail(unpacking, "cannot replace", name);
@@ -333,9 +351,12 @@ static int one(struct unpacking *unpacking) {
     case '1': failed = put_link(unpacking, parent, last, name); break;
     default: failed = put_special(unpacking, parent, last, name);
   }
-  if (!failed && becomes_opaque && set_opaque(parent, last) != 0) failed = fail(unpacking, "cannot make opaque", name);
+  if (!failed && becomes_opaque && in->type == '5' && set_opaque(unpacking, parent, last) != 0) failed = fail(unpacking, "cannot make opaque", name);
   return failed;
 }
+
+// A daemon that was killed has nobody who waits for this work, and its next life clears it away.
+void end_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 int unpack(const struct unpack_options *options) {
   struct unpacking unpacking = { .options = options, .parent = -1, .base = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC) };
@@ -359,7 +380,8 @@ int unpack(const struct unpack_options *options) {
 
 int unpack_main(int argc, char **argv) {
   if (argc != 3) return 2;
-  struct unpack_options options = { .markers = strcmp(argv[1], "delete") == 0 ? MARKERS_DELETE : strcmp(argv[1], "files") == 0 ? MARKERS_ARE_FILES : MARKERS_FOR_OVERLAY };
+  end_with_parent();
+  struct unpack_options options = { .markers = strcmp(argv[1], "delete") == 0 ? MARKERS_DELETE : strcmp(argv[1], "files") == 0 ? MARKERS_AS_FILES : MARKERS_FOR_OVERLAY };
   if (chdir(argv[2]) != 0 || chroot(".") != 0) { fprintf(stderr, "cannot enter %s: %s", argv[2], strerror(errno)); return 1; }
   int directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), code = unpack(&options);
   if (code == 0 && syncfs(directory) != 0) { fprintf(stderr, "cannot sync: %s", strerror(errno)); return exit_code_of(errno); }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 struct unpack_options {
-  enum { MARKERS_ARE_FILES, MARKERS_FOR_OVERLAY, MARKERS_DELETE } markers;   // what ".wh." names become
+  enum { NO_MARKERS, MARKERS_AS_FILES, MARKERS_FOR_OVERLAY, MARKERS_DELETE } markers;   // what ".wh." names mean, and become
   int keeps_kinds;           // a directory is not replaced by anything else, nor the other way round
   int has_owner;             // all that is made belongs to this user, whatever the archive says
   uint32_t uid, gid;
@@ -19,6 +19,7 @@ int unpack(const struct unpack_options *options);
 // `flags` of open(2), with the guards that all paths from outside need.
 int open_safely(int directory, const char *path, int flags);
 int exit_code_of(int error);
+void end_with_parent(void);
 
 int unpack_main(int argc, char **argv);
 int files_main(int argc, char **argv);   // container-files.c

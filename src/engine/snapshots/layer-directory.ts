@@ -21,7 +21,7 @@ export class LayerDirectory {
     await mkdir(join(directory, "l"), { recursive: true, mode: 0o700 });
     for (const name of ["empty", "writable"]) await mkdir(join(directory, name), { recursive: true, mode: 0o711 });
     await unmount(...mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), directory).filter((path) => path.startsWith(join(directory, "new-"))));
-    for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), { recursive: true, force: true });
+    for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), forced);
     return new LayerDirectory(directory, monitorPath, markers);
   }
 
@@ -67,7 +67,7 @@ export class LayerDirectory {
   async temporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
     const directory = join(this.directory, `new-${randomUUID()}`);
     await mkdir(join(directory, "fs"), { recursive: true, mode: 0o755 });
-    try { return await work(directory); } finally { await rm(directory, { recursive: true, force: true }); }
+    try { return await work(directory); } finally { await rm(directory, forced); }
   }
 
   /** Topmost first, relative to `directory`. */
@@ -88,7 +88,7 @@ export class LayerDirectory {
   async discard(path: string): Promise<void> {
     const doomed = join(this.directory, `new-${randomUUID()}`);
     await rename(path, doomed).catch((error: NodeJS.ErrnoException) => { if (error.code !== "ENOENT") throw error; });
-    await rm(doomed, { recursive: true, force: true });
+    await rm(doomed, forced);
   }
 
   async #install(temporary: string, diffId: string, size: number): Promise<void> {
@@ -102,4 +102,6 @@ export class LayerDirectory {
   }
 }
 
+/** Programs of a daemon that was killed may still be ending in there. */
+const forced = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const;
 const shortOf = (diffId: string): string => hexOf(diffId).slice(0, 12);

@@ -42,7 +42,10 @@ export class OverlayDriver implements SnapshotDriver {
 
   async mount(id: string, chain: readonly string[], target: string): Promise<void> {
     await mkdir(target, { recursive: true });
-    if (await isMountPoint(target)) return;
+    if (await isMountPoint(target)) {
+      if (await exists(this.upper(id))) return;
+      await unmount(target);   // its files became a layer, and whoever wanted that was killed before he unmounted it
+    }
     for (const name of ["upper", "work"]) await mkdir(this.path("writable", id, name), { recursive: true });
     await chmod(this.upper(id), 0o755);   // the container's "/", whatever this process's umask
     await this.mountOverlay({ target, directory: this.layerDirectory.directory, lower: await this.lower(chain), upper: `writable/${id}/upper`, work: `writable/${id}/work` });
@@ -96,7 +99,7 @@ export class OverlayDriver implements SnapshotDriver {
     const key = keyOf(chain);
     const layers = chain.length === 0 ? ["empty"] : this.layerDirectory.lowerDirs(chain);
     return this.#lock.run(key, async () => {
-      if (!(await access(this.path("init", key, "fs")).then(() => true, () => false))) {
+      if (!(await exists(this.path("init", key, "fs")))) {
         await this.layerDirectory.temporary(async (temporary) => {
           await mkdir(join(temporary, "work"));
           await this.makeInit(layers, temporary);
@@ -116,3 +119,5 @@ export class OverlayDriver implements SnapshotDriver {
     if (made.code !== 0) throw new SwarmError("INTERNAL", `cannot prepare the image's root: ${made.stderr.trim()}`);
   }
 }
+
+const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);

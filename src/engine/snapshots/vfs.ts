@@ -74,8 +74,8 @@ export class VfsDriver implements SnapshotDriver {
   #path(...names: string[]): string { return join(this.layerDirectory.directory, ...names); }
 
   async #comparison(id: string, chain: readonly string[]): Promise<string[]> {
-    const { mtimeMs } = await stat(this.#path("writable", id, "made"));
-    const since = `${Math.floor(mtimeMs / 1000)}.${Math.round((mtimeMs % 1000) * 1e6)}`;
+    const { mtimeNs } = await stat(this.#path("writable", id, "made"), { bigint: true });
+    const since = `${mtimeNs / 1_000_000_000n}.${mtimeNs % 1_000_000_000n}`;
     return ["--since", since, this.#path("writable", id, "fs"), await this.#tree(chain)];
   }
 

@@ -1,0 +1,4 @@
+import { driverConformance } from "./driver-conformance.js";
+import { storageDrivers } from "./open-driver.js";
+
+for (const name of storageDrivers) driverConformance(name);
