@@ -55,14 +55,11 @@ export class HostNetwork {
     this.#armAudit();
   }
 
-  async makeNetwork(network: NetworkRecord): Promise<void> {
+  /** Its link; rules and names follow with applyRules(). */
+  async makeLink(network: NetworkRecord): Promise<void> {
     const { settings } = network;
-    if (network.driver === "macvlan") {
-      if (settings.vlan) await this.#parts.links.ensureVlan({ name: settings.link, ...settings.vlan });
-      return;
-    }
-    await this.#makeBridge(network);
-    await this.applyRules();
+    if (network.driver === "bridge") await this.#makeBridge(network);
+    else if (settings.vlan) await this.#parts.links.ensureVlan({ name: settings.link, ...settings.vlan });
   }
 
   async removeNetwork(network: NetworkRecord): Promise<void> {

@@ -95,11 +95,10 @@ export class EngineNetworks implements Networks {
   async create(config: NetworkConfig): Promise<{ id: string; warnings: readonly string[] }> {
     const facts = await this.#facts();
     const { record, warnings } = planNetwork(config, newId(), this.parts.clock.now(), { ...facts, networks: [...this.table.networks.values()] });
-    this.#made.add(record.id);
     try {
       // Known before it is made: a daemon that is killed in between makes it, or whoever asked removes it.
       await this.table.putNetwork(record);
-      await this.#host.makeNetwork(record);
+      await this.#make(record);
     } catch (error) {
       this.#made.delete(record.id);
       await this.table.removeNetwork(record.id);
@@ -180,10 +179,15 @@ export class EngineNetworks implements Networks {
         record = { ...await this.#predefined("bridge", "bridge"), id: record.id, createdAtMs: record.createdAtMs };
         await this.table.putNetwork(record);
       }
-      this.#made.add(record.id);
-      try { await this.#host.makeNetwork(record); } catch (error) { this.#made.delete(record.id); throw error; }
+      await this.#make(record);
       return record;
     });
+  }
+
+  async #make(record: NetworkRecord): Promise<void> {
+    await this.#host.makeLink(record);
+    this.#made.add(record.id);
+    try { await this.#host.applyRules(); } catch (error) { this.#made.delete(record.id); throw error; }
   }
 
   async #predefined(name: string, driver: NetworkRecord["driver"]): Promise<NetworkRecord> {

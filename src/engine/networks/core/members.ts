@@ -15,7 +15,7 @@ export function initialMembers({ mode, endpoints }: NetworkWishes, isSame: (a: s
   const wanted = modeOf(mode);
   if (wanted.kind !== "attached") return [];
   const own = Object.entries(endpoints).find(([network]) => isSame(network === "default" ? "bridge" : network, wanted.network));
-  const others = Object.entries(endpoints).filter((entry) => entry !== own).sort(([a], [b]) => (a < b ? -1 : 1));
+  const others = Object.entries(endpoints).filter(([network]) => network !== own?.[0]).sort(([a], [b]) => (a < b ? -1 : 1));
   return [{ network: wanted.network, config: own?.[1] ?? {} }, ...others.map(([network, config]) => ({ network, config }))];
 }
 
