@@ -179,6 +179,7 @@ static pid_t spawn(const char *cwd, char *const *argv, int words, char *const *e
 static void start_program(uint32_t id, struct reader *r) {
   uint8_t flags = read_u8(r);
   int is_report = (flags & FLAG_REPORT) != 0;
+  if (is_report) want_warmth();
   uint32_t limit = read_u32(r);
   char *cwd = read_string(r);
   char **argv = read_list(r);
@@ -287,6 +288,7 @@ static void handle(uint32_t id, uint8_t kind, struct reader *r) {
     case MOUNT_OVERLAY: {
       char *target = read_string(r), *directory = read_string(r);
       char **lower = read_list(r);
+      want_warmth();   // a container is being made: most are started next
       char *upper = read_string(r), *work = read_string(r);
       if (!r->bad) failed = mount_overlay(target, directory, lower, upper, work, why, sizeof why);
       if (fchdir(home) != 0) _exit(1);
@@ -384,6 +386,7 @@ int spawner_main(int argc, char **argv) {
   int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   for (int fd = 0; fd < 2; fd++) { fcntl(fd, F_SETFL, O_NONBLOCK); fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
+  start_warmth();
   struct buffer requests = { 0 };
   uint64_t skip = 0;
   static struct pollfd polled[3 + 3 * MAX_PROGRAMS];
