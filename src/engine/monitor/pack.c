@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +109,9 @@ static int attributes(struct pack *pack, int directory, const char *name, struct
 }
 
 static int is_opaque(struct pack *pack, int directory, const char *name) {
-  char value = 0;
+  char value = 0, path[NAME_MAX + 16];
+  snprintf(path, sizeof path, "%s/.wh..wh..opq", name);
+  if (pack->options->may_hold_markers && faccessat(directory, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return 1;
   return enter(pack, directory) == 0 && lgetxattr(name, OPAQUE, &value, 1) == 1 && value == 'y';
 }
 
@@ -341,7 +344,16 @@ static int other_entry(struct pack *pack, int directory, const char *name, const
 
 struct names { char **list; size_t count; };
 
-static int read_names(int directory, struct names *names) {
+// The name that is deleted by a file ".wh.NAME", or NULL; what begins with ".wh..wh." is no name.
+static const char *hidden_by(const char *name) { return strncmp(name, ".wh.", 4) == 0 && name[4] != '.' ? name + 4 : NULL; }
+
+// Deletions stand where the deleted would.
+static int by_meaning(const void *a, const void *b) {
+  const char *one = *(char *const *)a, *other = *(char *const *)b;
+  return strcmp(hidden_by(one) ? hidden_by(one) : one, hidden_by(other) ? hidden_by(other) : other);
+}
+
+static int read_names(struct pack *pack, const struct level *level, int directory, struct names *names) {
   *names = (struct names){ 0 };
   int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -350,11 +362,13 @@ static int read_names(int directory, struct names *names) {
   struct dirent *entry;
   while ((entry = readdir(stream))) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    // An opaque directory deletes all at once.
+    if (pack->options->may_hold_markers && strncmp(entry->d_name, ".wh.", 4) == 0 && (level->is_whole || !hidden_by(entry->d_name))) continue;
     if (names->count == capacity && !(names->list = realloc(names->list, (capacity = capacity ? capacity * 2 : 64) * sizeof *names->list))) break;
     names->list[names->count++] = strdup(entry->d_name);
   }
   closedir(stream);
-  if (names->count > 1) qsort(names->list, names->count, sizeof *names->list, by_name);
+  if (names->count > 1) qsort(names->list, names->count, sizeof *names->list, pack->options->may_hold_markers ? by_meaning : by_name);
   return 0;
 }
 
@@ -408,13 +422,23 @@ static int measure(struct pack *pack, const struct stat *status) {
   return 0;
 }
 
+// By a file ".wh.NAME" of fuse-overlayfs, where devices cannot be made.
+static int deleted(struct pack *pack, struct level *level, const char *hidden) {
+  struct stat status;
+  if (!pack->options->lists) return marker(pack, hidden);
+  if (level->below < 0 || fstatat(level->below, hidden, &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
+  pack->name.length -= strlen(hidden) + 4;
+  bytes_add(&pack->name, hidden, strlen(hidden));
+  return announce(pack, level) != 0 ? -1 : list_one(pack, 'D');
+}
+
 static int one(struct pack *pack, struct level *level, const char *name, int depth) {
   const struct pack_options *options = pack->options;
   struct stat status, old;
   if (fstatat(level->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? 0 : fail(pack, "cannot look at");
   const struct stat *before = level->below >= 0 && fstatat(level->below, name, &old, AT_SYMLINK_NOFOLLOW) == 0 ? &old : NULL;
   if (pack->is_layer && strncmp(name, ".wh.", 4) == 0) {
-    if (options->may_hold_markers) return 0;   // it says the same by devices and attributes
+    if (options->may_hold_markers) return options->measures ? 0 : deleted(pack, level, hidden_by(name));
     if (!options->measures) { errno = EINVAL; return fail(pack, "names that begin with .wh. are reserved for deletions in layers; rename or remove"); }
   }
   if (options->is_upper && S_ISCHR(status.st_mode) && status.st_rdev == 0) {
@@ -435,8 +459,8 @@ static int one(struct pack *pack, struct level *level, const char *name, int dep
 static int walk(struct pack *pack, struct level *level, int depth) {
   if (depth > DEPTH_MAX) { errno = ELOOP; return fail(pack, "the directories are too deep at"); }
   struct names names, old = { 0 };
-  if (read_names(level->fd, &names) != 0) return fail(pack, "cannot read");
-  int failed = level->below >= 0 && level->is_whole && read_names(level->below, &old) != 0 ? fail(pack, "cannot read") : 0;
+  if (read_names(pack, level, level->fd, &names) != 0) return fail(pack, "cannot read");
+  int failed = level->below >= 0 && level->is_whole && read_names(pack, level, level->below, &old) != 0 ? fail(pack, "cannot read") : 0;
   size_t length = pack->name.length;
   if (length > 0 && pack->name.data[length - 1] != '/') bytes_add(&pack->name, "/", 1);
   size_t base = pack->name.length;
