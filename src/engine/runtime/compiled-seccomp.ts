@@ -44,10 +44,8 @@ export class CompiledSeccomp {
       return kept.toString("base64");
     }
     const compiled = await this.#compile(profile, runtime);
-    await mkdir(this.parts.cacheDirectory, { recursive: true, mode: 0o700 });
-    await writeFile(`${path}.new`, compiled, { mode: 0o600 });
-    await rename(`${path}.new`, path);
-    await this.#forgetOldest();
+    // Without room for it on the disk the next daemon compiles it again.
+    await this.#keep(path, compiled).catch((error: unknown) => this.parts.log.warn("a compiled seccomp profile could not be kept", { path, reason: messageOf(error) }));
     return compiled.toString("base64");
   }
 
@@ -61,8 +59,11 @@ export class CompiledSeccomp {
     });
   }
 
-  async #forgetOldest(): Promise<void> {
+  async #keep(path: string, filter: Buffer): Promise<void> {
     const { cacheDirectory } = this.parts;
+    await mkdir(cacheDirectory, { recursive: true, mode: 0o700 });
+    await writeFile(`${path}.new`, filter, { mode: 0o600 });
+    await rename(`${path}.new`, path);
     const names = (await readdir(cacheDirectory)).filter((name) => /\.bpf(\.new)?$/.test(name));
     if (names.length <= keptFilters) return;
     const ages = await Promise.all(names.map(async (name) => ({ name, usedAtMs: (await stat(join(cacheDirectory, name)).catch(() => undefined))?.mtimeMs ?? 0 })));
