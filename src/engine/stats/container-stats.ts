@@ -3,7 +3,7 @@ import { SwarmError, sleep, type Clock } from "../../lib/index.js";
 import type { StatsSample } from "../api/index.js";
 import type { ContainerAccess } from "../containers/ports.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
-import { hostCpuOf, networksOf, nothing, sampleOfV1, sampleOfV2, v1Files, v2Files, type Files } from "./core/sample.js";
+import { hostCpuOf, networksOf, nothing, sampleOfV1, sampleOfV2, v1Files, v2Files, type Files } from "./sample.js";
 
 export interface StatsParts {
   readonly containers: ContainerAccess;

@@ -6,7 +6,7 @@ import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
 import type { StatsSample } from "../api/index.js";
 import { openEngineRig, type EngineRig } from "../testing.js";
 import { checkPsArguments, processesOf } from "./core/ps-output.js";
-import { hostCpuOf, networksOf, sampleOfV1, sampleOfV2, type Files } from "./core/sample.js";
+import { hostCpuOf, networksOf, sampleOfV1, sampleOfV2, type Files } from "./sample.js";
 
 const testdata = join(dirname(fileURLToPath(import.meta.url)), "testdata");
 const filesOf = (layout: string): Files => Object.fromEntries(readdirSync(join(testdata, layout)).map((name) => [name, readFileSync(join(testdata, layout, name), "utf8")]));

@@ -1,4 +1,4 @@
-import type { StatsSample } from "../../api/index.js";
+import type { StatsSample } from "../api/index.js";
 
 /** Contents by file name; undefined: the kernel has no such file, or its controller is not there. */
 export type Files = Readonly<Record<string, string | undefined>>;
