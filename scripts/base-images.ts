@@ -84,7 +84,7 @@ export async function helloImage(): Promise<BaseImage> {
 export async function debianImage(): Promise<BaseImage> {
   const directory = mkdtempSync(join(tmpdir(), "skein-debian-"));
   try {
-    execFileSync("debootstrap", ["--variant=minbase", "bookworm", join(directory, "root"), debianMirror()], { stdio: ["ignore", "ignore", "inherit"], maxBuffer: 64 << 20 });
+    execFileSync("debootstrap", ["--variant=minbase", "--include=procps,iproute2", "bookworm", join(directory, "root"), debianMirror()], { stdio: ["ignore", "ignore", "inherit"], maxBuffer: 64 << 20 });
     const archive = join(directory, "root.tar");
     execFileSync("tar", ["--create", `--file=${archive}`, `--directory=${join(directory, "root")}`, "--sort=name", "--numeric-owner", "--xattrs", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*",
       "--exclude=./usr/share/doc/*", "--exclude=./usr/share/man/*", "--exclude=./usr/share/locale/*", "--exclude=./dev/*", "."]);
