@@ -224,6 +224,18 @@ describe("gateway", function () {
       assert.equal((await rig.call("POST", `/containers/${id}/exec`, { Cmd: [] })).status, 400);
       await remove(id);
     });
+    it("no output is lost when input ends while the command does", async () => {
+      const id = await run({ Cmd: ["sleep", "100"] });
+      const one = async (): Promise<string> => {
+        const exec = (await rig.call("POST", `/containers/${id}/exec`, { Cmd: ["echo", "yes"], AttachStdin: true, AttachStdout: true })).json.Id as string;
+        const socket = rig.connect();
+        socket.end(`POST /exec/${exec}/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}`);
+        const answer = await bytesOf(socket);
+        return parseFrames(answer.subarray(answer.indexOf("\r\n\r\n") + 4)).map(({ text }) => text).join("");
+      };
+      for (let i = 0; i < 20; i++) assert.deepEqual(await Promise.all(Array.from({ length: 8 }, one)), Array.from({ length: 8 }, () => "yes\n"));
+      await remove(id);
+    });
     it("a refusal of an upgrade has its status and does not close in words", async () => {
       const { head } = await upgrade(rig, "/containers/none-such/attach?stream=1");
       assert.match(head, /^HTTP\/1\.1 404 /);
@@ -240,6 +252,18 @@ describe("gateway", function () {
         logs.destroy();
       }
       assert.equal((await rig.call("GET", "/_ping")).status, 200);
+      await remove(id);
+    });
+    it("a client that does not read makes nothing grow", async () => {
+      const id = await run({ Cmd: ["sh", "-c", "while true; do head -c 1000000 /dev/zero | tr '\\0' x; echo; done"], HostConfig: { NetworkMode: "none", LogConfig: { Type: "json-file", Config: { "max-size": "5m", "max-file": "2" } } } });
+      const stuck = await Promise.all([upgrade(rig, `/containers/${id}/attach?stream=1&stdout=1`).then(({ socket }) => socket), ...Array.from({ length: 3 }, () => rig.open("GET", `/containers/${id}/logs?stdout=1&follow=1`))]);
+      globalThis.gc?.();
+      const before = process.memoryUsage();
+      const end = performance.now() + 2_000;
+      await waitFor("two seconds of a flood", () => performance.now() > end);
+      const after = process.memoryUsage();
+      assert.ok(after.arrayBuffers + after.external - before.arrayBuffers - before.external < 96 * 1024 * 1024, `${before.arrayBuffers} → ${after.arrayBuffers}`);
+      for (const each of stuck) each.destroy();
       await remove(id);
     });
     it("attach over WebSocket", async () => {

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { Socket } from "node:net";
 import { SwarmError, codeOf } from "../../lib/index.js";
 import type { OutputChunk, TerminalSize } from "../api/index.js";
 import { FrameReader, head, helloFrame, helloFlags, sizeFrame, toMonitor } from "./frames.js";
@@ -71,14 +71,25 @@ export class MonitorConnection {
   destroy(): void { this.#queue.discard(); this.socket.destroy(); }
 }
 
+type Written = (error?: Error | null) => void;
+
+/**
+ * What cannot be written any more is dropped, as into a closed pipe. An error of writing would end the socket at once, and with it the last
+ * output of a process that ended while its input came: that lies in the kernel still.
+ */
+class MonitorSocket extends Socket {
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Written): void { super._write(chunk, encoding, () => done()); }
+  override _writev(chunks: { chunk: unknown; encoding: BufferEncoding }[], done: Written): void { super._writev!(chunks, () => done()); }
+}
+
 /** A socket's path holds 107 bytes, which a state directory may exceed: it is named through a descriptor of its directory. */
 async function connectIn(directory: string): Promise<Socket> {
   const handle = await open(directory, "r").catch((error: unknown) => { throw new SwarmError("NOT_FOUND", `no monitor runs in "${directory}"`, { cause: error }); });
   try {
     return await new Promise<Socket>((resolve, reject) => {
-      const socket = connect({ path: `/proc/self/fd/${handle.fd}/attach.sock`, allowHalfOpen: false });
+      const socket = new MonitorSocket({ allowHalfOpen: false });
       socket.once("error", (error: NodeJS.ErrnoException) => reject(new SwarmError(["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(error.code ?? "") ? "NOT_FOUND" : "UNAVAILABLE", `its monitor cannot be reached: ${error.message}`, { cause: error })));
-      socket.once("connect", () => resolve(socket));
+      socket.connect({ path: `/proc/self/fd/${handle.fd}/attach.sock` }, () => resolve(socket));
     });
   } finally { await handle.close(); }
 }
