@@ -255,15 +255,28 @@ describe("engine networks", function () {
     });
 
     it("over UDP and IPv6, and exposed ones all when asked", async () => {
-      const udp = await lab.run({ ports: [{ containerPort: 9, protocol: "udp", hostIp: "", hostPort: "9009" }] }, { args: ["sh", "-c", "while :; do nc -u -l -p 9 -w 1 >> /tmp/got; done"] });
-      await waitFor("a datagram from outside", async () => { await lab.fromOutside(`echo hello | busybox nc -u -w 1 ${lab.address} 9009`); return (await lab.sh(udp, "cat /tmp/got")).includes("hello"); });
+      const later: string[] = [];
+      // A client that keeps its port, as name servers' clients do: it finds whoever has the port now.
+      const echo = (text: string) => `const s=require("dgram").createSocket("udp4");s.on("message",(m,r)=>s.send("${text} "+m,r.port,r.address));s.bind(9)`;
+      const ask = `const s=require("dgram").createSocket("udp4");s.on("message",m=>{console.log(String(m));process.exit()});s.bind(7777,()=>setInterval(()=>s.send("hi",9009,"${lab.address}"),50));setTimeout(()=>process.exit(1),5000)`;
+      const ports = [{ containerPort: 9, protocol: "udp" as const, hostIp: "", hostPort: "9009" }];
+      for (const name of ["one", "two"]) {
+        const udp = await lab.run({ ports }, { name });
+        const placeholder = name === "one" ? await lab.run({}) : undefined;   // the second gets another address
+        const server = lab.spawnOnHost(["nsenter", `--net=${(await lab.details(udp)).sandboxKey}`, "--", process.execPath, "-e", echo(name)]);
+        assert.equal((await lab.fromOutside(`${process.execPath} -e '${ask}'`)).stdout.trim(), `${name} hi`);
+        server.kill("SIGKILL");
+        await lab.remove(udp);
+        if (placeholder) later.push(placeholder, await lab.run({}));
+      }
       const six = await lab.run({ mode: "front", publishAll: true, ports: [tcp(80, "8086")] }, { ...httpd, exposedPorts: ["80/tcp", "81/tcp"] });
       assert.equal((await lab.fromOutside(get(`http://[${lab.address6}]:8086/hostname`))).stdout.trim(), short(six));
-      assert.equal((await lab.onHost(get("http://[::1]:8086/hostname"))).stdout.trim(), short(six));
-      const { ports } = await lab.details(six);
-      assert.equal(ports.filter((port) => port.containerPort === 81).length, 2);
-      assert.equal(new Set(ports.filter((port) => port.containerPort === 81).map((port) => port.hostPort)).size, 1);
-      for (const id of [udp, six]) await lab.remove(id);
+      assert.match((await lab.onHost(get("http://[::1]:8086/hostname"))).stdout, /refused/);
+      assert.equal((await lab.onHost(get(`http://[${lab.address6}]:8086/hostname`))).stdout.trim(), short(six));
+      const exposed = (await lab.details(six)).ports.filter((port) => port.containerPort === 81);
+      assert.equal(exposed.length, 2);
+      assert.equal(new Set(exposed.map((port) => port.hostPort)).size, 1);
+      for (const id of [...later, six]) await lab.remove(id);
     });
 
     it("are refused where somebody has them, naming who; a range takes the next", async () => {

@@ -60,7 +60,7 @@ export class Sandboxes implements ContainerNetworking {
     await table.removeSandbox(id);
     hostPorts.giveBack(id);
     try {
-      if (sandbox.ports.length > 0) await this.parts.host.applyRules();
+      if (sandbox.ports.length > 0) await this.#applyPorts(sandbox);
       await this.#takeDown(sandbox);
     } catch (error) { log.error("giving back a container's network failed; the next start of the engine does it", { container: id, error }); }
     for (const endpoint of sandbox.endpoints) this.#giveBack(endpoint);
@@ -286,7 +286,7 @@ export class Sandboxes implements ContainerNetworking {
       if (!ready) await links.makeNamespace(netnsPath);
       const added = await Promise.all(attached.map(({ network: each }, index) => this.#portOf(endpoints[index]!, each, index === 0 && ready !== undefined)));
       await this.#change(sandbox, { added, removed: [], isNew: true });
-      if (ports.length > 0) await host.applyRules();
+      if (ports.length > 0) await this.#applyPorts(sandbox);
       const files = await this.#filesFor(config, sandbox);
       for (const endpoint of endpoints) this.#publish("connect", endpoint.networkId, config.id);
       return { namespace: { kind: "path", path: netnsPath }, ...files };
@@ -461,6 +461,12 @@ export class Sandboxes implements ContainerNetworking {
       path: sandbox.netnsPath, isNew, added, removed, resolver: this.#resolverOf(sandbox),
       gateways: [...(v4 ? [{ address: v4.gateway4, device: v4.device }] : []), ...(v6 ? [{ address: v6.gateway6, device: v6.device }] : [])],
     });
+  }
+
+  async #applyPorts({ ports }: SandboxRecord): Promise<void> {
+    await this.parts.host.applyRules();
+    const udp = ports.filter((port) => port.protocol === "udp").map((port) => port.hostPort);
+    if (udp.length > 0) await this.parts.links.forgetUdp(udp).catch((error: unknown) => this.parts.log.warn("clients of a port over UDP may be sent to an old place for a while", { error: messageOf(error) }));
   }
 
   /** The links go with the namespace, in a thread of the kernel; off their bridges they are at once, so that nobody else's address is answered by them. */

@@ -22,6 +22,8 @@ export interface HostLinks {
   unplug(hostName: string): Promise<void>;
   /** Elements of the maps of table `inet <table>`, in one transaction. */
   changePorts(table: string, removed: readonly PortElement[], added: readonly PortElement[]): Promise<void>;
+  /** Tracked connections over UDP to these ports of the host: a client that keeps its own port would be sent to the old place for as long as it talks. */
+  forgetUdp(ports: readonly number[]): Promise<void>;
   close(): void;
 }
 

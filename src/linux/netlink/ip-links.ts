@@ -90,6 +90,9 @@ export class IpLinks implements HostLinks {
     if (lines.length > 0) await must("forward ports", ["nft", "-f", "-"], `${lines.join("\n")}\n`);
   }
 
+  /** Only where that tool is installed. */
+  async forgetUdp(ports: readonly number[]): Promise<void> { for (const port of ports) await run(["conntrack", "-D", "-p", "udp", "--orig-port-dst", String(port)]); }
+
   close(): void {}
 }
 

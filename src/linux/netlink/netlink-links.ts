@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { SwarmError, messageOf } from "../../lib/index.js";
 import { namespaceSettings, resolverTable, type BridgePort, type HostLink, type HostLinks, type HostRoute, type NamespaceChange, type NamespacePort } from "./host-links.js";
+import { forgetting, trackedQuestion } from "./conntrack-messages.js";
 import type { Libc } from "./libc.js";
 import { changeElements, resolverRules, type PortElement } from "./nft-messages.js";
 import { inNamespace, keepNamespace, makeNamespace, removeNamespace } from "./namespace.js";
@@ -97,6 +98,17 @@ export class NetlinkLinks implements HostLinks {
     // One socket for good: closing one that has deleted something waits 12 ms for the kernel (RCU).
     this.#filter ??= new NetlinkSocket(this.libc, protocolNetfilter);
     told(`forward ports in table ${table}`, () => this.#filter!.change(changeElements("inet", table, removed, added)));
+  }
+
+  async forgetUdp(ports: readonly number[]): Promise<void> {
+    const wanted = new Set(ports);
+    const looking = new NetlinkSocket(this.libc, protocolNetfilter), forgetter = new NetlinkSocket(this.libc, protocolNetfilter);
+    try {
+      for await (const piece of looking.dumpSlowly(trackedQuestion.type, trackedQuestion.body)) {
+        const messages = piece.flatMap((received) => forgetting(received, wanted) ?? []);
+        for (const message of messages) forgetter.change([message], (errno) => errno === enoent);   // it has ended by itself
+      }
+    } catch (error) { throw refused("forget tracked connections", error); } finally { looking.closeLater(); forgetter.closeLater(); }
   }
 
   close(): void { this.#route.close(); this.#filter?.close(); }

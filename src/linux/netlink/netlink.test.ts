@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { attribute, decodeAttributes, decodeMessages, encodeMessages, flagAck, nested, text, textOf, uint16, uint32 } from "./message.js";
+import { forgetting } from "./conntrack-messages.js";
 import { addAddress, addressBytes, addVeth, linkOf, routeOf } from "./route-messages.js";
 import { changeElements, resolverRules } from "./nft-messages.js";
 
@@ -59,6 +60,14 @@ describe("netlink messages", () => {
     assert.deepEqual(types(resolverRules("t", "10.0.0.1", true)), ["10", "a00", "a03", "a03", "a06", "a06", "a06", "11"]);
     assert.deepEqual(types(resolverRules("t", undefined, false)), ["10", "a00", "a02", "11"]);
     assert.deepEqual(resolverRules("t", undefined, true), []);
+  });
+
+  it("only connections over UDP to the ports are forgotten", () => {
+    const tracked = (protocol: number, port: number) => ({ type: 256, flags: 0, sequence: 1, body: Buffer.concat([Buffer.from([2, 0, 0, 0]), nested(1, [nested(2, [attribute(1, Buffer.from([protocol])), attribute(3, Buffer.from([port >> 8, port & 255]))])])]) });
+    assert.equal(forgetting(tracked(17, 53), new Set([53]))!.type, 258);
+    assert.equal(forgetting(tracked(6, 53), new Set([53])), undefined);
+    assert.equal(forgetting(tracked(17, 54), new Set([53])), undefined);
+    assert.equal(forgetting({ type: 256, flags: 0, sequence: 1, body: Buffer.alloc(4) }, new Set([53])), undefined);
   });
 
   it("elements of one map travel together, removals first", () => {

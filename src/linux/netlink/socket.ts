@@ -115,6 +115,20 @@ export class NetlinkSocket {
     }
   }
 
+  /** The same in pieces, between which other work goes on: for tables that may be long. What changes meanwhile may be missed. */
+  async *dumpSlowly(type: number, body: Buffer): AsyncGenerator<Received[]> {
+    const sequence = this.#sequence++;
+    this.#send(encodeMessages([{ type, flags: flagRequest | flagDump, body }], sequence));
+    for (;;) {
+      const piece = this.#receive().filter((received) => received.sequence === sequence);
+      const failed = piece.find((received) => received.type === typeError);
+      if (failed) throw new NetlinkError(-failed.body.readInt32LE(0), 0, this.#reasonOf(failed, -failed.body.readInt32LE(0)));
+      yield piece.filter((received) => received.type !== typeDone);
+      if (piece.some((received) => received.type === typeDone)) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   #reasonOf(received: Received, errno: number): string {
     // NETLINK_EXT_ACK: after the error and the header of the refused message come attributes, 1 of which is a sentence.
     const said = received.flags & 0x200 ? textOf(decodeAttributes(received.body.subarray(4 + 16)).get(1)) : "";
@@ -127,19 +141,22 @@ export class NetlinkSocket {
     assert(sent === bytes.length, "netlink takes a datagram whole");
   }
 
-  *#receiveAll(isWanted: () => boolean): Generator<Received> {
-    while (isWanted()) {
+  *#receiveAll(isWanted: () => boolean): Generator<Received> { while (isWanted()) yield* this.#receive(); }
+
+  /** One datagram. */
+  #receive(): Received[] {
+    for (;;) {
       // MSG_TRUNC makes the kernel tell the whole length, so that a cut datagram cannot pass for a whole one.
       const size = Number(this.libc.recv(this.#fd, NetlinkSocket.#buffer, datagramBytes, dontWait | truncated));
-      if (size < 0) {
-        const errno = this.libc.errno();
-        if (errno === eintr) continue;
-        if (errno === eagain) throw new Error("the kernel did not answer a netlink message");
-        if (errno === enobufs) throw new Error("answers of netlink were lost: its buffer is full");
-        throw new Error(`cannot receive from netlink: ${this.libc.errorOf(errno)}`);
+      if (size >= 0) {
+        assert(size <= datagramBytes, "a netlink datagram fits the buffer");
+        return decodeMessages(Buffer.from(NetlinkSocket.#buffer.subarray(0, size)));
       }
-      assert(size <= datagramBytes, "a netlink datagram fits the buffer");
-      yield* decodeMessages(Buffer.from(NetlinkSocket.#buffer.subarray(0, size)));
+      const errno = this.libc.errno();
+      if (errno === eintr) continue;
+      if (errno === eagain) throw new Error("the kernel did not answer a netlink message");
+      if (errno === enobufs) throw new Error("answers of netlink were lost: its buffer is full");
+      throw new Error(`cannot receive from netlink: ${this.libc.errorOf(errno)}`);
     }
   }
 }

@@ -131,7 +131,7 @@ describe("engine networks: ports", () => {
     assert.deepEqual(portRequests([binding("8080")], [], options), [{ containerPort: 80, protocol: "tcp", hostIps: ["0.0.0.0"], first: 8080, last: 8080 }]);
     assert.deepEqual(portRequests([binding("8000-8010", "127.0.0.1")], [], options)[0], { containerPort: 80, protocol: "tcp", hostIps: ["127.0.0.1"], first: 8000, last: 8010 });
     assert.deepEqual(portRequests([binding("")], [], { ...options, hasIpv6: true })[0]!.hostIps, ["0.0.0.0", "::"]);
-    assert.deepEqual(portRequests([binding("", "[::1]")], [], { ...options, hasIpv6: true })[0]!.hostIps, ["::1"]);
+    assert.deepEqual(portRequests([binding("", "[fd00::1]")], [], { ...options, hasIpv6: true })[0]!.hostIps, ["fd00::1"]);
     assert.deepEqual(portRequests([binding("")], [], { ...options, defaultHostIp: "127.0.0.1" })[0]!.hostIps, ["127.0.0.1"]);
   });
   it("that are exposed are published only when all are", () => {
@@ -139,7 +139,7 @@ describe("engine networks: ports", () => {
     assert.deepEqual(portRequests([binding("8080")], ["80", "90-91/udp"], { ...options, publishAll: true }).map((each) => `${each.containerPort}/${each.protocol}:${each.first}`), ["80/tcp:8080", "90/udp:0", "91/udp:0"]);
   });
   it("that cannot be are refused, with what was asked for", () => {
-    for (const wrong of [binding("99999"), binding("0-10"), binding("10-5"), binding("x"), binding("80", "nowhere"), binding("80", "", 0), binding("80", "", 70_000), binding("80", "", 80, "icmp"), binding("80", "::")]) assert.throws(() => portRequests([wrong], [], options), /cannot be published/);
+    for (const wrong of [binding("99999"), binding("0-10"), binding("10-5"), binding("x"), binding("80", "nowhere"), binding("80", "", 0), binding("80", "", 70_000), binding("80", "", 80, "icmp"), binding("80", "::"), binding("80", "::1")]) assert.throws(() => portRequests([wrong], [], options), /cannot be published/);
   });
   it("meet at one address, and at all of its family", () => {
     assert.ok(meets("0.0.0.0", "127.0.0.1") && meets("10.0.0.1", "10.0.0.1") && meets("::1", "::") && !meets("10.0.0.1", "10.0.0.2") && !meets("0.0.0.0", "::"));

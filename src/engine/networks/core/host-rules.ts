@@ -48,12 +48,12 @@ export function renderHostRules({ table, networks, forwardings, dnsPort }: HostR
       ]),
     ]),
     ...chain("prerouting", "nat hook prerouting priority -100", ["fib daddr type local jump dispatch"]),
-    ...chain("output", "nat hook output priority -100", ["fib daddr type local jump dispatch"]),
+    // There is no route_localnet for IPv6: ::1 is refused at once, after which clients of "localhost" try 127.0.0.1.
+    ...chain("output", "nat hook output priority -100", ["ip6 daddr ::1 return", "fib daddr type local jump dispatch"]),
     ...chain("postrouting", "nat hook postrouting priority 100", [
       // A neighbour of the target, or the target itself, would be answered directly, past the translation.
       ...pools.map(({ network, pool, family }) => `oifname "${network.settings.link}" ${word(family)} saddr ${pool.subnet} ct status dnat masquerade`),
       "oifname @bridges ip saddr 127.0.0.0/8 masquerade",
-      "oifname @bridges ip6 saddr ::1 masquerade",
       ...pools.filter(({ network }) => network.settings.isMasqueraded && !network.isInternal).map(({ network, pool, family }) => `${word(family)} saddr ${pool.subnet} oifname != "${network.settings.link}" masquerade`),
     ]),
     ...chain("forward", "filter hook forward priority 0", [

@@ -20,6 +20,7 @@ export function portRequests(bindings: readonly PortBindingRequest[], exposed: r
     const wanted = text.replace(/^\[(.*)\]$/, "$1") || options.defaultHostIp;
     if (wanted === "") return options.hasIpv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"];
     const ip = parseIp(wanted) ?? refuse(what, `"${text.slice(0, 80)}" is no address of the host`);
+    if (ip.family === 6 && ip.value === 1n) refuse(what, "the kernel does not forward connections to ::1; publish at 127.0.0.1, or at an IPv6 address of the host");
     if (ip.family === 6 && !options.hasIpv6) refuse(what, `${wanted} is an IPv6 address, and the container has none; connect it to a network with IPv6, or publish at an IPv4 address`);
     return [formatIp(ip)];
   };
