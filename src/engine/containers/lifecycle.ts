@@ -36,6 +36,7 @@ export interface LifecycleParts extends PrepareParts {
 }
 
 const monitorEndMs = 10_000;
+const killedWithinMs = 10_000;
 
 /** From one phase to the next: starting, ending, freezing, removing; and what follows from an end. */
 export class Lifecycle {
@@ -63,6 +64,7 @@ export class Lifecycle {
     table.publish(entry.record, "stop");
   }
 
+  /** As Docker: SIGKILL resolves once it has ended, any other signal once it is sent. */
   async kill(id: string, name: string): Promise<void> {
     const { table } = this.parts;
     const entry = table.need(id, "kill");
@@ -73,8 +75,14 @@ export class Lifecycle {
     const isMeantToEnd = signal === 9 || !config.stopSignal || signal === this.#stopSignal(entry);
     if (isRestarting(entry.record)) { if (isMeantToEnd) await this.#markStopped(entry); return; }
     if (phase !== "running") throw new SwarmError("FAILED_PRECONDITION", `Cannot send a signal to container "${config.name}": it is not running`);
-    if (isMeantToEnd) await this.#markStopped(entry);
-    await this.#signal(entry, signal, isMeantToEnd);
+    if (isMeantToEnd && !(await this.#markStopped(entry))) return;
+    if (signal !== 9) return this.#signal(entry, signal, isMeantToEnd);
+    const exited = table.wait(entry, "next-exit");
+    exited.catch(() => {});
+    await this.#signal(entry, signal, true);
+    if (!(await this.#isWithin(exited, killedWithinMs))) {
+      throw new SwarmError("DEADLINE_EXCEEDED", `Cannot kill container "${config.name}": it has its signal and has not ended within ${killedWithinMs / 1000} s; the kernel may be holding a process of it, which ps shows in state D`);
+    }
   }
 
   /** Stops it, if it runs, and starts it. A daemon that dies in between leaves the start to the next. */
@@ -174,11 +182,11 @@ export class Lifecycle {
     const saved = table.save(entry, {
       phase: "exited", exit, isPaused: false,
       ...(delayMs !== undefined ? { restartsAtMs: clock.now() + delayMs, restartDelayMs: delayMs } : entry.isBeingRestarted ? {} : { restartsAtMs: undefined }),
-    });
+    }).catch((error: unknown) => log.error("saving a container's end failed", { container: config.id, error }));
     // Addresses and ports are free before anybody hears of the end: who waits for it may want them next.
     entry.ending = (async () => {
       if (config.network) await this.parts.neighbours().networking?.release(config.id).catch((error: unknown) => log.error("giving back a container's network failed", { container: config.id, error }));
-      await saved.catch((error: unknown) => log.error("saving a container's end failed", { container: config.id, error }));
+      await saved;
       entry.ending = undefined;
       if (hasRun) {
         if (exit.isOomKilled) table.publish(before, "oom");
@@ -339,20 +347,23 @@ export class Lifecycle {
   }
 
   async #end(entry: Entry, signal: number, graceMs: number): Promise<void> {
-    const { table, clock } = this.parts;
+    const { table } = this.parts;
     if (entry.record.phase !== "running") return;
     const exited = table.wait(entry, "next-exit");
     exited.catch(() => {});
     await this.#signal(entry, signal, true);
     if (graceMs < 0) { await exited; return; }
-    if (graceMs > 0) {
-      const ending = new AbortController();
-      const isGone = await Promise.race([exited.then(() => true), sleep(clock, graceMs, ending.signal).then(() => false, () => true)]);
-      ending.abort();
-      if (isGone) { await exited; return; }
-    }
+    if (graceMs > 0 && await this.#isWithin(exited, graceMs)) return;
     await this.#signal(entry, 9, true);
     await exited;
+  }
+
+  /** Whether it came in time; its failure is thrown. */
+  async #isWithin(exited: Promise<unknown>, timeMs: number): Promise<boolean> {
+    const ending = new AbortController();
+    try {
+      return await Promise.race([exited.then(() => true), sleep(this.parts.clock, timeMs, ending.signal).then(() => false, () => true)]);
+    } finally { ending.abort(); }
   }
 
   /** A frozen process hears nothing: one that is to end is thawed. */
