@@ -176,6 +176,21 @@ describe("engine: what becomes of containers", function () {
     await rig.engine().remove(fine);
   });
 
+  it("are killed when a kill with SIGKILL resolves: they can be removed at once; other signals are only sent", async () => {
+    const { id } = await create({ restart: { name: "always", maximumRetries: 0 } });
+    await rig.engine().start(id);
+    await rig.engine().kill(id, "USR1");
+    assert.equal((await details(id)).phase, "running");
+    await rig.engine().kill(id, "9");
+    assert.equal((await details(id)).phase, "exited");
+    await assert.rejects(rig.engine().kill(id, "KILL"), /it is not running/);
+    await rig.engine().remove(id);
+    const both = await create({ autoRemove: true });
+    await rig.engine().start(both.id);
+    await Promise.allSettled([rig.engine().kill(both.id, "KILL"), rig.engine().kill(both.id, "KILL"), rig.engine().remove(both.id, { force: true })]);
+    await waitFor("the removal", async () => (await details(both.id).catch(codeOf)) === "NOT_FOUND");
+  });
+
   it("what someone stops or kills stays so: a policy does not start it", async () => {
     const { id } = await create({ restart: { name: "unless-stopped", maximumRetries: 0 } });
     await rig.engine().start(id);
