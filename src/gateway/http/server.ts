@@ -21,6 +21,14 @@ export interface ServerOptions {
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
+const dropBodyWithinMs = 30_000;
+
+function dropBody(request: IncomingMessage): void {
+  const late = setTimeout(() => request.destroy(), dropBodyWithinMs);
+  request.once("close", () => clearTimeout(late)).once("end", () => clearTimeout(late));
+  request.resume();
+}
+
 /** An HTTP server that answers with the router's routes: bounded heads, Docker's headers and errors, connections that can be taken over. */
 export function newHttpServer({ router, log, serverName, tls }: ServerOptions): Server {
   const answer = async (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> => {
@@ -44,11 +52,10 @@ export function newHttpServer({ router, log, serverName, tls }: ServerOptions): 
     // What is half said cannot be taken back: the connection breaks, so that nobody takes it for whole.
     if (response.headersSent || response.destroyed) { response.destroy(); return; }
     const body = request.method === "HEAD" ? "" : errorBody(error);
-    // What is still to come of the body is not read: the connection ends with this answer.
-    if (!request.complete && !upgrade) response.shouldKeepAlive = false;
+    // Closing while a body is still coming would reset the connection, and lose this answer with it: the rest is read and dropped, for so long.
+    if (!request.complete && !upgrade) dropBody(request);
     response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
     response.end(body);
-    if (!request.complete) request.resume();
   };
   const listener: RequestListener = (request, response) => {
     // A client that vanishes is no failure of ours; whoever answers sees the exchange's signal.

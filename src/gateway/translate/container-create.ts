@@ -89,7 +89,7 @@ export function parseCreate(body: Fields, parts: CreateParts): { config: Contain
     cgroupParent: host.text("CgroupParent") || undefined, runtime: host.text("Runtime") || undefined, maskedPaths: host.texts("MaskedPaths"), readonlyPaths: host.texts("ReadonlyPaths"),
     stopSignal, stopTimeoutMs: stopTimeout === undefined || stopTimeout < 0 ? undefined : stopTimeout * 1000,
     health: body.has("Healthcheck") ? parseHealthcheck(body.object("Healthcheck")) : undefined,
-    logDriver: logConfig.text("Type") ? { name: logConfig.text("Type")!, options: logConfig.textMap("Config") ?? {} } : undefined,
+    logDriver: logConfig.text("Type") || logConfig.has("Config") ? { name: logConfig.text("Type") || "json-file", options: logConfig.textMap("Config") ?? {} } : undefined,
     restart, autoRemove: autoRemove || undefined, exposedPorts: nonEmpty(exposed), network,
   });
   const creatorData = { Config: configJson(body, config, image), HostConfig: hostConfigJson(host, config, consoleSize) };

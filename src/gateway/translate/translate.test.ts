@@ -60,6 +60,10 @@ describe("translate", () => {
       { type: "bind", source: "/s", target: "/m", readOnly: true }, { type: "tmpfs", target: "/t", options: "size=1m" }, { type: "volume", name: "", target: "/anon", readOnly: false },
     ]);
   });
+  it("options of the log without its driver's name are the default driver's", () => {
+    assert.deepEqual(parse({ HostConfig: { LogConfig: { Type: "", Config: { "max-size": "2g" } } } }).logDriver, { name: "json-file", options: { "max-size": "2g" } });
+    assert.equal(parse({}).logDriver, undefined);
+  });
   it("ports", () => {
     assert.deepEqual(parseExposedPort("8000-8001/UDP"), [{ port: 8000, protocol: "udp" }, { port: 8001, protocol: "udp" }]);
     for (const wrong of ["0/tcp", "65536/tcp", "9-8/tcp", "80/icmp", "http", "80/tcp/x"]) assert.throws(() => parseExposedPort(wrong), { code: "INVALID_ARGUMENT" }, wrong);
