@@ -78,6 +78,11 @@ describe("gateway", function () {
       assert.equal((await rig.call("GET", `/containers/${id}/json`)).json.Config.Labels.large.length, 3_000_000);
       await remove(id);
     });
+    it("a refusal reaches a client that is still sending, and the connection is good for the next request", async () => {
+      const body = Buffer.alloc(8_000_000, "x");
+      const answers = await rig.raw(Buffer.concat([Buffer.from(`POST /nowhere HTTP/1.1\r\nHost: d\r\nContent-Length: ${body.length}\r\n\r\n`), body, Buffer.from("GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n")]));
+      assert.match(answers, /^HTTP\/1\.1 404 [\s\S]*page not found[\s\S]*HTTP\/1\.1 200 /);
+    });
     it("refuses what is no HTTP, and headers without an end", async () => {
       assert.match(await rig.raw("garbage\r\n\r\n"), /^HTTP\/1\.1 400 /);
       assert.match(await rig.raw(`GET /_ping HTTP/1.1\r\nHost: d\r\nX: ${"x".repeat(200_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);

@@ -22,11 +22,14 @@ export interface ServerOptions {
 }
 
 const dropBodyWithinMs = 30_000;
+const dropBodyIdleMs = 1_000;
 
+/** Reads what is still to come and forgets it, while it comes. */
 function dropBody(request: IncomingMessage): void {
+  const idle = setTimeout(() => request.destroy(), dropBodyIdleMs);
   const late = setTimeout(() => request.destroy(), dropBodyWithinMs);
-  request.once("close", () => clearTimeout(late)).once("end", () => clearTimeout(late));
-  request.resume();
+  const done = () => { clearTimeout(idle); clearTimeout(late); };
+  request.on("data", () => idle.refresh()).once("close", done).once("end", done);
 }
 
 /** An HTTP server that answers with the router's routes: bounded heads, Docker's headers and errors, connections that can be taken over. */
