@@ -43,8 +43,9 @@ async function remoteStat(client: DockerClient, { container, path }: Inside): Pr
     const status = JSON.parse(Buffer.from(String(response.headers["x-docker-container-path-stat"]), "base64").toString("utf8")) as RemoteStat;
     return { ...status, isDirectory: status.mode >= goDirectory };
   } catch (error) {
-    if (codeOf(error) !== "NOT_FOUND") throw error;
-    await client.json("GET", `/containers/${container}/json`);   // it is the container that is missing: its own sentence
+    // An answer to HEAD has no words: whoever is asked again has.
+    if (codeOf(error) !== "NOT_FOUND") (await client.stream("GET", `/containers/${container}/archive`, { query: { path } })).destroy();
+    await client.json("GET", `/containers/${container}/json`);
     return undefined;
   }
 }
