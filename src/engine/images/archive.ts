@@ -1,9 +1,6 @@
-import { extract } from "tar-stream";
-import { posix } from "node:path";
-import { Readable } from "node:stream";
-import { SwarmError } from "../../lib/index.js";
 import type { BlobStore } from "../content/blob-store.js";
-import { decompress } from "../content/decompress.js";
+import { ArchiveFiles, refuse } from "./archive-files.js";
+import { readLegacyArchive } from "./legacy-archive.js";
 import type { LayerBlob } from "./record.js";
 import { parseReference } from "./reference.js";
 import { choosePlatform, parseManifest, type Descriptor, type Platform } from "../registry/manifest.js";
@@ -19,58 +16,20 @@ export interface ArchivedImage {
   readonly isOci: boolean;
 }
 
-const filesAtMost = 20_000;
-
 /** Reads a docker-save or an OCI-layout tar into the content store. Every file is stored; what belongs to no image is garbage afterwards. */
 export async function readArchive(tar: AsyncIterable<Uint8Array>, store: BlobStore, platform: Platform): Promise<ArchivedImage[]> {
-  const files = new Map<string, string>();       // path in the archive -> digest
-  const links = new Map<string, string>();
-  const parser = extract();
-  const source = Readable.from(decompress(tar), { objectMode: false });
-  source.on("error", (error) => parser.destroy(error));
-  source.pipe(parser);
-  try {
-    for await (const entry of parser) {
-      const path = posix.normalize(entry.header.name).replace(/^(\.?\/)+/, "");
-      if (entry.header.type === "symlink" || entry.header.type === "link") {
-        links.set(path, posix.normalize(entry.header.type === "link" ? entry.header.linkname! : posix.join(posix.dirname(path), entry.header.linkname!)));
-        entry.resume();
-      } else if (entry.header.type === "file") {
-        if (files.size >= filesAtMost) throw new SwarmError("INVALID_ARGUMENT", `it holds more than ${filesAtMost} files: this is no image archive; for a tar of a root filesystem use image import`);
-        const named = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path);
-        const { digest } = await store.put(entry as AsyncIterable<Buffer>, named ? { digest: `sha256:${named[1]}` } : undefined);
-        files.set(path, digest);
-      } else entry.resume();
-    }
-  } catch (error) {
-    if (error instanceof SwarmError) throw new SwarmError(error.code, `Cannot load the image archive: ${error.message}`, { cause: error });
-    if ((error as NodeJS.ErrnoException).code?.startsWith("E")) throw error;
-    throw new SwarmError("INVALID_ARGUMENT", `Cannot load the image archive: it is not a whole tar file (${(error as Error).message})`, { cause: error });
-  } finally { source.destroy(); }
-
-  const find = (path: string): string | undefined => {
-    for (let hops = 0; hops < 10; hops++) {
-      const digest = files.get(path);
-      if (digest) return digest;
-      const next = links.get(path);
-      if (next === undefined) return undefined;
-      path = next;
-    }
-    return undefined;
-  };
-  const need = (path: string): string => find(posix.normalize(path)) ?? refuse(`it names "${path}", which is not in it; it is incomplete`);
-
+  const files = await ArchiveFiles.read(tar, store);
   const blob = async (digest: string, mediaType: string): Promise<LayerBlob> => ({ digest, sizeBytes: await store.sizeBytes(digest), mediaType });
-  const index = find("index.json");
+  const index = files.find("index.json");
   const top = index === undefined ? undefined : parseManifest(await store.read(index), "index.json");
-  const dockerManifest = find("manifest.json");
+  const dockerManifest = files.find("manifest.json");
   if (dockerManifest) {
-    const list = await readJson(store, dockerManifest, "manifest.json") as { Config: string; RepoTags: string[] | null; Layers: string[] | null }[];
+    const list = await files.json("manifest.json") as { Config: string; RepoTags: string[] | null; Layers: string[] | null }[];
     if (!Array.isArray(list)) return refuse("its manifest.json is not a list");
     // Archives of newer tools are both: the layout's manifests belong to the same images.
     const manifests = new Map<string, { digest: string; mediaType: string; layers: readonly string[] }>();
     for (const entry of top?.kind === "index" ? top.manifests : []) {
-      if (!files.has(blobPath(entry.digest)) || await store.sizeBytes(entry.digest) > 4 * 1024 * 1024) continue;
+      if (files.find(blobPath(entry.digest)) !== entry.digest || await store.sizeBytes(entry.digest) > 4 * 1024 * 1024) continue;
       try {
         const parsed = parseManifest(await store.read(entry.digest), entry.digest);
         if (parsed.kind === "image") manifests.set(parsed.manifest.config.digest, { digest: entry.digest, mediaType: entry.mediaType, layers: parsed.manifest.layers.map((layer) => layer.digest) });
@@ -78,14 +37,15 @@ export async function readArchive(tar: AsyncIterable<Uint8Array>, store: BlobSto
     }
     return Promise.all(list.map(async (image) => {
       if (typeof image !== "object" || image === null || (image.RepoTags ?? []).some((name) => typeof name !== "string")) return refuse("its manifest.json is malformed");
-      const configDigest = need(String(image.Config));
-      const layers = (image.Layers ?? []).map((layer) => need(String(layer)));
+      const configDigest = files.need(String(image.Config));
+      const layers = (image.Layers ?? []).map((layer) => files.need(String(layer)));
       const manifest = manifests.get(configDigest);
       const isSame = manifest?.layers.length === layers.length && manifest.layers.every((digest, i) => digest === layers[i]);
       return { manifest: isSame ? { digest: manifest!.digest, mediaType: manifest!.mediaType } : undefined, isOci: false, configDigest, layers: await Promise.all(layers.map((layer) => blob(layer, ""))), names: image.RepoTags ?? [] };
     }));
   }
-  if (!top) return refuse(find("repositories") ? "it is in the form of Docker before 1.10; load it with an older docker and save it again" : "it holds neither manifest.json (docker save) nor index.json (OCI layout); for a tar of a root filesystem use image import");
+  if (!top && files.find("repositories")) return readLegacyArchive(files, store);
+  if (!top) return refuse("it holds neither manifest.json (docker save) nor index.json (OCI layout); for a tar of a root filesystem use image import");
   if (top.kind !== "index") return refuse("its index.json is not an index");
   const images: ArchivedImage[] = [];
   const fitting = top.manifests.filter((m) => !m.platform || (m.platform.os === platform.os && m.platform.architecture === platform.architecture));
@@ -96,8 +56,8 @@ export async function readArchive(tar: AsyncIterable<Uint8Array>, store: BlobSto
     const same = images.findIndex((each) => each.manifest?.digest === image.digest);
     if (same >= 0) { images[same] = { ...images[same]!, names: [...images[same]!.names, ...names] }; continue; }
     images.push({
-      manifest: { digest: image.digest, mediaType: image.mediaType }, isOci: true, configDigest: need(blobPath(image.config)),
-      layers: await Promise.all(image.layers.map((layer) => blob(need(blobPath(layer.digest)), layer.mediaType))), names,
+      manifest: { digest: image.digest, mediaType: image.mediaType }, isOci: true, configDigest: files.need(blobPath(image.config)),
+      layers: await Promise.all(image.layers.map((layer) => blob(files.need(blobPath(layer.digest)), layer.mediaType))), names,
     });
   }
   return images;
@@ -108,17 +68,10 @@ const isName = (name: string): boolean => { try { parseReference(name); return /
 
 const blobPath = (digest: string) => `blobs/sha256/${digest.replace("sha256:", "")}`;
 
-async function resolve(entry: Descriptor, store: BlobStore, files: Map<string, string>, platform: Platform, depth: number): Promise<{ digest: string; mediaType: string; config: string; layers: readonly Descriptor[] }> {
-  if (!files.has(blobPath(entry.digest))) return refuse(`it names "${blobPath(entry.digest)}", which is not in it; it is incomplete`);
+async function resolve(entry: Descriptor, store: BlobStore, files: ArchiveFiles, platform: Platform, depth: number): Promise<{ digest: string; mediaType: string; config: string; layers: readonly Descriptor[] }> {
+  if (files.find(blobPath(entry.digest)) !== entry.digest) return refuse(`it names "${blobPath(entry.digest)}", which is not in it; it is incomplete`);
   if (depth > 3) return refuse("its index leads to an index again and again");
   const parsed = parseManifest(await store.read(entry.digest), entry.digest);
   if (parsed.kind === "index") return resolve(choosePlatform(parsed.manifests, platform, entry.digest), store, files, platform, depth + 1);
   return { digest: entry.digest, mediaType: entry.mediaType, config: parsed.manifest.config.digest, layers: parsed.manifest.layers };
-}
-
-function refuse(why: string): never { throw new SwarmError("INVALID_ARGUMENT", `Cannot load the image archive: ${why}`); }
-
-async function readJson(store: BlobStore, digest: string, what: string): Promise<unknown> {
-  if (await store.sizeBytes(digest) > 16 * 1024 * 1024) return refuse(`its ${what} is larger than 16 MiB`);
-  try { return JSON.parse((await store.read(digest)).toString("utf8")); } catch { return refuse(`its ${what} is not JSON`); }
 }

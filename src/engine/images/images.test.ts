@@ -13,7 +13,7 @@ import type { PullProgress } from "../api/index.js";
 import { freePort, pushImage, sha256, startRegistry, type Pushed, type TestRegistry } from "../registry/testing.js";
 import { openEngineRig, type EngineRig } from "../testing.js";
 
-type Entry = { name: string; type?: "file" | "directory" | "symlink" | "link"; linkname?: string; mode?: number; content?: string };
+type Entry = { name: string; type?: "file" | "directory" | "symlink" | "link"; linkname?: string; mode?: number; content?: string | Buffer };
 
 async function tarOf(entries: readonly Entry[]): Promise<Buffer> {
   const tar = pack();
@@ -106,6 +106,53 @@ describe("engine: images", function () {
     await assert.rejects(images().load(once(await tarOf([{ name: "manifest.json", content: '[{"Config":"x.json","RepoTags":null,"Layers":[]}]' }]))), /names "x\.json", which is not in it/);
     assert.deepEqual(stored(), { blobs: 0, ingest: 0, layers: 0 });
     assert.deepEqual(await images().list(), []);
+  });
+
+  describe("in the form of Docker before 1.10", () => {
+    const id = (letter: string) => letter.repeat(64);
+    const layerJson = (letter: string, more: object = {}) => JSON.stringify({ id: id(letter), created: "2015-10-13T23:47:48.9Z", architecture: "amd64", os: "linux", Size: 1, docker_version: "1.8.2", container_config: { Cmd: ["/bin/sh", "-c", `step ${letter}`] }, ...more });
+    const legacy = (repositories: unknown, files: Record<string, string | Buffer>) =>
+      tarOf([...Object.entries(files).map(([name, content]) => ({ name, content })), { name: "repositories", content: JSON.stringify(repositories) }]);
+
+    it("are images of today: shared layers once, configs and history kept, and the same id each time", async () => {
+      const lower = busybox.layers[0]!, upper = await tarOf([{ name: "upper", content: "here\n" }]);
+      const archive = await legacy({ old: { "1": id("b"), also: id("b") }, "team/base": { "2": id("a") } }, {
+        [`${id("a")}/VERSION`]: "1.0", [`${id("a")}/json`]: layerJson("a", { config: { Cmd: ["sh"] } }), [`${id("a")}/layer.tar`]: gzipSync(lower),
+        [`${id("b")}/VERSION`]: "1.0", [`${id("b")}/json`]: layerJson("b", { parent: id("a"), config: { Cmd: ["cat", "/upper"], Env: ["PATH=/bin"] }, author: "somebody" }), [`${id("b")}/layer.tar`]: upper,
+      });
+      const loaded = await images().load(once(archive));
+      assert.deepEqual(loaded.map(({ references }) => [...references].sort()), [["docker.io/library/old:1", "docker.io/library/old:also"], ["docker.io/team/base:2"]]);
+      assert.deepEqual(await rig.output(await rig.run("old:1", [])), ["here"]);
+      assert.deepEqual((await images().history("old:1")).map((step) => step.createdBy), ["/bin/sh -c step b", "/bin/sh -c step a"]);
+      assert.equal((await images().inspect("old:1")).raw["author"], "somebody");
+      assert.equal(stored().layers, 2);
+      assert.deepEqual((await images().load(once(archive))).map((image) => image.id), loaded.map((image) => image.id));
+      for (const container of await rig.engine().list()) await rig.engine().remove(container.id, { force: true });
+      for (const name of ["old:1", "old:also", "team/base:2"]) await images().remove(name);
+      assert.deepEqual(stored(), { blobs: 0, ingest: 0, layers: 0 });
+    });
+
+    it("are refused when they are damaged, incomplete, circular or full of nonsense, and leave nothing", async () => {
+      const layer = await tarOf([{ name: "x", content: "x" }]);
+      const whole = { [`${id("a")}/json`]: layerJson("a"), [`${id("a")}/layer.tar`]: layer };
+      for (const [repositories, files, why] of [
+        [[], whole, /repositories file is not an object/],
+        [{ x: "latest" }, whole, /has no tags for "x"/],
+        [{ x: { latest: "../../etc" } }, whole, /gives "x:latest" the id "\.\.\/\.\.\/etc", which is none/],
+        [{ "UPPER case": { latest: id("a") } }, whole, /UPPER case/],
+        [{ x: { latest: id("c") } }, whole, new RegExp(`names "${id("c")}/json", which is not in it`)],
+        [{ x: { latest: id("a") } }, { [`${id("a")}/json`]: layerJson("a") }, /layer\.tar", which is not in it/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/json`]: "{" }, /json is not JSON/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/json`]: "7" }, /json is not an object/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/json`]: layerJson("a", { parent: "../x" }) }, /names the parent "\.\.\/x", which is no id/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/json`]: layerJson("a", { parent: id("a") }) }, /more than 127 layers, or its parents form a circle/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/layer.tar`]: gzipSync(layer).subarray(0, 40) }, /damaged/],
+        [{ x: { latest: id("a") } }, { ...whole, [`${id("a")}/layer.tar`]: Buffer.alloc(2000, "no tar") }, /layer/i],
+        [{}, whole, /it holds no image/],
+      ] as const) await assert.rejects(images().load(once(await legacy(repositories, files))), why, JSON.stringify(repositories));
+      assert.deepEqual(stored(), { blobs: 0, ingest: 0, layers: 0 });
+      assert.deepEqual(await images().list(), []);
+    });
   });
 
   it("are removed by name, last name last, with everything that no other image has", async () => {
