@@ -39,6 +39,22 @@ describe("daemon", () => {
     ] as const) {
       it(`refuse ${argv.join(" ")}`, async () => { await assert.rejects(config(...argv), { code: "INVALID_ARGUMENT", message: why }); });
     }
+    it("serve the Docker API in the run directory, or nowhere", async () => {
+      assert.deepEqual((await config("--run-dir", "/tmp/r")).docker.socketPath, "/tmp/r/docker.sock");
+      assert.deepEqual((await config("--docker-socket", "")).docker.socketPath, undefined);
+      assert.deepEqual((await config("--docker-group", "root")).docker.group, "root");
+    });
+    it("never serve it over TCP without TLS by accident", async () => {
+      for (const [argv, why] of [
+        [["--docker-tcp", "127.0.0.1:2375"], /--docker-tls-ca/], [["--docker-tcp", "0.0.0.0:2375", "--docker-tcp-insecure"], /loopback/], [["--docker-tcp-insecure"], /--docker-tcp HOST:PORT/],
+        [["--docker-tcp", "127.0.0.1:2376", "--docker-tls-ca", "/nowhere"], /--docker-tls-cert is missing|\/nowhere/], [["--docker-group", "no-such-group"], /groupadd/],
+      ] as const) await assert.rejects(config(...argv), { code: "INVALID_ARGUMENT", message: why }, argv.join(" "));
+      assert.deepEqual((await config("--docker-tcp", "127.0.0.1", "--docker-tcp-insecure")).docker.tcp, { host: "127.0.0.1", port: 2375, isInsecureAllowed: true });
+      const files = ["ca", "cert", "key"].map((name) => { const path = join(directory, name); writeFileSync(path, name, { mode: 0o644 }); return [`--docker-tls-${name}`, path]; }).flat();
+      await assert.rejects(config("--docker-tcp", "0.0.0.0:2376", ...files), /chmod 600/);
+      chmodSync(join(directory, "key"), 0o600);
+      assert.deepEqual((await config("--docker-tcp", "0.0.0.0:2376", ...files)).docker.tcp, { host: "0.0.0.0", port: 2376, tls: { ca: "ca", cert: "cert", key: "key" } });
+    });
     it("refuse a registry file with a password that others may read", async () => {
       const path = join(directory, "registries.json");
       writeFileSync(path, JSON.stringify({ "a.example": { username: "ci", password: "secret" } }), { mode: 0o644 });
