@@ -85,12 +85,30 @@ static int write_all(int fd, const char *bytes, size_t count) {
 static int write_file(const char *path, const char *text) {
   char temporary[4096];
   snprintf(temporary, sizeof temporary, "%s.tmp", path);
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return -1;
-  int bad = write_all(fd, text, strlen(text));
+  // Cut afterwards: room that was kept (keep_room) is written over and not given back first.
+  int bad = write_all(fd, text, strlen(text)) != 0 || ftruncate(fd, (off_t)strlen(text)) != 0;
   close(fd);
   if (bad) { unlink(temporary); return -1; }
   return rename(temporary, path);
+}
+
+// Room for the text that a later write_file puts there: a container that has filled the disk must not keep its own end from being written.
+static void keep_room(const char *path) {
+  char temporary[4096], blank[512];
+  memset(blank, ' ', sizeof blank);
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  write_all(fd, blank, sizeof blank);
+  close(fd);
+}
+
+static void give_back_room(const char *path) {
+  char temporary[4096];
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  unlink(temporary);
 }
 
 static void report(const char *text) {
@@ -375,6 +393,7 @@ static int run(const struct options *o) {
   if (streams_listen(&streams, "attach.sock") != 0) { report_error("cannot listen for clients that attach"); return 1; }
 
   unlink("pid");
+  if (!is_exec) keep_room(o->exit_file);
   char *start[16];
   start_arguments(o, start);
   pid_t runtime = spawn_runtime(o, start, in[0], out[1], err[1]);
@@ -411,7 +430,7 @@ static int run(const struct options *o) {
     char complaint[8193];
     fcntl(err[0], F_SETFL, O_NONBLOCK);
     ssize_t length = read(err[0], complaint, sizeof complaint - 1);
-    if (!is_exec) delete_by_force(o);
+    if (!is_exec) { delete_by_force(o); give_back_room(o->exit_file); }
     unlink("attach.sock");
     if (length > 0) { complaint[length] = 0; report_error(complaint); }
     else report_error("the runtime failed and said nothing");
