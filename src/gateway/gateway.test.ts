@@ -245,7 +245,7 @@ describe("gateway", function () {
       const { head } = await upgrade(rig, "/containers/none-such/attach?stream=1");
       assert.match(head, /^HTTP\/1\.1 404 /);
       assert.doesNotMatch(head, /Connection: close/i);
-      assert.match((await upgrade(rig, "/session", "", "h2c")).head, /^HTTP\/1\.1 501 /);
+      assert.match((await upgrade(rig, "/grpc", "", "h2c")).head, /^HTTP\/1\.1 501 /);
       assert.match((await upgrade(rig, "/containers/json")).head, /^HTTP\/1\.1 40[04] /);
     });
     it("clients that vanish in the middle harm nobody", async () => {
@@ -330,6 +330,23 @@ describe("gateway", function () {
       assert.match(built.text, /"aux":\{"ID":"sha256:/);
       assert.equal((await rig.call("POST", "/images/create?fromImage=UPPER")).status, 400);
       assert.equal((await rig.call("DELETE", "/images/made")).status, 200);
+    });
+    it("a build that asks for BuildKit is built, its session held until the client ends it; a context from the session is refused", async () => {
+      const { socket, head } = await upgrade(rig, "/session", "", "h2c");
+      assert.match(head, /^HTTP\/1\.1 101 [\s\S]*Upgrade: h2c/);
+      const tar = pack();
+      tar.entry({ name: "other.Dockerfile" }, "FROM busybox\nRUN --mount=type=cache,target=/c echo made > /made\n");
+      tar.finalize();
+      const built = await rig.call("POST", "/build?version=2&session=one&t=kit&dockerfile=other.Dockerfile", await bytesOf(tar), { "content-type": "application/x-tar" });
+      assert.match(built.text, /Successfully tagged kit:latest/);
+      assert.equal((await rig.call("DELETE", "/images/kit")).status, 200);
+      assert.ok(!socket.readableEnded && !socket.destroyed);
+      socket.end();
+      await bytesOf(socket);
+      const refused = await rig.call("POST", "/build?version=2&remote=client-session&session=one");
+      assert.equal(refused.status, 501);
+      assert.match(refused.json.message, /send the context as the request's body/);
+      assert.equal((await rig.call("POST", "/session")).status, 400);
     });
     it("volumes, disk usage, prune", async () => {
       const made = await rig.call("POST", "/volumes/create", { Name: "kept", Labels: { a: "b" } });

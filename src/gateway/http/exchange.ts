@@ -97,11 +97,11 @@ export class Exchange {
    * Takes the connection over for raw bytes both ways: 101 where the client asked for an upgrade; else 200 with a body that ends with the connection,
    * and what is left of the request's body as input.
    */
-  hijack(contentType: string): RawConnection {
+  hijack(contentType: string, protocol = "tcp"): RawConnection {
     const { response, request, upgrade } = this.parts;
     if (upgrade) {
       response.detachSocket(upgrade.socket as Parameters<ServerResponse["detachSocket"]>[0]);
-      upgrade.socket.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nApi-Version: ${versionText(this.apiMinor)}\r\n\r\n`);
+      upgrade.socket.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nApi-Version: ${versionText(this.apiMinor)}\r\n\r\n`);
       return overSocket(upgrade.socket);
     }
     response.useChunkedEncodingByDefault = false;

@@ -21,12 +21,28 @@ export function buildRoutes(context: GatewayContext): Route[] {
         exchange.send(200, { CachesDeleted: deleted, SpaceReclaimed: freedBytes });
       },
     },
+    { method: "POST", path: "/session", isHijack: true, handle: session },
+    {
+      method: "POST", path: "/grpc", isHijack: true,
+      handle: async () => { throw new SwarmError("UNIMPLEMENTED", "Cannot speak to BuildKit: this engine has a builder of its own, behind POST /build; set DOCKER_BUILDKIT=0"); },
+    },
     { method: "POST", path: "/build/cancel", handle: async (exchange) => exchange.sendEmpty(204) },
   ];
 }
 
+/**
+ * A client that asks for BuildKit opens one and offers its login and its files over it, gRPC for which the daemon is the caller. The context comes with
+ * POST /build and logins with its head, so nothing is asked of the session: it is held for as long as the client wants it.
+ */
+async function session(exchange: Exchange): Promise<void> {
+  if (!exchange.upgrade) throw new SwarmError("INVALID_ARGUMENT", "Cannot open a session: the request must upgrade its connection (Upgrade: h2c)");
+  const connection = exchange.hijack("application/vnd.docker.raw-stream", "h2c");
+  connection.input.resume().once("end", () => connection.end());
+}
+
 async function build({ engine }: GatewayContext, exchange: Exchange): Promise<void> {
-  if (exchange.text("version") === "2") throw new SwarmError("UNIMPLEMENTED", "Cannot build with BuildKit: this engine has a builder of its own; set DOCKER_BUILDKIT=0");
+  // BuildKit's own way (version=2) is built by the same builder, as far as it can be: told as the classic builder tells it.
+  if (exchange.text("remote") === "client-session") throw new SwarmError("UNIMPLEMENTED", "Cannot build from a BuildKit session: send the context as the request's body (DOCKER_BUILDKIT=0)");
   const json = (name: string) => Fields.parse(`{"${name}":${exchange.text(name) || "null"}}`);
   const tags = exchange.query.getAll("t").filter(Boolean).map((tag) => parseReference(tag).normalized);
   const cacheFrom = exchange.text("cachefrom") ? json("cachefrom").texts("cachefrom") ?? [] : [];

@@ -35,9 +35,6 @@ export function systemRoutes(context: GatewayContext): Route[] {
         exchange.send(200, { Status: "Login Succeeded" });
       },
     },
-    ...(["/session", "/grpc"] as const).map((path): Route => ({
-      method: "POST", path, isHijack: true, handle: async () => { throw new SwarmError("UNIMPLEMENTED", "Cannot open a BuildKit session: this engine has a builder of its own; set DOCKER_BUILDKIT=0"); },
-    })),
   ];
 }
 
