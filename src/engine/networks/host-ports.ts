@@ -11,7 +11,7 @@ const chosenFirst = 32_768, chosenLast = 65_535;
 /** Who has which port of the host, and which are free. What is given out is taken until it is given back. */
 export class HostPorts {
   readonly #taken: { readonly port: PortRecord; readonly containerId: string }[] = [];
-  #next = 0;
+  #next = chosenFirst;
 
   constructor(private readonly nameOf: (containerId: string) => string) {}
 
@@ -59,13 +59,13 @@ export class HostPorts {
 
   /** Those first that the kernel gives to nobody's outgoing connections; after the last one given, so that a late packet finds no stranger. */
   *#chosen(local: { first: number; last: number }): Generator<number> {
-    const all = Array.from({ length: chosenLast - chosenFirst + 1 }, (_, i) => chosenFirst + i);
-    const quiet = all.filter((port) => port < local.first || port > local.last);
-    for (const list of [quiet, all.filter((port) => port >= local.first && port <= local.last)]) {
-      const start = Math.max(0, list.findIndex((port) => port >= this.#next));
-      for (let i = 0; i < list.length; i++) {
-        const port = list[(start + i) % list.length]!;
-        this.#next = port + 1;
+    const count = chosenLast - chosenFirst + 1;
+    for (const isLocal of [false, true]) {
+      const start = this.#next;
+      for (let i = 0; i < count; i++) {
+        const port = chosenFirst + ((start - chosenFirst + i) % count);
+        if ((port >= local.first && port <= local.last) !== isLocal) continue;
+        this.#next = port === chosenLast ? chosenFirst : port + 1;
         yield port;
       }
     }

@@ -50,7 +50,9 @@ export class NetworkTable {
     await this.tables.networks.remove(id);
   }
 
-  async putSandbox(record: SandboxRecord): Promise<void> { this.sandboxes.set(record.containerId, record); this.version++; await this.tables.sandboxes.put(record.containerId, record); }
+  /** Seen by all, and not on disk so far. */
+  holdSandbox(record: SandboxRecord): void { this.sandboxes.set(record.containerId, record); this.version++; }
+  async putSandbox(record: SandboxRecord): Promise<void> { this.holdSandbox(record); await this.tables.sandboxes.put(record.containerId, record); }
   async removeSandbox(containerId: string): Promise<void> { this.sandboxes.delete(containerId); this.version++; await this.tables.sandboxes.remove(containerId); }
   async putMembership(record: MembershipRecord): Promise<void> { this.memberships.set(record.containerId, record); await this.tables.memberships.put(record.containerId, record); }
   async removeMembership(containerId: string): Promise<void> { if (this.memberships.delete(containerId)) await this.tables.memberships.remove(containerId); }

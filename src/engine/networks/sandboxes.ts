@@ -181,7 +181,7 @@ export class Sandboxes implements ContainerNetworking {
     }
     await this.#changeHosts(config, [], [endpoint]);
     if (changed.hasResolver && !sandbox.hasResolver) {
-      const { resolvConf: text } = await this.#filesFor(config, changed);
+      const { resolvConf: text } = this.#filesFor(config, changed);
       await this.#rewrite(config, "resolvConf", () => text);
     }
     this.#publish("connect", network.id, config.id);
@@ -225,12 +225,12 @@ export class Sandboxes implements ContainerNetworking {
     const wishes = config.network;
     await table.putSandbox({ ...emptySandbox(config), mode, joinedId: newId() });   // here the endpoint's id: these two have no endpoint records
     this.#publish("connect", table.byName(mode)?.id, config.id);
-    const ofHost = await readHostFile("/etc/resolv.conf");
+    const ofHost = readHostFile("/etc/resolv.conf");
     return {
       namespace: { kind: mode === "host" ? "host" : "own" },
       resolvConf: wishes?.dns?.length || wishes?.dnsSearch?.length || wishes?.dnsOptions?.length
         ? resolvConf({ ofHost, servers: wishes.dns?.length ? wishes.dns : nameserversOf(ofHost), search: wishes.dnsSearch ?? [], options: wishes.dnsOptions ?? [], hasResolver: false }) : ofHost,
-      hosts: mode === "host" ? hostsFileOfHost(await readHostFile("/etc/hosts"), wishes?.extraHosts ?? [])
+      hosts: mode === "host" ? hostsFileOfHost(readHostFile("/etc/hosts"), wishes?.extraHosts ?? [])
         : hostsFile({ hostname: hostnameOf(config), domainname: config.domainname ?? "", addresses: [], extraHosts: wishes?.extraHosts ?? [], hostGateway: undefined, linked: [] }),
     };
   }
@@ -244,7 +244,7 @@ export class Sandboxes implements ContainerNetworking {
     const sandbox = table.sandboxes.get(other);
     const target = sandbox?.mode === "joined" ? table.sandboxes.get(sandbox.joinedId) : sandbox;
     const files = this.parts.filesOf(other);
-    const etc = { hosts: await readHostFile(files.hosts), resolvConf: await readHostFile(files.resolvConf) };
+    const etc = { hosts: readHostFile(files.hosts), resolvConf: readHostFile(files.resolvConf) };
     await table.putSandbox({ ...emptySandbox(config), mode: "joined", joinedId: other });
     if (target?.mode === "host") return { namespace: { kind: "host" }, ...etc };
     // Without a namespace of ours ("none", a task's) it is the one of its process.
@@ -275,19 +275,20 @@ export class Sandboxes implements ContainerNetworking {
       }
       // Seen from here on, so that nobody removes the networks meanwhile.
       sandbox = this.#withResolver({ ...sandbox, endpoints, links: this.#linksOf(wishes.links ?? [], config) });
-      await table.putSandbox(sandbox);
+      table.holdSandbox(sandbox);
       const target = publishedEndpoint(endpoints, table.networks);
       const network = target && table.networks.get(target.networkId);
       const record = this.parts.containers.record(config.id);
       const exposed = [...new Set([...config.exposedPorts ?? [], ...(wishes.publishAll && record ? this.parts.exposedPorts(record.imageId) : [])])];
       const requests = network ? portRequests(wishes.ports, exposed, { publishAll: wishes.publishAll ?? false, defaultHostIp: network.settings.hostIp, hasIpv6: target.ipv6 !== "" }) : [];
       const ports = await hostPorts.take(config.id, requests);
-      if (ports.length > 0) { sandbox = { ...sandbox, ports }; await table.putSandbox(sandbox); }
+      sandbox = { ...sandbox, ports };
+      await table.putSandbox(sandbox);
       if (!ready) await links.makeNamespace(netnsPath);
       const added = await Promise.all(attached.map(({ network: each }, index) => this.#portOf(endpoints[index]!, each, index === 0 && ready !== undefined)));
       await this.#change(sandbox, { added, removed: [], isNew: true });
       if (ports.length > 0) await this.#applyPorts(sandbox);
-      const files = await this.#filesFor(config, sandbox);
+      const files = this.#filesFor(config, sandbox);
       for (const endpoint of endpoints) this.#publish("connect", endpoint.networkId, config.id);
       return { namespace: { kind: "path", path: netnsPath }, ...files };
     } catch (error) {
@@ -301,10 +302,10 @@ export class Sandboxes implements ContainerNetworking {
     }
   }
 
-  async #filesFor(config: ContainerConfig, sandbox: SandboxRecord): Promise<{ resolvConf: string; hosts: string }> {
+  #filesFor(config: ContainerConfig, sandbox: SandboxRecord): { resolvConf: string; hosts: string } {
     const { table } = this.parts;
     const wishes = config.network!;
-    const ofHost = await readHostFile("/etc/resolv.conf");
+    const ofHost = readHostFile("/etc/resolv.conf");
     const gateway = gatewayEndpoint(sandbox.endpoints, table.networks, 4) ?? sandbox.endpoints.find((endpoint) => endpoint.gateway4 !== "");
     const isOnBridge = sandbox.endpoints.some((endpoint) => table.networks.get(endpoint.networkId)?.driver === "bridge");
     return {

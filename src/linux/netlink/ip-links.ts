@@ -23,7 +23,7 @@ export class IpLinks implements HostLinks {
 
   async ensureBridge({ name, mac, mtu, addresses }: Parameters<HostLinks["ensureBridge"]>[0]): Promise<void> {
     if (!(await this.links()).some((link) => link.name === name)) await batch(`make bridge ${name}`, [`link add ${name} address ${mac} type bridge`]);
-    await batch(`make bridge ${name}`, [...addresses.map((address) => `addr replace ${address} dev ${name}${address.includes(":") ? " nodad" : ""}`), `link set ${name} mtu ${mtu} up`]);
+    await batch(`make bridge ${name}`, [...addresses.map((address) => addressLine(address, name)), `link set ${name} mtu ${mtu} up`]);
   }
 
   async ensureVlan({ name, parent, id }: Parameters<HostLinks["ensureVlan"]>[0]): Promise<void> {
@@ -68,7 +68,7 @@ export class IpLinks implements HostLinks {
     const settings = added.map((port) => `f=/proc/sys/net/ipv6/conf/${port.device}/disable_ipv6; [ ! -e $f ] || echo ${port.hasIpv6 ? 0 : 1} > $f`);
     const inside = [
       ...removed.map((device) => `link del ${device}`),
-      ...added.flatMap((port) => [`link set ${port.device} address ${port.mac} mtu ${port.mtu}`, ...port.addresses.map((address) => `addr replace ${address} dev ${port.device}${address.includes(":") ? " nodad" : ""}`), `link set ${port.device} up`]),
+      ...added.flatMap((port) => [`link set ${port.device} address ${port.mac} mtu ${port.mtu}`, ...port.addresses.map((address) => addressLine(address, port.device)), `link set ${port.device} up`]),
     ];
     const script = [
       ...settings, `ip -batch - <<'END' || exit 1\n${inside.join("\n")}\nEND`,
@@ -87,7 +87,7 @@ export class IpLinks implements HostLinks {
       ...removed.map((element) => `delete element inet ${table} ${element.map} { ${keyOf(element)} }`),
       ...added.map((element) => `add element inet ${table} ${element.map} { ${keyOf(element)} : ${element.address} . ${element.port} }`),
     ];
-    if (lines.length > 0) await must("forward ports", ["nft", "-f", "-"], `${lines.join("\n")}\n`);
+    if (lines.length > 0) await must(`forward ports in table ${table}`, ["nft", "-f", "-"], `${lines.join("\n")}\n`);
   }
 
   /** Only where that tool is installed. */
@@ -96,6 +96,7 @@ export class IpLinks implements HostLinks {
   close(): void {}
 }
 
+const addressLine = (address: string, device: string): string => `addr replace ${address} dev ${device} ${address.includes(":") ? "nodad" : "brd +"}`;
 const plugLines = ({ hostName, bridge, isIsolated }: BridgePort, mtu: number): string[] => [
   `link set ${hostName} addrgenmode none`, `link set ${hostName} mtu ${mtu} master ${bridge} up`, `link set ${hostName} type bridge_slave hairpin on isolated ${isIsolated ? "on" : "off"}`,
 ];
