@@ -71,6 +71,7 @@ export class Builder {
     const id = randomBytes(8).toString("hex");
     const directory = join(this.parts.paths.build, "jobs", id);
     const volatileDirectory = join(this.parts.paths.runBuild, id);
+    let isFailed = false;
     const work = (async () => {
       try {
         if (request.squash) throw new SwarmError("UNIMPLEMENTED", "squash is not supported: a last stage with COPY --from of an earlier one has the same effect");
@@ -79,11 +80,14 @@ export class Builder {
         await mkdir(volatileDirectory, { recursive: true, mode: 0o711 });
         return await this.#build(request, { directory, volatileDirectory, ending, signal });
       } catch (error) {
+        // What was stored for a step that then failed.
+        isFailed = true;
         if (request.signal.aborted) throw new SwarmError("CANCELLED", "The build was cancelled; nothing of it is left", { cause: error });
         throw error;
       } finally {
         for (const each of [directory, volatileDirectory]) await rm(each, { recursive: true, force: true });
-        await this.cache.save();
+        if (isFailed) await this.parts.images.collect();
+        await this.cache.save().catch((error: unknown) => this.parts.log.warn("the build cache could not be written", { error }));
       }
     })();
     this.#running.add(work);

@@ -71,7 +71,7 @@ export async function runStep(step: RunStep, state: ImageState, job: BuildJob, o
   try {
     return await withMounts(step, job, cleanUps, async (mounts, secretVariables) => {
       await containers.create(containerConfig(id, imageId, step, state, job, mounts, secretVariables));
-      cleanUps.push(() => containers.remove(id, { force: true, removeVolumes: true }));
+      cleanUps.push(() => discard(id, job));
       const { rootfs } = paths.container(id);
       const stubs = await stubsOf(rootfs, mounts.map((mount) => mount.target));
       await output.write(` ---> Running in ${shortId(id)}\n`);
@@ -98,6 +98,18 @@ export async function runStep(step: RunStep, state: ImageState, job: BuildJob, o
   } finally {
     for (const cleanUp of cleanUps.reverse()) await cleanUp().catch((error: unknown) => job.parts.log.warn("cleaning up after a build step failed", { error }));
   }
+}
+
+/** A container that has filled the disk cannot be noted as being removed: its files go first then. */
+async function discard(id: string, { parts: { containers, layers, paths } }: BuildJob): Promise<void> {
+  const remove = () => containers.remove(id, { force: true, removeVolumes: true });
+  await remove().catch(async () => {
+    await containers.exclusively(id, async () => {
+      await layers.unmount(id, paths.container(id).rootfs);
+      await layers.remove(id);
+    });
+    await remove();
+  });
 }
 
 async function runToEnd(id: string, job: BuildJob, output: StepOutput) {
