@@ -46,7 +46,13 @@ async function logs(context: GatewayContext, exchange: Exchange): Promise<void> 
   const isEarly = await Promise.race([first.then(() => true), new Promise<false>((resolve) => setImmediate(() => resolve(false)))]);
   if (isEarly) await first;
   exchange.begin(200, contentTypeOf(details.config.tty ?? false, exchange.apiMinor));
-  for (let next = await first; !next.done; next = await frames.next()) if (!(await exchange.write(next.value))) { await frames.return?.(undefined); return; }
+  // The next piece is read and framed while the client takes this one.
+  for (let next = await first; !next.done;) {
+    const coming = frames.next();
+    coming.catch(() => {});
+    if (!(await exchange.write(next.value))) { await coming.catch(() => {}); await frames.return?.(undefined); return; }
+    next = await coming;
+  }
   exchange.end();
 }
 
