@@ -8,6 +8,7 @@ import { silentLogger, systemClock } from "../lib/index.js";
 import type { ContainerConfig, Engine, LogLine } from "./api/index.js";
 import type { EngineConfig } from "./config.js";
 import { openEngine } from "./engine.js";
+import { removeNetworkTraces } from "./networks/testing.js";
 import { mountsBelow } from "./runtime/mountinfo.js";
 
 const none = { cpuMillis: 0, memoryBytes: 0, pids: 0 };
@@ -96,6 +97,7 @@ export function cleanUp(directory: string, cgroupParent: string): void {
     }
   }
   for (const mount of mountsBelow(readFileSync("/proc/self/mountinfo", "utf8"), directory)) execFileSync(buildMonitor(), ["unmount", mount]);
+  removeNetworkTraces(join(directory, "state"));
   rmSync(directory, { recursive: true, force: true });
   for (const controller of ["", ...readdirSync("/sys/fs/cgroup")]) {
     const group = join("/sys/fs/cgroup", controller, cgroupParent);

@@ -153,6 +153,12 @@ export class EngineNetworks implements Networks {
   async close(): Promise<void> {
     await this.#lock.idle();
     await this.#pool.close();
+    // Made again at its next use: a host on which nothing uses it shows no trace of it.
+    const bridge = this.table.byName("bridge");
+    if (bridge && this.#made.has(bridge.id) && this.#sandboxes.endpointsOn(bridge.id).length === 0) {
+      this.#made.delete(bridge.id);
+      await this.#host.removeNetwork(bridge).catch((error: unknown) => this.parts.log.warn("removing the unused predefined bridge failed", { error }));
+    }
     await this.#host.close();
     this.#links.close();
   }
