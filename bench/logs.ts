@@ -1,12 +1,16 @@
-/** logs: reading a large log through the engine: as Docker's frames in bulk, line by line, and its last lines; and a monitor that writes one. */
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+/** logs: reading a log of 1 GB: as Docker's frames in bulk, line by line, its last lines, and through the Docker API. */
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { systemClock } from "../src/lib/index.js";
 import { readFrames, readLines, type LogSource } from "../src/engine/logs/read-log.js";
 import type { LogForm } from "../src/engine/logs/record-scanner.js";
+import { busyboxImage, dockerSave } from "../scripts/base-images.js";
+import { apiCall } from "./docker-client.js";
 import { note, report } from "./report.js";
+import { openSkeinEngine } from "./skein-engine.js";
 
 const gigabyte = 1_000_000_000;
 const lineBytes = 120;
@@ -62,3 +66,26 @@ try {
     execFileSync("rm", [file]);
   }
 } finally { rmSync(directory, { recursive: true, force: true }); }
+
+// Through the socket, as `docker logs` reads it: another program takes the bytes and drops them. The daemon's memory is looked at meanwhile.
+const engine = await openSkeinEngine();
+try {
+  await apiCall(engine.socket, "POST", "/images/load?quiet=1", Readable.from(dockerSave(await busyboxImage())));
+  const { Id } = await apiCall<{ Id: string }>(engine.socket, "POST", "/containers/create", { Image: "busybox", Cmd: ["true"] });
+  const { LogPath } = await apiCall<{ LogPath: string }>(engine.socket, "GET", `/containers/${Id}/json`);
+  note("writing 1 GB of json");
+  write(LogPath, "json", gigabyte);
+  const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, "utf8"))![1]) / 1024;
+  const before = rss();
+  let most = before;
+  const watching = setInterval(() => { most = Math.max(most, rss()); }, 50);
+  const began = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    const client = spawn("curl", ["--silent", "--output", "/dev/null", "--unix-socket", engine.socket, `http://skein/v1.47/containers/${Id}/logs?stdout=1&stderr=1`], { stdio: "ignore" });
+    client.on("error", reject).on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`curl ended with ${code}`))));
+  });
+  const seconds = (performance.now() - began) / 1000;
+  clearInterval(watching);
+  report({ bench: "logs", case: "1 GB through the Docker API, json", metric: "read", value: gigabyte / 1e6 / seconds, unit: "MB/s", peer: "floor", peerValue: 200 });
+  report({ bench: "logs", case: "1 GB through the Docker API, json", metric: "memory", value: most - before, unit: "MiB" });
+} finally { await engine.down(); }
