@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, RestartPolicy } from "../api/index.js";
 import { resolveLogOptions } from "../logs/drivers.js";
@@ -40,6 +41,7 @@ export function checkConfig(asked: ContainerConfig, host: HostAbilities, isCgrou
   for (const path of [...(config.maskedPaths ?? []), ...(config.readonlyPaths ?? [])]) if (!path.startsWith("/")) refuse(`the path "${path.slice(0, 100)}" to mask or to make read-only is not absolute`);
   if (uts.kind === "host" && config.hostname !== "" && config.network) refuse(`a host name is given, "${config.hostname}", and the host's own is to be shared (UTS mode host); leave one out`);
   if (config.hostname.length > 63 || /[^\w.-]/.test(config.hostname)) refuse(`"${config.hostname.slice(0, 80)}" is no host name; use up to 63 letters, digits, "-" and "."`);
+  checkNames(config);
   const hostname = config.hostname || (sharesHostNetwork || uts.kind === "host" ? host.hostname : config.id.slice(0, 12));
   return { config: { ...config, hostname }, warnings: [...warnings, ...ofSecurity.warnings] };
 }
@@ -51,6 +53,13 @@ export function checkRestart(restart: RestartPolicy | undefined, isAutoRemoved: 
   if (!(Number.isInteger(maximumRetries) && maximumRetries >= 0)) refuse(`the restart policy's maximum of retries is ${maximumRetries}; give a number that is not negative`);
   if (maximumRetries > 0 && name !== "on-failure") refuse(`a maximum of retries, ${maximumRetries}, goes with the restart policy on-failure only, not with ${name}`);
   if (isAutoRemoved && name !== "no") refuse(`it is to be removed at its end and to be restarted by the policy ${name}; leave one of the two out`);
+}
+
+/** What is written into /etc/hosts and /etc/resolv.conf: a line break in it would be a line of somebody else's. */
+function checkNames({ domainname = "", network }: ContainerConfig): void {
+  if (domainname.length > 64 || /[^\w.-]/.test(domainname)) refuse(`"${domainname.slice(0, 80)}" is no domain name; use up to 64 letters, digits, "-" and "."`);
+  for (const server of network?.dns ?? []) if (isIP(server.replace(/%.*$/, "")) === 0) refuse(`the DNS server "${server.slice(0, 80)}" is no IP address`);
+  for (const word of [...(network?.dnsSearch ?? []), ...(network?.dnsOptions ?? [])]) if (word.length > 255 || !/^[\x21-\x7e]*$/.test(word)) refuse(`the DNS setting "${word.slice(0, 80)}" is more than one word of up to 255 letters`);
 }
 
 function checkHealth({ health }: ContainerConfig): void {

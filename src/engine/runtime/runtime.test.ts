@@ -48,6 +48,7 @@ describe("engine: what the runtime is told", () => {
     const explain = (text: string) => { const { text: words, exitCode } = explainStartFailure(text); return `${exitCode} ${words}`; };
     assert.equal(explain('runc run failed: unable to start container process: exec: "nope": executable file not found in $PATH'), "127 command \"nope\" is not in the image: executable file not found in $PATH; check the command and the image's PATH");
     assert.match(explain('runc run failed: unable to start container process: exec: "/etc/passwd": permission denied'), /^126 command "\/etc\/passwd" may not be executed/);
+    for (const text of ["openat2 `proc/keys`: Too many open files", "writing file `/sys/fs/cgroup/cpuset/skein/x/cgroup.procs`: No space left on device"]) assert.match(explain(text), /^128 its limit of open files/);
     assert.equal(explain("runc run failed: unable to apply cgroup configuration: disk full"), "128 unable to apply cgroup configuration: disk full");
   });
 });

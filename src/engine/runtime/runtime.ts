@@ -53,6 +53,10 @@ export function explainStartFailure(complaint: string, asked: { readonly program
   if (/permission denied|operation not permitted/i.test(text) && /exec/.test(text)) return { text: `${name} may not be executed: permission denied; check the file's mode and the user`, exitCode: 126 };
   if (/exec format error/i.test(text)) return { text: `${name} is not a program for this host's processor`, exitCode: 126 };
   if (/exec/.test(text) && /is a directory/.test(text)) return { text: `${name} may not be executed: it is a directory`, exitCode: 126 };
+  if (/too many open files/i.test(text) || /cgroup\.procs.*no space left/i.test(text)) {
+    // The limits are set before the runtime's last steps; crun takes a cpuset it could not read for an empty one.
+    return { text: "its limit of open files (ulimit nofile) is too low for the runtime to set it up; give at least 64", exitCode: 128 };
+  }
   // Docker's client makes 125 of what holds none of the words above.
   if (/rlimit/i.test(text) && /operation not permitted/i.test(text)) return { text: "the kernel refuses to raise a ulimit above this host's own hard limit, for which CAP_SYS_RESOURCE is missing here; ask for less, or raise the daemon's own limit", exitCode: 128 };
   // runc's first child cannot say why it gives up.

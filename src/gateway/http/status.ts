@@ -12,5 +12,11 @@ export class HttpError extends Error {
 
 export const statusOf = (error: unknown): number => (error instanceof HttpError ? error.status : statuses[codeOf(error)]);
 
+/** Of a message that repeats what a client sent, this much is enough to know it by. */
+const messageLimit = 2_000;
+
 /** What every error of the Docker API looks like. */
-export const errorBody = (error: unknown): string => `${JSON.stringify({ message: messageOf(error) })}\n`;
+export function errorBody(error: unknown): string {
+  const message = messageOf(error);
+  return `${JSON.stringify({ message: message.length > messageLimit ? `${message.slice(0, messageLimit)}…` : message })}\n`;
+}

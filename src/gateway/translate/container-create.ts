@@ -1,7 +1,7 @@
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, ContainerDetails, DeviceMapping, EndpointConfig, Image, NetworkSettings } from "../../engine/index.js";
 import { configJson, hostConfigJson } from "./container-json.js";
-import { parseEndpoint } from "./endpoints.js";
+import { checkMacAddress, parseEndpoint } from "./endpoints.js";
 import type { Fields } from "./fields.js";
 import { parseHealthcheck } from "./health.js";
 import { parseMounts, volumesFromName } from "./mounts.js";
@@ -57,7 +57,8 @@ export function parseCreate(body: Fields, parts: CreateParts): { config: Contain
   const stopTimeout = body.integer("StopTimeout");
   const stopSignal = body.text("StopSignal") || undefined;
   if (stopSignal && !/^(SIG)?[A-Z0-9+-]+$|^\d+$/i.test(stopSignal)) throw refuse(`Invalid signal: ${stopSignal.slice(0, 40)}`);
-  const consoleSize = host.raw("ConsoleSize");
+  const consoleSize = consoleSizeOf(host);
+  checkUnused(body, host);
   const imageLabels = image.config.labels;
   const labels = { ...imageLabels, ...body.textMap("Labels") };
   const logConfig = host.object("LogConfig");
@@ -114,9 +115,8 @@ function networkOf(body: Fields, host: Fields, asked: string): NetworkSettings {
   const mode = body.boolean("NetworkDisabled") ? "none" : asked === "" || asked === "default" ? "bridge" : asked;
   const endpoints: Record<string, EndpointConfig> = {};
   for (const [name, endpoint] of body.object("NetworkingConfig").objectMap("EndpointsConfig")) endpoints[name === "default" ? "bridge" : name] = parseEndpoint(endpoint);
-  const macAddress = body.text("MacAddress");
+  const macAddress = checkMacAddress(body.text("MacAddress"));
   if (macAddress) {
-    if (!/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(macAddress)) throw refuse(`${macAddress.slice(0, 80)} is not a valid mac address`);
     endpoints[mode] = { macAddress, ...endpoints[mode] };
   }
   const ports = parsePortBindings(host);
@@ -142,6 +142,24 @@ function checkModes(mode: string, hostname: string, host: Fields, body: Fields):
     const value = host.text(name) ?? "";
     if (!(known as readonly string[]).includes(value) && !(value.startsWith("container:") && (name === "PidMode" || name === "IpcMode"))) throw refuse(`invalid ${name}: "${value.slice(0, 80)}" is not known`);
   }
+}
+
+/** [rows, columns] of the terminal that the client sits at. */
+function consoleSizeOf(host: Fields): readonly number[] | undefined {
+  const size = host.raw("ConsoleSize");
+  if (size === undefined) return undefined;
+  if (!Array.isArray(size) || size.length !== 2 || !size.every((n) => Number.isSafeInteger(n) && n >= 0 && n <= 65_535)) throw refuse("Cannot read the request's body: HostConfig.ConsoleSize must be two whole numbers from 0 to 65535, [height, width]");
+  return size as number[];
+}
+
+/** Fields that say nothing to this engine; of a wrong type they would come back from inspect, where clients with typed languages fail over them. */
+function checkUnused(body: Fields, host: Fields): void {
+  for (const name of ["OnBuild", "Shell"]) body.texts(name);
+  for (const name of ["Volumes", "ExposedPorts"]) body.objectMap(name);
+  for (const name of ["ContainerIDFile", "Cgroup"]) host.text(name);
+  for (const name of ["CpuCount", "CpuPercent", "IOMaximumIOps", "IOMaximumBandwidth", "KernelMemoryTCP"]) host.integer(name);
+  for (const mount of host.objects("Mounts")) mount.text("Consistency");
+  host.textMap("Annotations");
 }
 
 function checkExtraHost(entry: string): string {

@@ -1,14 +1,21 @@
+import { SwarmError } from "../../lib/index.js";
 import type { ContainerEndpoint, EndpointConfig } from "../../engine/index.js";
 import type { Fields } from "./fields.js";
 
 /** EndpointSettings of a request: what a container wants of one network. */
 export function parseEndpoint(endpoint: Fields): EndpointConfig {
   const ipam = endpoint.object("IPAMConfig");
+  endpoint.integer("GwPriority");
   const config = {
     aliases: endpoint.texts("Aliases"), ipv4Address: ipam.text("IPv4Address") || undefined, ipv6Address: ipam.text("IPv6Address") || undefined, linkLocalIps: ipam.texts("LinkLocalIPs"),
-    links: endpoint.texts("Links"), macAddress: endpoint.text("MacAddress") || undefined, driverOptions: endpoint.textMap("DriverOpts"),
+    links: endpoint.texts("Links"), macAddress: checkMacAddress(endpoint.text("MacAddress")), driverOptions: endpoint.textMap("DriverOpts"),
   };
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+}
+
+export function checkMacAddress(text: string | undefined): string | undefined {
+  if (text && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(text)) throw new SwarmError("INVALID_ARGUMENT", `${text.slice(0, 80)} is not a valid mac address`);
+  return text || undefined;
 }
 
 export function endpointJson(endpoint: ContainerEndpoint): Record<string, unknown> {

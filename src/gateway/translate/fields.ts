@@ -11,6 +11,7 @@ export class Fields {
     if (text.trim() === "") return new Fields({}, "");
     let value: unknown;
     try { value = JSON.parse(text); } catch (error) { throw new SwarmError("INVALID_ARGUMENT", `Cannot read the request's body: it is not valid JSON (${(error as Error).message})`); }
+    if (isDeeperThan(depthLimit, value)) throw new SwarmError("INVALID_ARGUMENT", `Cannot read the request's body: it is nested more than ${depthLimit} levels deep`);
     return Fields.of(value, "");
   }
 
@@ -76,6 +77,14 @@ export class Fields {
   }
 
   #nameOf(name: string): string { return this.path ? `${this.path}.${name}` : name; }
+}
+
+/** JSON.parse takes any depth, JSON.stringify does not: what is kept has to be written again. */
+const depthLimit = 100;
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
 }
 
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((v) => typeof v === "string");

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { SwarmError } from "../../lib/index.js";
 import type { PortBinding } from "../../engine/index.js";
 import type { Fields } from "./fields.js";
@@ -24,7 +25,7 @@ export function parsePortBindings(host: Fields): PortBinding[] {
     return bindings.flatMap((binding) => {
       const hostIp = binding.text("HostIp") ?? "";
       const hostPort = binding.text("HostPort") ?? "";
-      if (hostIp !== "" && !/^[0-9a-fA-F:.]+$/.test(hostIp)) throw refuse(hostIp, "it is not an IP address");
+      if (hostIp !== "" && isIP(hostIp) === 0) throw refuse(hostIp, "it is not an IP address");
       const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(hostPort);
       if (hostPort !== "" && !match) throw refuse(hostPort, "a host port is a number, a range like 8080-8090, or empty");
       const [first, last] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? match?.[1] ?? 0)];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ContainerDetails, Image } from "../../engine/index.js";
+import { errorBody } from "../http/status.js";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.js";
 import { parseCreate } from "./container-create.js";
 import { statusText } from "./container-inspect.js";
@@ -49,10 +50,18 @@ describe("translate", () => {
     [{ HostConfig: { RestartPolicy: { Name: "always", MaximumRetryCount: 3 } } }, /maximum retry count/], [{ HostConfig: { NetworkMode: "container:a", PortBindings: { "80/tcp": [{}] } } }, /conflicting options/],
     [{ HostConfig: { Devices: [{ PathOnHost: "/dev/null", CgroupPermissions: "x" }] } }, /device mode/], [{ HostConfig: { Ulimits: [{ Name: "nofile", Soft: 5, Hard: 1 }] } }, /soft limit/], [{ HostConfig: { ExtraHosts: ["nonsense"] } }, /add-host/],
     [{ HostConfig: { DeviceRequests: [{}] } }, /device driver/], [{ HostConfig: { PidMode: "others" } }, /PidMode/], [{ Healthcheck: { Test: ["CMD", "x"], Interval: 5 } }, /1ms/], [{ Healthcheck: { Test: ["RUN"] } }, /healthcheck type/],
-    [{ MacAddress: "none" }, /mac address/], [{ Hostname: "a b" }, /hostname/], [{ StopSignal: "a b" }, /signal/],
+    [{ HostConfig: { ConsoleSize: {} } }, /HostConfig\.ConsoleSize must be two/], [{ HostConfig: { ConsoleSize: [1] } }, /ConsoleSize/], [{ OnBuild: [1] }, /OnBuild must be a list of texts/], [{ Shell: "sh" }, /Shell must be/],
+    [{ HostConfig: { Annotations: { a: 1 } } }, /HostConfig\.Annotations\.a must be text/], [{ HostConfig: { CpuCount: "2" } }, /CpuCount must be a whole number/], [{ Volumes: { "/v": "x" } }, /Volumes\.\/v must be an object/],
+    [{ HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "99999" }] } } }, /not an IP address/],
+    [{ NetworkingConfig: { EndpointsConfig: { bridge: { MacAddress: "x" } } } }, /mac address/], [{ MacAddress: "none" }, /mac address/], [{ Hostname: "a b" }, /hostname/], [{ StopSignal: "a b" }, /signal/],
   ] as const) {
     it(`refuses ${JSON.stringify(body)}`, () => assert.throws(() => parse(body), { code: "INVALID_ARGUMENT", message }));
   }
+
+  it("a body that is nested without end is refused before anything of it is kept", () => {
+    for (const depth of [101, 100_000]) assert.throws(() => Fields.parse("[".repeat(depth) + "]".repeat(depth)), { code: "INVALID_ARGUMENT", message: /nested more than 100 levels/ });
+  });
+  it("a message repeats no more than a part of what was sent", () => assert.ok(errorBody(new Error("x".repeat(10_000))).length < 2_100));
 
   it("mounts of every kind", () => {
     assert.deepEqual(parse({ Volumes: { "/anon": {}, "/v": {} }, HostConfig: { Binds: ["/h:/c:ro,rshared", "vol:/v:nocopy", "/only"], Tmpfs: { "/t": "size=1m" }, Mounts: [{ Type: "bind", Source: "/s", Target: "/m", ReadOnly: true }] } }).mounts, [
