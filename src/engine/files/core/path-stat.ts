@@ -1,19 +1,28 @@
-import { posix } from "node:path";
-import type { PathStat } from "../../api/index.js";
-
 /** A path as Docker takes it: it is absolute whatever it begins with; ending in "/" or "/." it means a directory, and a link there is followed. */
 export interface AskedPath { readonly path: string; readonly isFollowed: boolean; /** What it is called in an archive. */ readonly name: string }
 
 export function askedPath(given: string): AskedPath {
-  const path = posix.normalize(`/${given}`);
+  const path = absolute(given);
   const isDot = /(^|\/)\.$/.test(given);
-  const trimmed = path.length > 1 ? path.replace(/\/$/, "") : path;
-  const isFollowed = isDot || path.endsWith("/");
-  return { path: trimmed, isFollowed, name: isDot && trimmed !== "/" ? "." : trimmed === "/" ? "/" : posix.basename(trimmed) };
+  const isFollowed = isDot || path === "/" || given.endsWith("/");
+  return { path, isFollowed, name: path === "/" ? "/" : isDot ? "." : path.slice(path.lastIndexOf("/") + 1) };
 }
 
+/** Below the root whatever it says: no "." and no "..", no slash at the end. */
+function absolute(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** The contract's PathStat. */
+interface PathFacts { readonly name: string; readonly sizeBytes: number; readonly goMode: number; readonly mtimeMs: number; readonly linkTarget: string }
+
 /** What `skein-monitor files` tells of a path; see monitor/container-files.c. Undefined: not all of it is there yet. */
-export function parseStat(bytes: Buffer, asked: AskedPath): { readonly stat: PathStat; readonly length: number } | undefined {
+export function parseStat(bytes: Buffer, asked: AskedPath): { readonly stat: PathFacts; readonly length: number } | undefined {
   const fields: string[] = [];
   let at = 0;
   for (let i = 0; i < 4; i++) {
@@ -25,7 +34,7 @@ export function parseStat(bytes: Buffer, asked: AskedPath): { readonly stat: Pat
   const [numbers = "", directory = "/", resolved = "", link = ""] = fields;
   const [mode = 0, sizeBytes = 0, seconds = 0, nanoseconds = 0] = numbers.split(" ").map(Number);
   // A link to what is not there leads where it says.
-  const linkTarget = link === "" ? "" : resolved !== "" ? resolved : posix.resolve(directory, link);
+  const linkTarget = link === "" ? "" : resolved !== "" ? resolved : absolute(link.startsWith("/") ? link : `${directory}/${link}`);
   return { stat: { name: asked.name, sizeBytes, goMode: goModeOf(mode), mtimeMs: seconds * 1000 + nanoseconds / 1e6, linkTarget }, length: at };
 }
 
