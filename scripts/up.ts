@@ -9,7 +9,6 @@ import { get } from "node:http";
 import { labList, labStart, labResume, labUp, labDown, type LabRow } from "../src/lab/index.js";
 import { SwarmError, codeOf, isRetryable, messageOf, sleep, systemClock } from "../src/lib/index.js";
 import { ContextStore, ServiceWatch, connect, loadImages, processTerminal, slotsOf, verdictOf, type Connection } from "../src/cli/index.js";
-import { call } from "../src/rpc/index.js";
 import { newContainerSpec, newEndpointSpec, newNetworkSpec, newPlacement, newPort, newServiceSpec, newTaskSpec } from "../src/model/index.js";
 import type { CreateServiceResponse } from "../src/gen/swarm/v1/CreateServiceResponse.js";
 import type { GetServiceResponse } from "../src/gen/swarm/v1/GetServiceResponse.js";

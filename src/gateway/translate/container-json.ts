@@ -1,9 +1,8 @@
 import type { ContainerConfig, EngineMount, Image, ResourceLimits } from "../../engine/index.js";
-import { Fields } from "./fields.js";
+import type { Fields } from "./fields.js";
 import { healthcheckJson } from "./health.js";
 import { portMap } from "./ports.js";
 
-const none = Fields.of({}, "");
 const emptySet = (names: readonly string[]): Record<string, object> | undefined => (names.length > 0 ? Object.fromEntries(names.map((name) => [name, {}])) : undefined);
 const orNull = <T>(list: readonly T[] | undefined): readonly T[] | null => (list && list.length > 0 ? list : null);
 
@@ -97,5 +96,4 @@ export function derivedHostConfig(config: ContainerConfig): Record<string, unkno
   };
 }
 
-export const emptyFields = none;
 const strippedHealth = (health: ContainerConfig["health"]) => Object.fromEntries(Object.entries(health ?? {}).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : Boolean(value))));

@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import { attribute, byte, decodeAttributes, flagAck, flagCreate, flagExcl, flagReplace, nested, text, textOf, uint16, uint32, type Message, type Received } from "./message.js";
 
 /** rtnetlink: links, addresses, routes and neighbours as messages (linux/rtnetlink.h, if_link.h). Pure. */
-const newLink = 16, delLink = 17, getLink = 18, newAddress = 20, newRoute = 24, delRoute = 25, getRoute = 26, newNeighbour = 28;
+const newLink = 16, delLink = 17, getLink = 18, newAddress = 20, newRoute = 24, delRoute = 25, getRoute = 26;
 const iflaAddress = 1, iflaName = 3, iflaMtu = 4, iflaLink = 5, iflaMaster = 10, iflaLinkInfo = 18, iflaNetNsFd = 28, iflaAfSpec = 26;
 const infoKind = 1, infoData = 2;
 const up = 1;
@@ -88,11 +88,6 @@ function defaultRoute(type: number, flags: number, via: string, index: number): 
     attribute(5, addressBytes(via)), uint32(4, index),
   ]);
 }
-
-export const addNeighbour = (index: number, address: string, mac: string): Message => message(newNeighbour, flagCreate | flagReplace, [
-  body(12, (b) => { b[0] = familyOf(address); b.writeInt32LE(index, 4); b.writeUInt16LE(0x80, 8); }),   // permanent
-  attribute(1, addressBytes(address)), attribute(2, macBytes(mac)),
-]);
 
 export interface LinkRow { readonly index: number; readonly name: string; readonly kind: string; readonly mac: string; readonly mtu: number; readonly isUp: boolean; readonly masterIndex: number }
 
