@@ -27,6 +27,10 @@ describe("daemon", () => {
       const { stateDir, runDir, cgroupParent, logLevel, runtime } = await config();
       assert.deepEqual({ stateDir, runDir, cgroupParent, logLevel, runtime }, { stateDir: "/var/lib/skein", runDir: "/run/skein", cgroupParent: "/skein", logLevel: "info", runtime: "auto" });
     });
+    it("--debug is a log level", async () => {
+      assert.equal((await config("-D")).logLevel, "debug");
+      await assert.rejects(config("--debug", "--log-level", "warn"), { code: "INVALID_ARGUMENT", message: /--log-level warn/ });
+    });
     it("join registries of flags and of a file", async () => {
       const path = join(directory, "registries.json");
       writeFileSync(path, JSON.stringify({ "docker.io": { mirrors: ["mirror.example:5000"] } }));

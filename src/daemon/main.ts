@@ -29,7 +29,7 @@ async function serve(config: Config): Promise<number> {
     stateDir: join(config.stateDir, "engine"), runDir: join(config.runDir, "engine"), cgroupParent: config.cgroupParent, runtime: config.runtime, ...(config.storageDriver ? { storageDriver: config.storageDriver } : {}), registries: config.registries,
     log, clock: systemClock, monitorPath: config.monitorPath,
   });
-  const gateway = await startGateway({ engine, log, clock: systemClock, version: config.version, hostname: config.hostname, ...config.docker });
+  const gateway = await startGateway({ engine, log, clock: systemClock, version: config.version, hostname: config.hostname, isDebug: config.logLevel === "debug", ...config.docker });
   const node = new LocalNode({ config, engine, acceptManager: (socket) => gateway.accept(socket), clock: systemClock, log, random: Math.random });
   await node.resume();
 

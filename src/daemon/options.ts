@@ -17,6 +17,7 @@ export interface Options {
   readonly runtime?: string;
   readonly storageDriver?: string;
   readonly logLevel?: string;
+  readonly debug?: boolean;
   readonly registryPlainHttp?: readonly string[];
   readonly registryConfig?: string;
   readonly advertiseAddr?: string;
@@ -76,6 +77,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
     .option("docker-tls-key", { type: "string", describe: "PEM file: its key" })
     .option("docker-tcp-insecure", { type: "boolean", describe: "Serve --docker-tcp without TLS, on a loopback address: every user of this host becomes root" })
     .option("log-level", { type: "string", choices: ["debug", "info", "warn", "error"], describe: "How much to log (default info)" })
+    .option("debug", { type: "boolean", alias: "D", describe: "The same as --log-level debug" })
     .strict().parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": true }).version(packageVersion()).help().alias("help", "h").wrap(110).exitProcess(false)
     .fail((message, error) => { throw new SwarmError("INVALID_ARGUMENT", `${message || error.message}; see "swarmd --help"`); });
   const parsed = await parser.parseAsync([...argv], {}, (_error, _argv, output) => { if (output) { process.stdout.write(`${output}\n`); isAnswered = true; } });
@@ -94,7 +96,8 @@ export function resolveOptions(options: Options): Config {
   if (!/^(\/[a-zA-Z0-9_.-]+)+$/.test(cgroupParent) || cgroupParent.includes("..")) throw invalid("cgroup-parent", cgroupParent, 'it must be an absolute cgroup path such as "/skein"');
   const name = options.hostname ?? hostname();
   if (!/^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/.test(name)) throw invalid("hostname", name, "it must be 1 to 63 letters, digits, dots, dashes and underscores");
-  const level = options.logLevel ?? "info";
+  if (options.debug && options.logLevel && options.logLevel !== "debug") throw invalid("debug", "true", `--log-level ${options.logLevel} says otherwise; give one of both`);
+  const level = options.debug ? "debug" : options.logLevel ?? "info";
   if (!["debug", "info", "warn", "error"].includes(level)) throw invalid("log-level", level, "it is one of debug, info, warn, error");
   const storageDriver = storageDrivers.find((each) => each === options.storageDriver);
   if (options.storageDriver !== undefined && !storageDriver) throw invalid("storage-driver", options.storageDriver, `it is one of ${storageDrivers.join(", ")}`);

@@ -8,6 +8,7 @@ export interface GatewayContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly version: string;
+  readonly isDebug: boolean;
   readonly host: HostFacts;
 }
 

@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly version: string;
   /** This host's name for /info; default: the kernel's. */
   readonly hostname?: string;
+  /** Told by /info. */
+  readonly isDebug?: boolean;
   /** Undefined: no Unix socket. */
   readonly socketPath?: string;
   /** A name or a number; undefined: the socket is root's alone. */
@@ -59,7 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (tcp && !tcp.tls && !(tcp.isInsecureAllowed && isLoopback(tcp.host))) {
     throw new SwarmError("INVALID_ARGUMENT", `Cannot serve the Docker API on ${tcp.host}:${tcp.port} without TLS: whoever reaches it is root on this host; give --docker-tls-ca, --docker-tls-cert and --docker-tls-key${isLoopback(tcp.host) ? ", or --docker-tcp-insecure for this loopback address" : ""}`);
   }
-  const context: GatewayContext = { engine, clock, log, version: options.version, host: await readHostFacts(options.hostname, (await engine.info()).stateDir) };
+  const context: GatewayContext = { engine, clock, log, version: options.version, isDebug: options.isDebug ?? false, host: await readHostFacts(options.hostname, (await engine.info()).stateDir) };
   const router = new Router([
     ...systemRoutes(context), ...containerRoutes(context), ...streamRoutes(context), ...archiveRoutes(context), ...execRoutes(context), ...imageRoutes(context), ...buildRoutes(context),
     ...volumeRoutes(context), ...networkRoutes(context), ...elsewhereRoutes(),

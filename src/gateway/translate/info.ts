@@ -2,6 +2,7 @@ import type { EngineInfo } from "../../engine/index.js";
 
 export interface InfoParts {
   readonly version: string;
+  readonly isDebug: boolean;
   readonly host: {
     readonly hostname: string; readonly operatingSystem: string; readonly osVersion: string; readonly cpus: number; readonly securityOptions: readonly string[]; readonly hasSwapLimit: boolean;
     readonly isIpForwardingOn: boolean; readonly id: string;
@@ -9,7 +10,7 @@ export interface InfoParts {
 }
 
 /** GET /info. This host is no swarm to Docker's clients: the cluster is swarmctl's. */
-export function infoJson(info: EngineInfo, { version, host }: InfoParts, nowMs: number): Record<string, unknown> {
+export function infoJson(info: EngineInfo, { version, isDebug, host }: InfoParts, nowMs: number): Record<string, unknown> {
   const registries = Object.entries(info.registries);
   const machines: Record<string, string> = { amd64: "x86_64", arm64: "aarch64" };
   const runtimeName = info.runtime.split(/\s+/)[0] ?? "runc";
@@ -19,7 +20,7 @@ export function infoJson(info: EngineInfo, { version, host }: InfoParts, nowMs: 
     ContainersStopped: Math.max(0, info.containersTotal - info.containersRunning - info.containersPaused), Images: info.images, Driver: info.storageDriver, DriverStatus: info.storageStatus,
     Plugins: { Volume: ["local"], Network: ["bridge", "host", "macvlan", "null"], Authorization: null, Log: ["json-file", "local", "none"] },
     MemoryLimit: true, SwapLimit: host.hasSwapLimit, CpuCfsPeriod: true, CpuCfsQuota: true, CPUShares: true, CPUSet: true, PidsLimit: true, IPv4Forwarding: host.isIpForwardingOn,
-    Debug: false, NFd: 0, OomKillDisable: info.cgroups !== "v2", NGoroutines: 0, SystemTime: new Date(nowMs).toISOString(), LoggingDriver: "json-file", CgroupDriver: "cgroupfs", CgroupVersion: info.cgroups === "v2" ? "2" : "1",
+    Debug: isDebug, NFd: 0, OomKillDisable: info.cgroups !== "v2", NGoroutines: 0, SystemTime: new Date(nowMs).toISOString(), LoggingDriver: "json-file", CgroupDriver: "cgroupfs", CgroupVersion: info.cgroups === "v2" ? "2" : "1",
     NEventsListener: 0, KernelVersion: info.kernel, OperatingSystem: host.operatingSystem, OSVersion: host.osVersion, OSType: info.os, Architecture: machines[info.arch] ?? info.arch,
     IndexServerAddress: "https://index.docker.io/v1/",
     RegistryConfig: {
