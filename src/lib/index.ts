@@ -7,6 +7,7 @@ export { systemClock, sleep, type Clock, type Timer } from "./clock.js";
 export { backoffMs } from "./backoff.js";
 export { createLogger, silentLogger, type LogFields, type LogLevel, type Logger } from "./log.js";
 export { idFromBytes } from "./id.js";
+export { KeyedLock } from "./keyed-lock.js";
 export { printable } from "./printable.js";
 export { RepeatFilter } from "./repeat-filter.js";
 export { startCoalescingLoop, type CoalescingLoop } from "./coalescing-loop.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
+import { KeyedLock, SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { createKernel, netnsPathOf, readUpstreamServers, type Kernel, type KernelStep } from "../linux/index.js";
 import { addressOf, formatCidr, parseCidr, parseIpv4, type Cidr, type Network } from "../model/index.js";
 import type { Overlay, OverlayState, Sandbox, SandboxSpec } from "./api.js";
@@ -16,7 +16,6 @@ import { hostsOf, planSandbox, primaryInterface, resolvConfOf, visibleNetworks, 
 import { isSandboxListing, renderBalanceChange, renderSandboxRules } from "./core/sandbox-rules.js";
 import { DnsServer } from "./dns/dns-server.js";
 import { settleHostPorts } from "./host-ports.js";
-import { KeyedLock } from "./keyed-lock.js";
 import { plumbSteps, unplumbSteps } from "./plumb.js";
 import { SandboxStore } from "./sandbox-store.js";
 

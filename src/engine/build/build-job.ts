@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "../../lib/index.js";
+import { KeyedLock, type Clock, type Logger } from "../../lib/index.js";
 import type { AttachOptions, BuildRequest, ProcessStreams } from "../api/index.js";
 import type { ContainerStore } from "../containers/container-store.js";
 import type { BlobStore } from "../content/blob-store.js";
@@ -6,7 +6,6 @@ import type { LocalImageStore } from "../images/image-store.js";
 import type { Held } from "../images/garbage.js";
 import type { ImageRecord, LayerBlob } from "../images/record.js";
 import type { Events } from "../api/index.js";
-import { KeyedLock } from "../keyed-lock.js";
 import type { Metadata } from "../metadata.js";
 import type { Paths } from "../paths.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";

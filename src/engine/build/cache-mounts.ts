@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../../lib/index.js";
-import { KeyedLock } from "../keyed-lock.js";
+import { KeyedLock, type Clock } from "../../lib/index.js";
 import { runProgram } from "../runtime/program.js";
 import type { MountFlag } from "./core/mount-flag.js";
 

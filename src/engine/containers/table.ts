@@ -1,6 +1,5 @@
-import { SwarmError, type Clock, type Logger, type Timer } from "../../lib/index.js";
+import { KeyedLock, SwarmError, type Clock, type Logger, type Timer } from "../../lib/index.js";
 import type { ContainerEvent, ContainerExit, Events, WaitCondition } from "../api/index.js";
-import { KeyedLock } from "../keyed-lock.js";
 import type { Metadata } from "../metadata.js";
 import type { ContainerAccess } from "./ports.js";
 import { completeRecord, isRestarting, type ContainerRecord } from "./record.js";

@@ -1,5 +1,4 @@
-import { SwarmError } from "../../lib/index.js";
-import { KeyedLock } from "../keyed-lock.js";
+import { KeyedLock, SwarmError } from "../../lib/index.js";
 import type { ImageChange, Metadata } from "../metadata.js";
 import type { ImageRecord } from "./record.js";
 import { parseReference } from "./reference.js";

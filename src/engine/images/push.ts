@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
+import { KeyedLock } from "../../lib/index.js";
 import type { PullOptions, PullProgress } from "../api/index.js";
 import type { BlobStore } from "../content/blob-store.js";
 import { compressionOf, gzip } from "../content/compress.js";
-import { KeyedLock } from "../keyed-lock.js";
 import type { Metadata } from "../metadata.js";
 import type { RegistryClient } from "../registry/client.js";
 import { parseManifest } from "../registry/manifest.js";

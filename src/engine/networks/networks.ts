@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { SwarmError, type Clock, type Logger } from "../../lib/index.js";
+import { KeyedLock, SwarmError, type Clock, type Logger } from "../../lib/index.js";
 import { openHostLinks, type HostLinks } from "../../linux/index.js";
 import type { EndpointConfig, EngineNetwork, Events, LabelFilter, NetworkConfig, Networks } from "../api/index.js";
 import type { ContainerAccess, ContainerNetworking } from "../containers/ports.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { matchesLabels } from "../label-filter.js";
 import type { Metadata } from "../metadata.js";
 import { overlaps, parseSubnet } from "./core/ip-address.js";

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { SwarmError, backoffMs, codeOf, messageOf, sleep, type Clock, type Logger } from "../../lib/index.js";
+import { KeyedLock, SwarmError, backoffMs, codeOf, messageOf, sleep, type Clock, type Logger } from "../../lib/index.js";
 import type { Credentials } from "../api/index.js";
 import type { RegistryConfig } from "../config.js";
 import type { BlobStore } from "../content/blob-store.js";
 import type { Reference } from "../images/reference.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { answerChallenge, fingerprint, parseChallenge } from "./auth.js";
 import { endpointsOf, registryHostOf, type Endpoint } from "./endpoints.js";
 import { HttpClient, readBody, type HttpRequest, type HttpResponse } from "./http.js";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { KeyedLock } from "../../lib/index.js";
 import { hexOf } from "../content/blob-store.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
 import type { LayerTarStore } from "./driver.js";

@@ -1,8 +1,7 @@
 import { access, chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { SwarmError } from "../../lib/index.js";
+import { KeyedLock, SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { mountOverlay, unmount } from "../runtime/mounts.js";
 import { runProgram } from "../runtime/program.js";
 import type { OverlayMount } from "../runtime/spawner-frames.js";

@@ -1,8 +1,7 @@
 import { access, mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SwarmError } from "../../lib/index.js";
+import { KeyedLock, SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { unmount } from "../runtime/mounts.js";
 import { runProgram } from "../runtime/program.js";
 import { backingFileSystem } from "./backing.js";

@@ -1,10 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
+import { KeyedLock, SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
 import type { Events, LabelFilter, Volume, Volumes } from "../api/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
-import { KeyedLock } from "../keyed-lock.js";
 import { matchesLabels } from "../label-filter.js";
 import { runProgram } from "../runtime/program.js";
 import type { VolumeDriver, VolumeRecord } from "./driver.js";

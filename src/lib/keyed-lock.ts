@@ -1,11 +1,14 @@
 /** Runs actions of one key one after another, in the order of asking; different keys run side by side. */
 export class KeyedLock {
-  #tails = new Map<string, Promise<unknown>>();
+  readonly #tails = new Map<string, Promise<unknown>>();
+
+  /** Whether an action of that key runs or waits. */
+  isHeld(key: string): boolean { return this.#tails.has(key); }
 
   async run<T>(key: string, action: () => Promise<T>): Promise<T> {
     const previous = this.#tails.get(key) ?? Promise.resolve();
-    const mine = previous.then(action, action);
-    const tail = mine.catch(() => {});
+    const mine = previous.then(action);
+    const tail = mine.catch(() => {});   // whoever asked has the failure
     this.#tails.set(key, tail);
     try { return await mine; } finally { if (this.#tails.get(key) === tail) this.#tails.delete(key); }
   }
