@@ -240,6 +240,24 @@ describe("cli: commands against the API", () => {
     assert.equal(complete("service", "s"), "scale");
     assert.equal(complete("--host", "m1", "service", "create", "--repl"), "--replicas --replicas-max-per-node");
     assert.equal(complete("join-token", "m"), "manager");
+    assert.equal(complete("run", "--no"), "--no-healthcheck --node --no-color");
+    assert.equal(complete("volume", "create", "--no"), "--node --no-color");
+  });
+
+  it("bash completes names of nodes, of the cluster that the line names", async () => {
+    const { stdout: script } = await run(["completion", "bash"]);
+    const asked = 'swarmctl() { [ "$*" = "--host m1 node ls --format jsonl" ] && printf \'{"description":{"hostname":"%s","os":"linux"}}\\n\' m1 w1 w2; }';
+    const complete = (...words: string[]) => spawnSync("bash", ["-c", `${asked}\n${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _swarmctl; echo "\${COMPREPLY[*]}"`, "bash", "swarmctl", ...words], { encoding: "utf8" }).stdout.trim();
+    assert.equal(complete("--host", "m1", "run", "--node", "w"), "w1 w2");
+    assert.equal(complete("run", "--node", "w"), "");
+  });
+
+  it("the main help names every group and every command without one, once", async () => {
+    const { nouns, registry, sections } = await import("./registry.js");
+    const words = [...Object.keys(nouns), ...Object.keys(registry).filter((path) => !path.includes(" "))].filter((word, i, all) => all.indexOf(word) === i);
+    assert.deepEqual(sections.flatMap((section) => section.words).sort(), words.sort());
+    const { stdout } = await run(["--help"]);
+    for (const word of words) assert.match(stdout, new RegExp(`^  ${word}( …)?  +\\S`, "m"));
   });
 });
 

@@ -137,3 +137,15 @@ export const nouns: Readonly<Record<string, string>> = {
   lab: "Hosts on one machine, to try and test with",
   context: "Clusters that swarmctl knows",
 };
+
+/** The main help: every group ("service …") and every command without one, under what it is about. */
+export const sections: readonly { readonly heading: string; readonly words: readonly string[] }[] = [
+  { heading: "The cluster", words: ["init", "join", "join-token", "leave", "service", "task", "node", "network", "cluster", "events", "info"] },
+  {
+    heading: "Containers of one host (this one, or another by --node NAME)", words: [
+      "run", "create", "ps", "logs", "exec", "attach", "cp", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "diff", "commit", "stats", "top", "port", "inspect", "container",
+    ],
+  },
+  { heading: "Images, volumes and the rest of one host", words: ["images", "build", "pull", "push", "image", "volume", "system"] },
+  { heading: "Besides", words: ["lab", "context", "version", "completion"] },
+];

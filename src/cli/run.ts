@@ -7,7 +7,7 @@ import { Flags, flagsOf, globalFlags, parseFlags } from "./flags.js";
 import { commandHelp, twoColumns } from "./help.js";
 import { suggestion } from "./parse/suggest.js";
 import { placesFor } from "./places.js";
-import { nouns, registry } from "./registry.js";
+import { nouns, registry, sections } from "./registry.js";
 import { paint, type Terminal } from "./terminal.js";
 
 export interface CliOptions {
@@ -109,15 +109,14 @@ function helpFor(words: readonly string[], terminal: Terminal, isAsked: boolean)
 }
 
 function mainHelp(): string {
-  const single = Object.entries(registry).filter(([path]) => !path.includes(" "));
+  const line = (word: string) => (Object.hasOwn(nouns, word) ? twoColumns(`${word} …`, nouns[word]!, 12, 100) : twoColumns(word, registry[word]!.about, 12, 100));
   return [
-    "Usage: swarmctl [--context NAME | --host HOST] COMMAND", "", "Skein's command line: one cluster of hosts, its services and its networks.", "",
-    "Groups:", ...Object.entries(nouns).flatMap(([noun, about]) => twoColumns(noun, about, 12, 100)), "",
-    "Commands:", ...single.flatMap(([path, { about }]) => twoColumns(path, about, 12, 100)), "",
+    "Usage: swarmctl [--context NAME | --host HOST] COMMAND", "", "Skein's command line: a cluster of hosts, its services and networks, and each host's containers.", "",
+    ...sections.flatMap(({ heading, words }) => [`${heading}:`, ...words.flatMap(line), ""]),
     "Global options:", ...globalFlags.flatMap((flag) => twoColumns(`${flag.short ? `-${flag.short}, ` : ""}--${flag.name}${flag.value ? ` ${flag.value}` : ""}`, flag.help, 16, 100)), "",
     "Exit codes: 0 done · 1 refused or failed · 2 bad usage or a bad value · 3 accepted, but not (yet) as asked",
-    "            4 not found · 5 no manager or no leader reached · 130 interrupted", "",
-    "\"swarmctl GROUP --help\" and \"swarmctl COMMAND --help\" say more; \"swarmctl lab up\" starts a cluster to try it on.", "",
+    "            4 not found · 5 no manager or no leader reached · 130 interrupted; run, exec and start -a: the command's", "",
+    "\"swarmctl COMMAND --help\" says more, also of a group, \"swarmctl service --help\"; \"swarmctl lab up\" starts a cluster to try it on.", "",
   ].join("\n");
 }
 

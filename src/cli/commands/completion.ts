@@ -5,7 +5,7 @@ import { registry } from "../registry.js";
 
 export default {
   usage: "bash|zsh",
-  about: "Prints a script that completes swarmctl's commands and flags.",
+  about: "Prints a script that completes swarmctl's commands and flags, and the names of nodes after --node.",
   args: { min: 1 },
   flags: [],
   examples: [["source <(swarmctl completion bash)", "In this shell"], ["swarmctl completion bash > /etc/bash_completion.d/swarmctl", "In every shell"]],
@@ -29,13 +29,13 @@ export default {
 /** "[OPTIONS] worker|manager" → worker, manager */
 const choices = (usage: string): string[] => /(?:^| )([a-z]+(?:\|[a-z]+)+)$/.exec(usage)?.[1]?.split("|") ?? [];
 
-/** The command's words are those before the cursor that are neither a flag nor a global flag's value. */
+/** The command's words are those before the cursor that are neither a flag nor a global flag's value. Nodes are asked for where their names are wanted, of the cluster that the line names. */
 const script = (cases: readonly string[], verbed: string): string => `_swarmctl() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path="" words="" i=1 word
+  local current="\${COMP_WORDS[COMP_CWORD]}" path="" words="" i=1 word places=()
   while [ "$i" -lt "$COMP_CWORD" ]; do
     word="\${COMP_WORDS[$i]}"
     case "$word" in
-      --context|--host) i=$((i + 1)) ;;
+      --context|--host) i=$((i + 1)); places+=("$word" "\${COMP_WORDS[$i]}") ;;
       -*) ;;
       *) case "$path" in
            "") path="$word" ;;
@@ -44,9 +44,11 @@ const script = (cases: readonly string[], verbed: string): string => `_swarmctl(
     esac
     i=$((i + 1))
   done
-  case "$path" in
+  if [ "\${COMP_WORDS[$((COMP_CWORD - 1))]}" = --node ]; then
+    words="$("\${COMP_WORDS[0]}" "\${places[@]}" node ls --format jsonl 2>/dev/null | sed -n 's/.*"hostname":"\\([^"]*\\)".*/\\1/p')"
+  else case "$path" in
 ${cases.join("\n")}
-  esac
+  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _swarmctl swarmctl

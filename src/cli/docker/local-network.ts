@@ -5,7 +5,7 @@ import type { DockerClient } from "./client.js";
 import { nodeFlag } from "./container-flags.js";
 
 /** `network` means the cluster's networks, unless one of these chooses a host's own. */
-export const hostNetworkFlags: readonly FlagSpec[] = [{ name: "local", kind: "switch", help: "A network of this host alone, for single containers", group: "Host" }, nodeFlag];
+export const hostNetworkFlags: readonly FlagSpec[] = [{ name: "local", kind: "switch", help: "Of this host alone, for single containers", group: "Host" }, nodeFlag];
 
 /** The host's engine, where a host's own networks are meant. */
 export const hostNetworks = (flags: Flags, connection: Connection): DockerClient | undefined => (flags.on("local") || flags.has("node") ? connection.docker(flags.text("node")) : undefined);

@@ -21,7 +21,7 @@ export function outline(value: unknown, indent = "", isMap = false): string {
   const lines: string[] = [];
   for (const [key, field] of Object.entries(value as object)) {
     if (isEmpty(field)) continue;
-    const title = isMap ? key : key.replace(/(Ms|Bytes)$/, "").replace(/([A-Z])/g, " $1").replace(/^./, (first) => first.toUpperCase());
+    const title = isMap ? key : key.replace(/(Ms|Bytes)$/, "").replace(/([a-z0-9])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])/g, "$1$2 ").replace(/^./, (first) => first.toUpperCase());
     if (Array.isArray(field) && field.every((item) => typeof item !== "object")) lines.push(`${indent}${title}: ${field.join(" ")}\n`);
     else if (Array.isArray(field)) lines.push(`${indent}${title}:\n${field.map((item) => `${indent}- ${outline(item, `${indent}  `).trimStart()}`).join("")}`);
     else if (typeof field === "object") lines.push(`${indent}${title}:\n${outline(field, `${indent}  `, maps.has(key))}`);
@@ -31,7 +31,10 @@ export function outline(value: unknown, indent = "", isMap = false): string {
 }
 
 /** Fields whose keys are people's own words. */
-const maps = new Set(["labels", "options", "sysctls", "volumeLabels", "engineLabels", "removedNodes"]);
+const maps = new Set([
+  "labels", "options", "sysctls", "volumeLabels", "engineLabels", "removedNodes",
+  "Labels", "Options", "Sysctls", "DriverOpts", "Ports", "PortBindings", "ExposedPorts", "Networks", "Volumes", "Runtimes", "Containers", "IndexConfigs",   // as the Docker API has them
+]);
 
 function scalar(key: string, value: unknown): string {
   if (typeof value !== "number") return String(value);

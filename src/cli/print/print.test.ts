@@ -38,5 +38,6 @@ describe("cli: words for numbers", () => {
   it("outlines leave out what is empty", () => {
     assert.equal(outline({ id: "x", replicas: 0, labels: {}, meta: { createdAtMs: 1_700_000_000_000 }, ports: [{ targetPort: 80 }], args: ["a", "b"] }),
       "Id: x\nMeta:\n  Created At: 2023-11-14T22:13:20.000Z\nPorts:\n- Target Port: 80\nArgs: a b\n");
+    assert.equal(outline({ Id: "x", CPUShares: 2, IPAddress: "1.2.3.4", Labels: { someOne: "1" }, DNS: ["1.1.1.1"] }), "Id: x\nCPU Shares: 2\nIP Address: 1.2.3.4\nLabels:\n  someOne: 1\nDNS: 1.1.1.1\n");
   });
 });
