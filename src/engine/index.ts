@@ -1,8 +1,10 @@
 /**
- * The container engine: images (content/, registry/, images/, snapshots/), containers (containers/, runtime/, health/) and their logs
- * (logs/). In: an image reference, a ContainerConfig. Out: processes under the OCI runtime, each with a small monitor (monitor/, in C)
- * that outlives the daemon, its log lines, exits and health. It joins network namespaces that it is given and knows nothing of
- * networks, services or clusters, and never decides to restart anything.
+ * The container engine of one host: images (content/, registry/, images/, snapshots/, build/), containers (containers/, runtime/, health/, attach/, execs/, logs/,
+ * files/, stats/), volumes/, networks/ and events/. In: calls of the contract in api/. Out: processes under an OCI runtime, each with a small monitor (monitor/, in C)
+ * that outlives the daemon. engine.ts builds the parts and wires them; they see each other through small ports, such as containers/ports.ts.
+ *
+ * Tasks come with a network namespace of the overlay's and are never started again here; single containers get this host's own networks and
+ * restart policies. It knows nothing of services, clusters or HTTP.
  */
 export { openEngine } from "./engine.js";
 export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.js";

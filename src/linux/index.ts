@@ -1,6 +1,6 @@
 /**
- * The only folder that talks to the kernel or spawns system programs. In: steps for iproute2, bridge, nft, sysctl, and questions
- * about what is there. Out: success or one SwarmError that names the refused step; observations as plain values.
+ * Links, addresses, routes, neighbours, nftables and kernel settings. In: steps for iproute2, bridge, nft and sysctl (the overlay's), whole changes of links and
+ * namespaces (netlink/, the engine's), and questions about what is there. Out: success or one SwarmError that names the refused step; observations as plain values.
  * It decides nothing: what to change is decided by pure code elsewhere, from what is observed here.
  */
 export { createKernel, type Kernel } from "./kernel.js";
