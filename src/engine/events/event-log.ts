@@ -28,16 +28,19 @@ export class EventLog implements Events {
     let waiting: EngineEvent[] = sinceMs === undefined ? [] : this.#recent.slice(-kept).filter((event) => event.timeNano >= nanos(sinceMs));
     let wake: (() => void) | undefined;
     const read = (event: EngineEvent) => { waiting.push(event); if (waiting.length > waitingLimit) waiting.shift(); wake?.(); };
+    // A timer may fire within the millisecond before its time by the other clock: that it fired is what counts.
+    let isOver = untilMs !== undefined && untilMs <= this.clock.now();
     const end = () => wake?.();
+    const pass = () => { isOver = true; end(); };
     this.#readers.add(read);
     signal.addEventListener("abort", end, { once: true });
-    const timer = untilMs === undefined ? undefined : this.clock.after(Math.max(0, untilMs - this.clock.now()), end);
+    const timer = untilMs === undefined ? undefined : this.clock.after(Math.max(0, untilMs - this.clock.now()), pass);
     try {
       while (!signal.aborted) {
         const batch = waiting;
         waiting = [];
         for (const event of batch) if (until === undefined || event.timeNano <= until) yield event;
-        if (untilMs !== undefined && this.clock.now() >= untilMs) return;
+        if (isOver) return;
         if (waiting.length === 0 && !signal.aborted) await new Promise<void>((resolve) => { wake = resolve; });
         wake = undefined;
       }
