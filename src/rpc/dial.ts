@@ -2,7 +2,7 @@ import { createConnection } from "node:net";
 import { createSecureContext } from "node:tls";
 import { ChannelCredentials, type ChannelOptions, type Client } from "@grpc/grpc-js";
 import { SwarmError } from "../lib/index.js";
-import { roleNames, verifyRootDigest, type TlsIdentity } from "../ca/index.js";
+import { roleNames, tlsContextOf, verifyRootDigest, type TlsIdentity } from "../ca/index.js";
 import { call } from "./call.js";
 import { clientConstructor, type ServiceName } from "./proto.js";
 import { maxMessageBytes } from "./server.js";
@@ -33,9 +33,7 @@ export const managerChannelOptions: ChannelOptions = {
 
 /** Mutual TLS 1.3 as `identity`. Make one per identity and share it: channels with the same credentials share a connection. */
 export function managerCredentials(identity: TlsIdentity): ChannelCredentials {
-  return withConnectTimeout(ChannelCredentials.createFromSecureContext(createSecureContext({
-    cert: identity.certificatePem, key: identity.keyPem, ca: identity.rootCertificatePem, minVersion: "TLSv1.3", maxVersion: "TLSv1.3",
-  })));
+  return withConnectTimeout(ChannelCredentials.createFromSecureContext(createSecureContext(tlsContextOf(identity))));
 }
 
 /** A client of a manager's service. Close it when done. */

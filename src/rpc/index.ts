@@ -1,6 +1,6 @@
 /**
- * gRPC as Skein uses it: definitions from proto/, typed handlers that know their caller, calls that fail with SwarmErrors, and
- * the mutual-TLS listener. Knows certificates and roles, not what any method does.
+ * gRPC as Skein uses it: definitions from proto/, typed handlers that know their caller, calls that fail with SwarmErrors, the
+ * mutual-TLS listener and the daemon's sockets. Knows certificates and roles, not what any method does.
  */
 export { clientConstructor, codec, serviceDefinition, type Codec, type ServiceName } from "./proto.js";
 export { packageRoot } from "./package-root.js";
@@ -11,4 +11,5 @@ export { localAuthorize, nodeAuthorize, requireManager, requireNode, requireOper
 export { joiningServerOptions, maxMessageBytes, memberServerOptions, newServer, serverOptions } from "./server.js";
 export { listenTls, type TlsListener, type TlsListenOptions } from "./listen-tls.js";
 export { listenUnix, type UnixListener } from "./listen-unix.js";
+export { listenOnSocketFile } from "./socket-file.js";
 export { dialForJoin, dialLocal, dialManager, fetchRootCertificate, managerChannelOptions, managerCredentials, parseHostPort } from "./dial.js";

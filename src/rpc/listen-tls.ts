@@ -1,9 +1,9 @@
-import { X509Certificate, constants } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { createServer, type TLSSocket } from "node:tls";
 import { ServerCredentials, type Server } from "@grpc/grpc-js";
 import { RepeatFilter, SwarmError, messageOf, systemClock, type Logger } from "../lib/index.js";
-import { identityOf, type TlsIdentity } from "../ca/index.js";
+import { identityOf, tlsContextOf, type TlsIdentity } from "../ca/index.js";
 
 export interface TlsListenOptions {
   readonly host: string;
@@ -43,7 +43,7 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
   const joining = options.joining.createConnectionInjector(ServerCredentials.createInsecure());
 
   const server = createServer({
-    ...contextOf(identity), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ["h2"], handshakeTimeout: 10_000, noDelay: true,
+    ...tlsContextOf(identity), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ["h2"], handshakeTimeout: 10_000, noDelay: true,
   });
   server.maxConnections = maxConnections;
   server.on("secureConnection", (socket) => {
@@ -80,7 +80,7 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
     disconnect(nodeIds) {
       for (const [socket, nodeId] of sockets) if (nodeId !== undefined && nodeIds.has(nodeId)) socket.destroy();
     },
-    renew(next) { identity = next; server.setSecureContext(contextOf(next)); },
+    renew(next) { identity = next; server.setSecureContext(tlsContextOf(next)); },
     async close(graceMs = 0) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       full.drain(graceMs);
@@ -91,14 +91,6 @@ export async function listenTls(options: TlsListenOptions): Promise<TlsListener>
       joining.destroy();
       await closed;
     },
-  };
-}
-
-function contextOf(identity: TlsIdentity): SecureContextOptions & { ticketKeys?: Buffer } {
-  return {
-    cert: identity.certificatePem, key: identity.keyPem, ca: identity.rootCertificatePem, minVersion: "TLSv1.3", maxVersion: "TLSv1.3",
-    // A resumed session would carry the certificate of its first handshake past a renewal or a new root.
-    secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
 

@@ -1,8 +1,8 @@
-import { chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync, chmodSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { dirname } from "node:path";
 import { SwarmError, type Logger } from "../../lib/index.js";
+import { listenOnSocketFile } from "../../rpc/index.js";
 
 export interface Listening {
   /** "unix:///run/skein/docker.sock", "tcp://127.0.0.1:2376". */
@@ -10,23 +10,12 @@ export interface Listening {
   close(graceMs: number): Promise<void>;
 }
 
-/**
- * On a Unix socket for its owner and, if it is there, one group. A socket file that is there already is removed: the caller holds the
- * state directory's lock, so nobody can be behind it.
- */
+/** On a Unix socket for its owner and, if it is there, one group. */
 export async function listenOnSocket(server: Server, options: { path: string; group: string | undefined; mode: number; log: Logger }): Promise<Listening> {
   const { path } = options;
-  if (Buffer.byteLength(path) > 107) throw new SwarmError("INVALID_ARGUMENT", `Cannot listen on "${path}": the kernel takes socket paths of at most 107 bytes; choose a shorter --docker-socket`);
   const gid = options.group === undefined ? undefined : groupId(options.group);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  removeStale(path);
   const connections = track(server);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    // The file is made within listen(), so no moment exists in which others could open it.
-    const mask = process.umask(0o177);
-    try { server.listen(path, () => { server.off("error", reject); resolve(); }); } finally { process.umask(mask); }
-  });
+  await listenOnSocketFile(server, { path, flag: "--docker-socket" });
   server.on("error", (error) => options.log.error("the Docker API's socket failed", { error }));
   if (gid !== undefined) chownSync(path, 0, gid);
   chmodSync(path, options.mode);
@@ -74,11 +63,4 @@ async function close(server: Server, connections: Set<Socket>, graceMs: number):
   clearTimeout(late);
   for (const socket of connections) socket.destroy();
   await closed;
-}
-
-function removeStale(path: string): void {
-  let isSocket: boolean;
-  try { isSocket = lstatSync(path).isSocket(); } catch { return; }
-  if (!isSocket) throw new SwarmError("FAILED_PRECONDITION", `Cannot listen on "${path}": a file that is not a socket is there; remove it`);
-  unlinkSync(path);
 }

@@ -1,9 +1,9 @@
-import { X509Certificate, constants } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { createServer, type TLSSocket } from "node:tls";
 import { SwarmError, messageOf, type Logger } from "../../lib/index.js";
-import { identityOf, type TlsIdentity } from "../../ca/index.js";
+import { identityOf, tlsContextOf, type TlsIdentity } from "../../ca/index.js";
 
 /** The port of every node at which its managers reach its engine. */
 export const managerPort = 2378;
@@ -33,7 +33,7 @@ export async function listenForManagers(options: ManagerPortOptions): Promise<Ma
   const { log } = options;
   let identity = options.identity;
   const sockets = new Set<Socket>();
-  const server = createServer({ ...contextOf(identity), requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000, noDelay: true, allowHalfOpen: true });
+  const server = createServer({ ...tlsContextOf(identity), requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000, noDelay: true, allowHalfOpen: true });
   server.maxConnections = maxConnections;
   // From the first byte on: who leaves in the middle of a handshake is held by nobody else.
   server.on("connection", (socket) => { sockets.add(socket); socket.on("close", () => sockets.delete(socket)); });
@@ -51,20 +51,12 @@ export async function listenForManagers(options: ManagerPortOptions): Promise<Ma
   server.on("error", (error) => log.error("listener failed", { error }));
   return {
     port: (server.address() as AddressInfo).port,
-    renew(next) { identity = next; server.setSecureContext(contextOf(next)); },
+    renew(next) { identity = next; server.setSecureContext(tlsContextOf(next)); },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
-  };
-}
-
-export function contextOf(identity: TlsIdentity): SecureContextOptions {
-  return {
-    cert: identity.certificatePem, key: identity.keyPem, ca: identity.rootCertificatePem, minVersion: "TLSv1.3", maxVersion: "TLSv1.3",
-    // A resumed session would carry the certificate of its first handshake past a renewal.
-    secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
 

@@ -1,11 +1,12 @@
-import { chmod, mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { connect, type ConnectionOptions } from "node:tls";
 import { messageOf, type Clock, type Logger, type Timer } from "../../lib/index.js";
-import type { TlsIdentity } from "../../ca/index.js";
-import { contextOf, managerPort, peerOf } from "./manager-port.js";
+import { tlsContextOf, type TlsIdentity } from "../../ca/index.js";
+import { listenOnSocketFile } from "../../rpc/index.js";
+import { managerPort, peerOf } from "./manager-port.js";
 
 /** A node as the managers know it. */
 export interface NodePlace { readonly id: string; readonly hostname: string; readonly addr: string }
@@ -53,7 +54,7 @@ export async function serveNodeSockets(options: NodeSocketsOptions): Promise<Nod
     const { place } = entry;
     const refuse = (why: string) => { log.warn("a node's engine cannot be reached", { node: place.hostname, reason: why }); near.end(unreachable(place, why)); };
     // allowHalfOpen is Node's own, which the types of tls leave to net.
-    const settings: ConnectionOptions & { allowHalfOpen: boolean } = { ...contextOf(options.identity()), host: place.addr, port, servername: "", checkServerIdentity: () => undefined, allowHalfOpen: true };
+    const settings: ConnectionOptions & { allowHalfOpen: boolean } = { ...tlsContextOf(options.identity()), host: place.addr, port, servername: "", checkServerIdentity: () => undefined, allowHalfOpen: true };
     const far = connect(settings);
     const bound = clock.after(handshakeMs, () => far.destroy(new Error(`no answer from ${place.addr}:${port} within ${handshakeMs} ms`)));
     let isJoined = false;
@@ -74,9 +75,8 @@ export async function serveNodeSockets(options: NodeSocketsOptions): Promise<Nod
   const open = async (name: string, place: NodePlace): Promise<void> => {
     const path = join(directory, `${name}.sock`);
     const server = createServer({ allowHalfOpen: true }, (socket) => pass(name, socket));
-    await new Promise<void>((resolve, reject) => { server.once("error", reject); server.listen(path, resolve); });
+    await listenOnSocketFile(server, { path, flag: "--run-dir" });
     server.on("error", (error) => log.error("listener failed", { socket: path, error }));
-    await chmod(path, 0o600);
     listening.set(name, { server, sockets: new Set(), place });
   };
 

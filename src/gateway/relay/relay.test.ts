@@ -5,9 +5,9 @@ import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { createCsr, createRootCa, signNodeCertificate, type Root, type TlsIdentity } from "../../ca/index.js";
+import { createCsr, createRootCa, signNodeCertificate, tlsContextOf, type Root, type TlsIdentity } from "../../ca/index.js";
 import { silentLogger, systemClock } from "../../lib/index.js";
-import { contextOf, listenForManagers, type ManagerPort } from "./manager-port.js";
+import { listenForManagers, type ManagerPort } from "./manager-port.js";
 import { namesOf, serveNodeSockets, type NodePlace, type NodeSockets } from "./node-sockets.js";
 
 async function identity(root: Root, nodeId: string, role: "MANAGER" | "WORKER", clusterId = "c1"): Promise<TlsIdentity> {
@@ -105,10 +105,10 @@ describe("the relay to other nodes' engines", () => {
       socket.on("data", (part: Buffer) => { text += part.toString(); }).on("error", () => resolve("refused")).on("close", () => resolve(text || "refused"));
       socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     });
-    assert.match(await attempt(contextOf(manager)), /hello/);
-    assert.equal(await attempt(contextOf(worker)), "refused");
-    assert.equal(await attempt(contextOf(await identity(otherRoot, "m1", "MANAGER", "c2"))), "refused");
-    assert.equal(await attempt(contextOf(await identity(root, "m1", "MANAGER", "c2"))), "refused");
+    assert.match(await attempt(tlsContextOf(manager)), /hello/);
+    assert.equal(await attempt(tlsContextOf(worker)), "refused");
+    assert.equal(await attempt(tlsContextOf(await identity(otherRoot, "m1", "MANAGER", "c2"))), "refused");
+    assert.equal(await attempt(tlsContextOf(await identity(root, "m1", "MANAGER", "c2"))), "refused");
     assert.equal(await attempt({ minVersion: "TLSv1.3" }), "refused");
   });
 
