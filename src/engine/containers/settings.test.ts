@@ -73,7 +73,7 @@ for (const runtime of ["runc", "crun"]) describe(`engine: containers' settings i
 
   it("sysctls, names, the size of /dev/shm, an init, a read-only root", async () => {
     assert.deepEqual(await said("cat /proc/sys/net/core/somaxconn /proc/sys/kernel/msgmax", { sysctls: { "net.core.somaxconn": "77", "kernel.msgmax": "4096" } }), ["77", "4096"]);
-    assert.deepEqual(await said("hostname; cat /proc/sys/kernel/domainname /etc/hostname; df -k /dev/shm | tail -1 | awk '{print $2}'", { hostname: "web", domainname: "example.org", shmSizeBytes: 8 * mebibyte }), ["web.example.org", "example.org", "web.example.org", "8192"]);
+    assert.deepEqual(await said("hostname; cat /proc/sys/kernel/domainname /etc/hostname; df -k /dev/shm | tail -1 | awk '{print $2}'", { hostname: "web", domainname: "example.org", shmSizeBytes: 8 * mebibyte }), ["web", "example.org", "web.example.org", "8192"]);
     assert.deepEqual(await said("touch /x 2>/dev/null || echo read-only; touch /dev/shm/x && echo shm; touch /t/x && echo tmpfs", { readOnly: true, mounts: [{ type: "tmpfs", target: "/t" }] }), ["read-only", "shm", "tmpfs"]);
     assert.deepEqual(await said("grep -c skein /proc/1/cmdline", { init: true }), ["1"]);
   });

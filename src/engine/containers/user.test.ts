@@ -11,7 +11,7 @@ const group = "root:x:0:\nstaff:x:50:web,other\nlogs:x:60:web\n";
 
 describe("engine: a container's user", () => {
   for (const [user, expected] of [
-    ["", [0, 0, []]], ["web", [33, 34, [50, 60]]], ["33", [33, 34, [50, 60]]], ["web:staff", [33, 50, []]], ["web:7", [33, 7, []]], ["1234", [1234, 0, []]], ["1234:5678", [1234, 5678, []]],
+    ["", [0, 0, [0]]], ["web", [33, 34, [34, 50, 60]]], ["33", [33, 34, [34, 50, 60]]], ["web:staff", [33, 50, [50]]], ["web:7", [33, 7, [7]]], ["1234", [1234, 0, [0]]], ["1234:5678", [1234, 5678, [5678]]],
   ] as const) it(`"${user}" is ${JSON.stringify(expected)}`, () => {
     const { uid, gid, additionalGids } = resolveUser(user, [], passwd, group);
     assert.deepEqual([uid, gid, additionalGids], expected);
@@ -21,7 +21,7 @@ describe("engine: a container's user", () => {
     assert.throws(() => resolveUser("web:frogs", [], passwd, group), /group "frogs" is not in the image's \/etc\/group/);
     assert.throws(() => resolveUser("web", ["frogs"], passwd, group), /group "frogs"/);
   });
-  it("has further groups by name and number", () => assert.deepEqual(resolveUser("1", ["logs", "9"], passwd, group).additionalGids, [60, 9]));
+  it("has further groups by name and number", () => assert.deepEqual(resolveUser("1", ["logs", "9", "0"], passwd, group).additionalGids, [0, 60, 9]));
 });
 
 describe("engine: paths inside a root", () => {

@@ -15,16 +15,17 @@ export function resolveUser(user: string, extraGroups: readonly string[], passwd
   const [userPart = "", groupPart] = user.split(":", 2);
   const wanted = userPart === "" ? "0" : userPart;
   const entry = passwd.find((e) => e.name === wanted) ?? (isNumber(wanted) ? passwd.find((e) => e.uid === Number(wanted)) : undefined);
-  if (!entry && !isNumber(wanted)) throw new SwarmError("FAILED_PRECONDITION", `user "${wanted}" is not in the image's /etc/passwd; use a number or a user that the image has`);
+  if (!entry && !isNumber(wanted)) throw new SwarmError("INVALID_ARGUMENT", `user "${wanted}" is not in the image's /etc/passwd; use a number or a user that the image has`);
   const gidOf = (group: string): number => {
     const found = groups.find((g) => g.name === group);
     if (found) return found.gid;
-    if (!isNumber(group)) throw new SwarmError("FAILED_PRECONDITION", `group "${group}" is not in the image's /etc/group; use a number or a group that the image has`);
+    if (!isNumber(group)) throw new SwarmError("INVALID_ARGUMENT", `group "${group}" is not in the image's /etc/group; use a number or a group that the image has`);
     return Number(group);
   };
   const gid = groupPart ? gidOf(groupPart) : entry?.gid ?? 0;
   const memberships = groupPart || !entry ? [] : groups.filter((g) => g.members.includes(entry.name)).map((g) => g.gid);
-  const additionalGids = [...new Set([...memberships, ...extraGroups.map(gidOf)])].filter((g) => g !== gid);
+  // The own group first: without it a setgid program takes the process out of that group, and what the group is denied is open (CVE-2022-36109).
+  const additionalGids = [...new Set([gid, ...memberships, ...extraGroups.map(gidOf)])];
   return { uid: entry?.uid ?? Number(wanted), gid, additionalGids, home: entry?.home || "/" };
 }
 

@@ -78,7 +78,7 @@ export function ociConfig(inputs: BundleInputs): OciConfig {
   return {
     ociVersion: "1.0.2",
     // A name needs a UTS namespace to be set in.
-    ...(namespaces.uts.kind === "host" ? {} : { hostname: config.domainname ? `${config.hostname}.${config.domainname}` : config.hostname }),
+    ...(namespaces.uts.kind === "host" ? {} : { hostname: config.hostname }),
     root: { path: "rootfs", readonly: config.readOnly ?? false },
     process: processOf(inputs, config.init ? [initPath, "init", "--", ...args] : args),
     mounts: [...systemMounts(inputs), ...inputs.mounts.map(ociMount).sort((a, b) => depth(a.destination) - depth(b.destination))],

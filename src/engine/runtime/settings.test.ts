@@ -175,7 +175,7 @@ describe("engine: a container's config in the runtime's words", () => {
 
   it("names, limits of processes, scores, the size of /dev/shm", () => {
     const spec = bundle({ hostname: "web", domainname: "example.org", ulimits: [{ name: "nofile", soft: 10, hard: -1 }], oomScoreAdj: 7, shmSizeBytes: 4096, securityOptions: ["no-new-privileges"] });
-    assert.deepEqual([spec.hostname, spec.linux.sysctl["kernel.domainname"], spec.process["oomScoreAdj"], spec.process["noNewPrivileges"]], ["web.example.org", "example.org", 7, true]);
+    assert.deepEqual([spec.hostname, spec.linux.sysctl["kernel.domainname"], spec.process["oomScoreAdj"], spec.process["noNewPrivileges"]], ["web", "example.org", 7, true]);
     assert.ok(spec.process.env.includes("HOSTNAME=web"));
     assert.ok(mountAt(spec, "/dev/shm")!.options.includes("size=4096"));
     assert.match(ociJson(spec), /"rlimits":\[\{"type":"RLIMIT_NOFILE","soft":10,"hard":18446744073709551615\}\]/);
