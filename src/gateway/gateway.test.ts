@@ -150,6 +150,17 @@ describe("gateway", function () {
       assert.ok([200, 400].includes(slow.status));
       await remove(id);
     });
+    it("whom a creation names and who is not there is 400, not 404: that is the image's; ports of a container with the host's network warn", async () => {
+      for (const HostConfig of [{ NetworkMode: "container:none-such" }, { VolumesFrom: ["none-such"] }, { Links: ["none-such:x"] }, { PidMode: "container:none-such" }]) {
+        const { status, json } = await rig.call("POST", "/containers/create", { Image: "busybox", HostConfig });
+        assert.deepEqual([status, json.message], [400, "No such container: none-such"], JSON.stringify(HostConfig));
+      }
+      assert.equal((await rig.call("POST", "/containers/create", { Image: "none-such" })).status, 404);
+      assert.equal((await rig.call("POST", "/containers/create", { Image: "busybox", User: "none-such" })).status, 400);
+      const { json } = await rig.call("POST", "/containers/create", { Image: "busybox", HostConfig: { NetworkMode: "host", PortBindings: { "80/tcp": [{}] } } });
+      assert.deepEqual(json.Warnings, ["Published ports are discarded when using host network mode"]);
+      await remove(json.Id);
+    });
     it("wait sends its head before the container starts", async () => {
       const id = await create({ Cmd: ["sh", "-c", "exit 5"] });
       const response = await rig.open("POST", `/containers/${id}/wait?condition=next-exit`);

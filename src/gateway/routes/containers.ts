@@ -19,6 +19,7 @@ const nameAttempts = 8;
 
 export function containerRoutes(context: GatewayContext): Route[] {
   const { engine, clock } = context;
+  const starting = new Map<string, Promise<void>>();
   const find = (exchange: Exchange) => findContainer(context, exchange.param("id"));
   const post = (path: string, handle: (exchange: Exchange) => Promise<void>): Route => ({ method: "POST", path: `/containers/{id}/${path}`, handle });
 
@@ -48,7 +49,9 @@ export function containerRoutes(context: GatewayContext): Route[] {
       }
       const [rows = 0, columns = 0] = (details.config.creatorData as { HostConfig?: { ConsoleSize?: number[] } } | undefined)?.HostConfig?.ConsoleSize ?? [];
       if (details.config.tty && rows > 0 && columns > 0) await engine.resize(details.id, { rows, columns });
-      await engine.start(details.id);
+      const started = engine.start(details.id);
+      starting.set(details.id, started);
+      try { await started; } finally { if (starting.get(details.id) === started) starting.delete(details.id); }
       exchange.sendEmpty(204);
     }),
     post("stop", async (exchange) => {
@@ -88,7 +91,7 @@ export function containerRoutes(context: GatewayContext): Route[] {
       await engine.resize(details.id, { rows: sizeOf(exchange, "h"), columns: sizeOf(exchange, "w") });
       exchange.sendEmpty(200);
     }),
-    post("wait", (exchange) => wait(context, exchange)),
+    post("wait", (exchange) => wait(context, exchange, starting)),
     {
       method: "DELETE", path: "/containers/{id}", handle: async (exchange) => {
         const details = await find(exchange);
@@ -131,7 +134,10 @@ async function create(context: GatewayContext, exchange: Exchange): Promise<void
   const platform = exchange.text("platform");
   if (platform && !matchesPlatform(platform, image)) throw new SwarmError("NOT_FOUND", `No such image: image "${imageName}" was found but its platform (${image.os}/${image.arch}) does not match the specified platform (${platform.slice(0, 60)})`);
   const containers = new Map<string, ContainerDetails>();
-  for (const name of containersNamedIn(body)) containers.set(name, await findContainer(context, name));
+  for (const name of containersNamedIn(body)) {
+    // 404 is for the image alone: clients would pull that.
+    containers.set(name, await findContainer(context, name).catch((error: unknown) => { throw codeOf(error) === "NOT_FOUND" ? new SwarmError("INVALID_ARGUMENT", messageOf(error), { cause: error }) : error; }));
+  }
   for (let attempt = 0; ; attempt++) {
     const name = asked !== "" ? checkContainerName(asked) : randomName(Math.random, attempt);
     const { config, warnings } = parseCreate(body, { id: randomBytes(32).toString("hex"), name, image, containers, host: context.host });
@@ -187,7 +193,7 @@ async function descendantsOf({ engine }: GatewayContext, name: string): Promise<
   return ids;
 }
 
-async function wait({ engine, ...context }: GatewayContext, exchange: Exchange): Promise<void> {
+async function wait({ engine, ...context }: GatewayContext, exchange: Exchange, starting: ReadonlyMap<string, Promise<void>>): Promise<void> {
   const condition = (exchange.text("condition") || "not-running") as WaitCondition;
   if (!["not-running", "next-exit", "removed"].includes(condition)) throw new SwarmError("INVALID_ARGUMENT", `invalid condition: "${condition.slice(0, 40)}"; use not-running, next-exit or removed`);
   const details = await findContainer({ engine, ...context }, exchange.param("id"));
@@ -197,6 +203,8 @@ async function wait({ engine, ...context }: GatewayContext, exchange: Exchange):
   exchange.begin(200, "application/json");
   try {
     const { exitCode, error } = await exit;
+    // Who waits for what it starts hears of a failed start by the start's answer; told by this one first, the docker command would say it twice.
+    if (error) await starting.get(details.id)?.catch(() => new Promise((resolve) => { setImmediate(resolve); }));
     await exchange.write(`${JSON.stringify({ StatusCode: exitCode, ...(error ? { Error: { Message: error } } : {}) })}\n`);
     exchange.end();
   } catch (error) {

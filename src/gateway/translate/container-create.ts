@@ -29,7 +29,8 @@ export function checkContainerName(name: string): string {
 export function containersNamedIn(body: Fields): string[] {
   const host = body.object("HostConfig");
   const modes = ["NetworkMode", "IpcMode", "PidMode"].flatMap((name) => { const mode = host.text(name) ?? ""; return mode.startsWith("container:") ? [mode.slice("container:".length)] : []; });
-  return [...new Set([...modes, ...(host.texts("VolumesFrom") ?? []).map(volumesFromName)])].filter((name) => name !== "");
+  const links = (host.texts("Links") ?? []).map((link) => link.split(":")[0]!.replace(/^\//, ""));
+  return [...new Set([...modes, ...links, ...(host.texts("VolumesFrom") ?? []).map(volumesFromName)])].filter((name) => name !== "");
 }
 
 /** The body of POST /containers/create as the engine takes it. `creatorData` keeps what inspect gives back. */
@@ -75,6 +76,7 @@ export function parseCreate(body: Fields, parts: CreateParts): { config: Contain
   const asked = body.text("Hostname") ?? "";
   if (asked !== "" && (asked.length > 64 || /[\s/]/.test(asked))) throw refuse(`invalid hostname: ${asked.slice(0, 100)}`);
   checkModes(network.mode, asked, host, body);
+  if (network.mode === "host" && (host.boolean("PublishAllPorts") || (network.ports ?? []).length > 0)) warnings.push("Published ports are discarded when using host network mode");
   // Who shares a network namespace has its name there too.
   const hostname = sharing ? sharing.config.hostname || sharing.id.slice(0, 12) : asked;
 
