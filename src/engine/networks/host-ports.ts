@@ -1,6 +1,5 @@
 import { createSocket } from "node:dgram";
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, readdir, readlink } from "node:fs/promises";
 import { createServer } from "node:net";
 import { SwarmError } from "../../lib/index.js";
 import { meets, type PortRequest } from "./core/port-request.js";
@@ -31,26 +30,27 @@ export class HostPorts {
   }
 
   async #settle(containerId: string, request: PortRequest): Promise<PortRecord[]> {
-    let reason = "";
+    let reason: () => string | Promise<string> = () => "";
     const candidates = request.first === 0 ? this.#chosen(await localPortRange()) : (function* () { for (let port = request.first; port <= request.last; port++) yield port; })();
     for (const hostPort of candidates) {
       const ports = request.hostIps.map((hostIp): PortRecord => ({ containerPort: request.containerPort, protocol: request.protocol, hostIp, hostPort }));
       const holder = ports.map((port) => this.#holderOf(port)).find((found) => found !== undefined);
-      if (holder !== undefined) { reason = `port is already allocated: container "${this.nameOf(holder)}" has it`; continue; }
+      if (holder !== undefined) { reason = () => `port is already allocated: container "${this.nameOf(holder)}" has it`; continue; }
       // Taken before it is tried, so that nobody else tries it meanwhile.
       this.adopt(containerId, ports);
-      const refusals = await Promise.all(ports.map((port) => bindingRefusal(port)));
+      const refusals = await Promise.all(ports.map(async (port) => { const error = await bindingError(port); return error && { port, error }; }));
       const refusal = refusals.find((each) => each !== undefined);
       if (refusal === undefined) return ports;
       for (const port of ports) this.#taken.splice(this.#taken.findIndex((each) => each.port === port), 1);
-      reason = refusal;
-      if (refusal.startsWith("cannot assign")) break;
+      reason = () => refusalText(refusal.port, refusal.error);
+      if (refusal.error.code === "EADDRNOTAVAIL") break;
     }
     const { first, last, hostIps, protocol, containerPort } = request;
     const where = `${hostIps[0]!.includes(":") ? `[${hostIps[0]}]` : hostIps[0]}:${first === 0 ? `${chosenFirst}-${chosenLast}` : first === last ? first : `${first}-${last}`}`;
+    const why = await reason();
     throw new SwarmError("FAILED_PRECONDITION", first !== last || first === 0
-      ? `Bind for ${where} failed: no port of the range is free for container port ${containerPort}/${protocol}; give a wider range, or stop what has them (${reason})`
-      : `Bind for ${where} failed: ${reason}; stop that, or publish ${containerPort}/${protocol} at another port`);
+      ? `Bind for ${where} failed: no port of the range is free for container port ${containerPort}/${protocol}; give a wider range, or stop what has them (${why})`
+      : `Bind for ${where} failed: ${why}; stop that, or publish ${containerPort}/${protocol} at another port`);
   }
 
   #holderOf({ protocol, hostIp, hostPort }: PortRecord): string | undefined {
@@ -78,11 +78,13 @@ async function localPortRange(): Promise<{ first: number; last: number }> {
 }
 
 /** Undefined when the host could listen there itself: forwarding takes nobody's connections away. */
-async function bindingRefusal(port: PortRecord): Promise<string | undefined> {
-  const error = await (port.protocol === "tcp" ? tryTcp(port) : port.protocol === "udp" ? tryUdp(port) : undefined);
-  if (!error) return undefined;
+async function bindingError(port: PortRecord): Promise<NodeJS.ErrnoException | undefined> {
+  return port.protocol === "tcp" ? tryTcp(port) : port.protocol === "udp" ? tryUdp(port) : undefined;
+}
+
+async function refusalText(port: PortRecord, error: NodeJS.ErrnoException): Promise<string> {
   switch (error.code) {
-    case "EADDRINUSE": { const owner = listenerOf(port); return `address already in use${owner ? ` by ${owner}` : " by a program on the host"}`; }
+    case "EADDRINUSE": return `address already in use by ${await listenerOf(port) ?? "a program on the host"}`;
     case "EADDRNOTAVAIL": return `cannot assign requested address: ${port.hostIp} is not an address of this host`;
     default: return error.message;
   }
@@ -104,23 +106,23 @@ function tryUdp({ hostIp, hostPort }: PortRecord): Promise<NodeJS.ErrnoException
   });
 }
 
-/** Whose socket it is: only looked for when a port is refused. */
-function listenerOf({ protocol, hostPort }: PortRecord): string | undefined {
+/** Whose socket it is, looked for through all processes: only when a port is refused for good. */
+async function listenerOf({ protocol, hostPort }: PortRecord): Promise<string | undefined> {
   const port = hostPort.toString(16).toUpperCase().padStart(4, "0");
   const inodes = new Set<string>();
   for (const file of [protocol, `${protocol}6`]) {
-    try {
-      for (const line of readFileSync(`/proc/net/${file}`, "utf8").split("\n").slice(1)) {
-        const fields = line.trim().split(/\s+/);
-        if (fields[1]?.endsWith(`:${port}`) && (protocol === "udp" || fields[3] === "0A")) inodes.add(`socket:[${fields[9]}]`);
-      }
-    } catch { /* no such protocol in this kernel */ }
+    const table = await readFile(`/proc/net/${file}`, "utf8").catch(() => "");   // no such protocol in this kernel
+    for (const line of table.split("\n").slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[1]?.endsWith(`:${port}`) && (protocol === "udp" || fields[3] === "0A")) inodes.add(`socket:[${fields[9]}]`);
+    }
   }
   if (inodes.size === 0) return undefined;
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
     try {
-      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-        if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) return `"${readFileSync(`/proc/${pid}/comm`, "utf8").trim()}" (process ${pid})`;
+      for (const fd of await readdir(`/proc/${pid}/fd`)) {
+        const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");   // closed meanwhile
+        if (inodes.has(target)) return `"${(await readFile(`/proc/${pid}/comm`, "utf8")).trim()}" (process ${pid})`;
       }
     } catch { /* it has ended meanwhile */ }
   }
