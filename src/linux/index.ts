@@ -8,5 +8,6 @@ export { netnsDir, netnsPathOf, type KernelStep } from "./step.js";
 export type { KernelAddress, KernelForwarding, KernelLink, KernelNeighbour, KernelObservation } from "./observation.js";
 export { openHostLinks } from "./netlink/open.js";
 export type { BridgePort, HostLink, HostLinks, HostRoute, MacvlanMode, NamespaceChange, NamespacePort, PortElement } from "./netlink/host-links.js";
-export { readUpstreamServers } from "./resolv-conf.js";
+export { parseResolvConf, readUpstreamServers } from "./resolv-conf.js";
+export { rulesFingerprint } from "./rules-fingerprint.js";
 export { run, type RunOptions, type RunResult } from "./spawn.js";

@@ -3,6 +3,7 @@ import { silentLogger } from "../lib/index.js";
 import { createKernel } from "./kernel.js";
 import { parseForwarding, parseLinks, parseNeighbours } from "./observation.js";
 import { parseResolvConf } from "./resolv-conf.js";
+import { rulesFingerprint } from "./rules-fingerprint.js";
 import { run } from "./spawn.js";
 import { commandOf, scriptOf } from "./step.js";
 
@@ -61,6 +62,11 @@ describe("observations", () => {
     assert.deepEqual(link!.bridgePort, { isLearning: false, isFlooding: true });
   });
   it("are empty where iproute2 prints nothing", () => { assert.deepEqual(parseNeighbours(""), []); });
+  it("of ruleshave one fingerprint in whatever order the kernel lists elements", () => {
+    const a = "set x {\n\telements = { 1,\n\t\t 2 }\n}";
+    assert.equal(rulesFingerprint(a), rulesFingerprint("set x {\n  elements = { 2, 1 }\n}"));
+    assert.notEqual(rulesFingerprint(a), rulesFingerprint("set x {\n  elements = { 2, 3 }\n}"));
+  });
   it("read the first three name servers", () => {
     assert.deepEqual(parseResolvConf("# x\nnameserver 192.0.2.1\nsearch a\n nameserver 192.0.2.2 # y\nnameserver ::1\nnameserver 192.0.2.4\n"), ["192.0.2.1", "192.0.2.2", "::1"]);
   });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { KeyedLock, SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
-import { createKernel, netnsPathOf, readUpstreamServers, type Kernel, type KernelStep } from "../linux/index.js";
+import { createKernel, netnsPathOf, readUpstreamServers, rulesFingerprint, type Kernel, type KernelStep } from "../linux/index.js";
 import { addressOf, formatCidr, parseCidr, parseIpv4, type Cidr, type Network } from "../model/index.js";
 import type { Overlay, OverlayState, Sandbox, SandboxSpec } from "./api.js";
 import { balanceOf, withdrawnBackends, type Balance } from "./core/balance.js";
@@ -11,7 +11,6 @@ import { hostNetworks, type HostNetwork } from "./core/host-network.js";
 import { protocolOf, publishedPorts, renderHostRules } from "./core/host-rules.js";
 import { localGateway, nextLocalAddress } from "./core/local-pool.js";
 import { hash64, isOurLink, isTunnelName, netnsName, sandboxIdOf, sandboxPrefix, vethName } from "./core/names.js";
-import { rulesFingerprint } from "./core/rules-fingerprint.js";
 import { hostsOf, planSandbox, primaryInterface, resolvConfOf, visibleNetworks, type SandboxRecord } from "./core/sandbox.js";
 import { isSandboxListing, renderBalanceChange, renderSandboxRules } from "./core/sandbox-rules.js";
 import { DnsServer } from "./dns/dns-server.js";

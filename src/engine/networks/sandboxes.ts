@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { SwarmError, messageOf, type Logger } from "../../lib/index.js";
-import type { HostLinks, NamespacePort } from "../../linux/index.js";
+import { parseResolvConf, type HostLinks, type NamespacePort } from "../../linux/index.js";
 import type { ContainerConfig, ContainerEndpoint, EndpointConfig, Events, PortBinding } from "../api/index.js";
 import type { ContainerAccess, ContainerNetworking, PreparedNetwork } from "../containers/ports.js";
-import { changedHostsFile, hostsFile, hostsFileOfHost, isLoopback, nameserversOf, resolvConf } from "./core/etc-files.js";
+import { changedHostsFile, hostsFile, hostsFileOfHost, isLoopback, resolvConf } from "./core/etc-files.js";
 import { gatewayEndpoint, publishedEndpoint } from "./core/host-rules.js";
 import { formatIp, isMac, macOf, parseIp, parseSubnet } from "./core/ip-address.js";
 import { hostnameOf, initialMembers, modeOf, nextDevice } from "./core/members.js";
@@ -229,7 +229,7 @@ export class Sandboxes implements ContainerNetworking {
     return {
       namespace: { kind: mode === "host" ? "host" : "own" },
       resolvConf: wishes?.dns?.length || wishes?.dnsSearch?.length || wishes?.dnsOptions?.length
-        ? resolvConf({ ofHost, servers: wishes.dns?.length ? wishes.dns : nameserversOf(ofHost), search: wishes.dnsSearch ?? [], options: wishes.dnsOptions ?? [], hasResolver: false }) : ofHost,
+        ? resolvConf({ ofHost, servers: wishes.dns?.length ? wishes.dns : parseResolvConf(ofHost), search: wishes.dnsSearch ?? [], options: wishes.dnsOptions ?? [], hasResolver: false }) : ofHost,
       hosts: mode === "host" ? hostsFileOfHost(readHostFile("/etc/hosts"), wishes?.extraHosts ?? [])
         : hostsFile({ hostname: hostnameOf(config), domainname: config.domainname ?? "", addresses: [], extraHosts: wishes?.extraHosts ?? [], hostGateway: undefined, linked: [] }),
     };

@@ -66,4 +66,3 @@ export function resolvConf({ ofHost, servers, search, options, hasResolver }: Re
 
 /** A name server that only this host can reach. */
 export const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1";
-export const nameserversOf = (resolvConfText: string): string[] => resolvConfText.split("\n").flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.slice(1, 2) ?? []);

@@ -110,9 +110,3 @@ const block = (title: string, head: readonly string[], elements: readonly string
 const chain = (name: string, hook: string | undefined, rules: readonly string[]): string[] => [
   `  chain ${name} {`, ...(hook ? [`    type ${hook}`] : []), ...rules.map((rule) => `    ${rule}`), "  }",
 ];
-
-/** A listing in a form that is equal whenever the rules are: the order of elements in a set is the kernel's. */
-export function rulesFingerprint(listing: string): string {
-  return listing.replace(/elements = \{([^}]*)\}/g, (_, elements: string) => `elements = {${elements.split(",").map((element) => element.trim().replace(/\s+/g, " ")).sort().join(",")}}`)
-    .split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
-}

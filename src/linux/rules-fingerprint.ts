@@ -1,5 +1,5 @@
 /**
- * A listing of rules in a form that is equal whenever the rules are: the order of elements in a set is the kernel's and may change
+ * A listing of nftables rules in a form that is equal whenever the rules are: the order of elements in a set is the kernel's and may change
  * when the set grows, so words are sorted within each `elements` list.
  */
 export function rulesFingerprint(listing: string): string {
