@@ -1,9 +1,5 @@
 import type { FlagSpec } from "../command.js";
-
-const inGroup = (group: string, flags: readonly Omit<FlagSpec, "group">[]): FlagSpec[] => flags.map((flag) => ({ ...flag, group }));
-const text = (name: string, value: string, help: string, short?: string): FlagSpec => ({ name, kind: "text", value, help, short });
-const list = (name: string, value: string, help: string, short?: string): FlagSpec => ({ name, kind: "list", value, help, short });
-const flag = (name: string, help: string, short?: string): FlagSpec => ({ name, kind: "switch", help, short });
+import { flag, healthFlags, inGroup, list, text } from "../flag-spec.js";
 
 /** Every command of one host's engine has it. */
 export const nodeFlag: FlagSpec = { name: "node", kind: "text", value: "NAME", help: "On that node of the cluster, through a manager (default: this host)", group: "Host" };
@@ -71,14 +67,6 @@ export const containerFlags: readonly FlagSpec[] = [
     text("pid", "MODE", "host or container:NAME"),
     text("uts", "MODE", "host"),
   ]),
-  ...inGroup("Health", [
-    text("health-cmd", "COMMAND", "Shell line that succeeds while the container is healthy"),
-    text("health-interval", "DURATION", "Time between two checks (default 30s)"),
-    text("health-timeout", "DURATION", "Time after which a check has failed (default 30s)"),
-    text("health-retries", "N", "Failures in a row that make it unhealthy (default 3)"),
-    text("health-start-period", "DURATION", "Failures in this time after the start do not count"),
-    text("health-start-interval", "DURATION", "Time between two checks in that time"),
-    flag("no-healthcheck", "No check, not even the image's"),
-  ]),
+  ...healthFlags,
   nodeFlag,
 ];

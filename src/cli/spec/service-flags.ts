@@ -1,9 +1,5 @@
 import type { FlagSpec } from "../command.js";
-
-const inGroup = (group: string, flags: readonly Omit<FlagSpec, "group">[]): FlagSpec[] => flags.map((flag) => ({ ...flag, group }));
-const text = (name: string, value: string, help: string, short?: string): FlagSpec => ({ name, kind: "text", value, help, short });
-const list = (name: string, value: string, help: string, short?: string): FlagSpec => ({ name, kind: "list", value, help, short });
-const flag = (name: string, help: string, short?: string): FlagSpec => ({ name, kind: "switch", help, short });
+import { flag, healthFlags, inGroup, list, text } from "../flag-spec.js";
 
 /** What `create` and `update` share: each sets one thing of a service. Their readers are `applyFlags` in apply-flags.ts. */
 export const sharedFlags: readonly FlagSpec[] = [
@@ -27,15 +23,7 @@ export const sharedFlags: readonly FlagSpec[] = [
     list("cap-add", "CAPABILITY", "Add a capability, such as NET_ADMIN"),
     list("cap-drop", "CAPABILITY", "Drop a capability, or ALL"),
   ]),
-  ...inGroup("Health", [
-    text("health-cmd", "COMMAND", "Shell line that succeeds while the container is healthy"),
-    text("health-interval", "DURATION", "Time between two checks (default 30s)"),
-    text("health-timeout", "DURATION", "Time after which a check has failed (default 30s)"),
-    text("health-retries", "N", "Failures in a row that make it unhealthy (default 3)"),
-    text("health-start-period", "DURATION", "Failures in this time after the start do not count (default 0)"),
-    text("health-start-interval", "DURATION", "Time between two checks during the start period (default 5s)"),
-    flag("no-healthcheck", "No check, not even the image's"),
-  ]),
+  ...healthFlags,
   ...inGroup("Resources", [
     text("reserve-cpu", "CORES", "Cores set aside on the node, such as 0.5"),
     text("reserve-memory", "SIZE", "Memory set aside on the node, such as 256m"),
