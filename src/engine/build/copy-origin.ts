@@ -4,6 +4,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
+import { ProgramFailure, outputOf } from "../runtime/program-streams.js";
 import type { IgnoreRules } from "./core/ignore.js";
 import { cleanPath, partsBelowRoot } from "./core/paths.js";
 import { compilePattern, hasWildcards, unescapePattern } from "./core/path-pattern.js";
@@ -186,13 +187,8 @@ async function expand(pattern: string, stat: (path: string) => Promise<Found>, l
 
 async function* archive(directory: string, name: string): AsyncGenerator<Uint8Array> {
   const tar = spawn("tar", ["--create", "--file=-", "--format=pax", "--pax-option=delete=atime,delete=ctime", "--xattrs", "--xattrs-include=*", "--numeric-owner", "--sort=name", `--directory=${directory}`, "--", name === "." ? "." : `./${name}`], { stdio: ["ignore", "pipe", "pipe"] });
-  let complaint = "";
-  tar.stderr.on("data", (text) => { complaint = (complaint + String(text)).slice(0, 1000); });
-  const ended = new Promise<number>((resolve) => { tar.on("error", (error) => { complaint = error.message; resolve(127); }); tar.on("close", (code) => resolve(code ?? 1)); });
-  try {
-    yield* tar.stdout as AsyncIterable<Buffer>;
-    const code = await ended;
+  try { yield* outputOf(tar, "COPY failed: the files cannot be read"); } catch (error) {
     // 1: a socket was left out, say; what can be archived is.
-    if (code > 1) throw new SwarmError("INTERNAL", `COPY failed: the files cannot be read: ${complaint.trim().split("\n")[0]}`);
-  } finally { if (tar.exitCode === null) tar.kill("SIGKILL"); await ended; }
+    if (!(error instanceof ProgramFailure) || error.exitCode !== 1) throw error;
+  }
 }

@@ -5,6 +5,7 @@ import { SwarmError } from "../../lib/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
 import { decompress } from "../content/decompress.js";
 import { runProgram } from "../runtime/program.js";
+import { outputOf } from "../runtime/program-streams.js";
 import { download, isUrl } from "./download.js";
 import { contentOf, emptyDirectory, readContext, type ContextLimits, type DirectoryNode } from "./file-tree.js";
 import { isTarHeader } from "./tar-records.js";
@@ -40,8 +41,6 @@ export async function fetchContext(remote: string, directory: string, limits: Co
 
 const isGit = (remote: string): boolean => /^(git:\/\/|ssh:\/\/|git@|github\.com\/)/.test(remote) || /^https?:\/\/[^#]*\.git(#.*)?$/.test(remote);
 
-async function* filesOf(directory: string): AsyncGenerator<Uint8Array> {
-  const tar = spawn("tar", ["--create", "--file=-", "--format=pax", "--pax-option=delete=atime,delete=ctime", "--exclude-vcs", "--sort=name", `--directory=${directory}`, "."], { stdio: ["ignore", "pipe", "ignore"] });
-  const ended = new Promise<void>((resolve) => { tar.on("error", () => resolve()); tar.on("close", () => resolve()); });
-  try { yield* tar.stdout as AsyncIterable<Buffer>; } finally { if (tar.exitCode === null) tar.kill("SIGKILL"); await ended; }
+function filesOf(directory: string): AsyncGenerator<Uint8Array> {
+  return outputOf(spawn("tar", ["--create", "--file=-", "--format=pax", "--pax-option=delete=atime,delete=ctime", "--exclude-vcs", "--sort=name", `--directory=${directory}`, "."], { stdio: ["ignore", "pipe", "pipe"] }), "cannot read the fetched repository");
 }

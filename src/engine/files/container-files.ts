@@ -12,7 +12,8 @@ import type { Paths } from "../paths.js";
 import { isAlive } from "../runtime/process-identity.js";
 import { runProgram } from "../runtime/program.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";
-import { endOf, feedProgram, outputOf, packDirectory, ProgramFailure } from "../snapshots/tree-program.js";
+import { ProgramFailure, endOf, feedProgram, outputOf } from "../runtime/program-streams.js";
+import { packDirectory } from "../snapshots/tree-program.js";
 import { askedPath, parseStat, type AskedPath } from "./core/path-stat.js";
 
 export interface ContainerFilesParts {

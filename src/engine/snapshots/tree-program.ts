@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import type { Readable, Writable } from "node:stream";
 import { SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
 import { decompress } from "../content/decompress.js";
+import { endOf, feedProgram, outputOf } from "../runtime/program-streams.js";
 
 // Trees of files are read and written by a small program of our own (monitor/pack.c and others): devices, links, holes and attributes are the kernel's
 // matters, and a program that ends frees all that it held.
@@ -11,19 +11,6 @@ import { decompress } from "../content/decompress.js";
 /** A tar as `skein-monitor pack` makes it of a directory; see monitor/pack.c. Ending the iteration early ends the program. */
 export async function* packDirectory(monitorPath: string, args: readonly string[]): AsyncGenerator<Uint8Array> {
   yield* outputOf(spawn(monitorPath, ["pack", ...args], { stdio: ["ignore", "pipe", "pipe"] }), "cannot archive the files");
-}
-
-/** What the program writes, until its end; a failure is thrown after the last bytes. */
-export async function* outputOf(child: ChildProcess & { stdout: Readable; stderr: Readable }, what: string): AsyncGenerator<Uint8Array> {
-  const ended = endOf(child, what);
-  ended.catch(() => {});
-  try {
-    for await (const chunk of child.stdout) yield chunk as Buffer;
-    await ended;
-  } finally {
-    if (child.exitCode === null) child.kill("SIGKILL");
-    await ended.catch(() => {});
-  }
 }
 
 const kinds = { A: "added", C: "modified", D: "deleted" } as const;
@@ -52,41 +39,4 @@ export async function unpackLayer(monitorPath: string, source: AsyncIterable<Uin
   if (options.diffId && digest !== options.diffId) { await ended.catch(() => {}); throw new SwarmError("DATA_LOSS", `a layer does not match its digest: the image's config says ${options.diffId}, its unpacked contents are ${digest}`); }
   await ended;
   return { digest, size };
-}
-
-/** Gives all of `source` to the program; one that stops reading says why at its end, and the rest is read past it. A source that fails ends the program. */
-export async function feedProgram(child: ChildProcess & { stdin: Writable }, source: AsyncIterable<Uint8Array>, ended: Promise<void>): Promise<void> {
-  ended.catch(() => {});
-  let wake: (() => void) | undefined;
-  let isOpen = true;
-  const onWake = () => wake?.();
-  const onGone = () => { isOpen = false; wake?.(); };
-  child.stdin.on("error", onGone).on("drain", onWake).on("close", onGone);
-  try {
-    for await (const chunk of source) {
-      if (!isOpen || child.stdin.write(chunk)) continue;
-      await new Promise<void>((resolve) => { wake = resolve; if (!isOpen) resolve(); });
-      wake = undefined;
-    }
-  } catch (error) { child.kill("SIGKILL"); await ended.catch(() => {}); throw error; }
-  child.stdin.end();
-}
-
-/** A program's own words, and its exit code (-1: it was killed). */
-export class ProgramFailure extends SwarmError {
-  constructor(what: string, readonly exitCode: number, readonly complaint: string) { super(exitCode === 2 || exitCode < 0 ? "INTERNAL" : "INVALID_ARGUMENT", what ? `${what}: ${complaint}` : complaint); }
-}
-
-/** Rejects with a ProgramFailure if it fails. */
-export function endOf(child: ChildProcess & { stderr: Readable }, what: string): Promise<void> {
-  let complaint = "";
-  child.stderr.on("data", (text) => { complaint = (complaint + String(text)).slice(0, 2000); });
-  return new Promise((resolve, reject) => {
-    child.on("error", (error) => reject(new SwarmError("FAILED_PRECONDITION", `${what}: ${error.message}`, { cause: error })));
-    child.on("close", (code, signal) => {
-      if (code === 0) return resolve();
-      const why = complaint.trim().split("\n").slice(0, 3).join("; ") || (signal ? `its program was ended by ${signal}` : `its program failed with code ${code}`);
-      reject(new ProgramFailure(what, code ?? -1, why));
-    });
-  });
 }
