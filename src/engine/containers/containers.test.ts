@@ -356,7 +356,8 @@ describe("engine: a host that is switched off", function () {
       const host = spawn("unshare", ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, JSON.stringify({ ...rig.config, log: undefined, clock: undefined })], { stdio: ["ignore", "pipe", "inherit"] });
       const exited = new Promise((resolve) => host.once("exit", resolve));
       const id = await new Promise<string>((resolve) => host.stdout.on("data", (text) => { const found = /started (\w+)/.exec(String(text)); if (found) resolve(found[1]!); }));
-      host.kill("SIGKILL");
+      // Its first process itself: unshare then ends after it, when its files are closed.
+      process.kill(Number(readFileSync(`/proc/${host.pid}/task/${host.pid}/children`, "utf8")), "SIGKILL");
       await exited;
       const engine = await rig.reopen();
       const exit = await engine.wait(id);
