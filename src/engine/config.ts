@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "../lib/index.js";
-import type { NetworkOptions } from "./networks/networks.js";
+import type { AddressPoolOption } from "./networks/core/plan-network.js";
 import type { StorageDriverName } from "./snapshots/open-driver.js";
 
 export interface EngineConfig {
@@ -21,6 +21,22 @@ export interface EngineConfig {
   readonly clock: Clock;
   /** The compiled skein-monitor. */
   readonly monitorPath: string;
+}
+
+/** The engine's own networks. */
+export interface NetworkOptions {
+  /** Link of the predefined bridge; "skein-" and four characters of the state directory, so that engines on one host do not meet. */
+  readonly bridgeName?: string;
+  /** "172.17.0.0/16"; the first of the pools that this host has no route to. */
+  readonly bridgeSubnet?: string;
+  /** Where subnets come from that nobody names: 172.17.0.0/16 to 172.29.0.0/16, then 192.168.0.0/16 by /24. */
+  readonly addressPools?: readonly AddressPoolOption[];
+  /** 30_000: how often the kernel is compared with what it should hold. */
+  readonly auditMs?: number;
+  /** Namespaces that are made ahead; 8. */
+  readonly readyNamespaces?: number;
+  /** On the bridges' addresses; 10_054, another one when it is taken. */
+  readonly dnsPort?: number;
 }
 
 export interface RegistryConfig {

@@ -9,8 +9,7 @@
 export { openEngine } from "./engine.js";
 export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.js";
 export { BuildStepError } from "./build/step-error.js";
-export type { EngineConfig, RegistryConfig } from "./config.js";
-export type { NetworkOptions } from "./networks/networks.js";
+export type { EngineConfig, NetworkOptions, RegistryConfig } from "./config.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
 export type {
   AttachOptions, BuildOutput, BuildRequest, CommitOptions, ContainerConfig, ContainerDetails, ContainerEndpoint, ContainerEvent, ContainerExit, ContainerPhase, ContainerState,

@@ -110,5 +110,5 @@ export interface EngineInfo {
   readonly stateDir: string;
   readonly runtimes: readonly { readonly name: string; readonly path: string; readonly version: string }[];
   readonly storageStatus: readonly (readonly [string, string])[];
-  readonly registries: Readonly<Record<string, import("../config.js").RegistryConfig>>;
+  readonly registries: Readonly<Record<string, { readonly plainHttp?: boolean; readonly mirrors?: readonly string[] }>>;
 }

@@ -56,8 +56,8 @@ export interface LogReadOptions {
   /** As sinceMs and untilMs, but nanoseconds since 1970; they win. */
   readonly sinceNs?: bigint; readonly untilNs?: bigint;
 }
-/** For `logFrames`: each line begins with its time ("2026-01-01T00:00:00.000000001Z "). */
-export interface LogFrameOptions extends LogReadOptions { readonly timestamps?: boolean }
+/** For `logFrames`: each line begins with its time ("2026-01-01T00:00:00.000000001Z "), then what the log options say of the container ("label=value,NAME=value "). */
+export interface LogFrameOptions extends LogReadOptions { readonly timestamps?: boolean; readonly details?: boolean }
 export interface LogLine { readonly stream: "stdout" | "stderr"; readonly timestamp: string; readonly line: Buffer }
 
 export interface ExecOptions { readonly command: readonly string[]; readonly user?: string; readonly env?: readonly string[]; readonly timeoutMs: number }

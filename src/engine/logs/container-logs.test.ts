@@ -124,6 +124,16 @@ describe("engine: containers' logs", function () {
     await rig.engine().remove(flood, { force: true });
   });
 
+  it("details come between time and line: what the options name, or nothing", async () => {
+    const detailed = async (id: string, options: LogFrameOptions = {}) => {
+      const parts: Buffer[] = [];
+      for await (const bytes of rig.engine().logFrames(id, { details: true, ...options })) parts.push(bytes);
+      return Buffer.concat(parts).toString("latin1");
+    };
+    const id = await ended("echo said", "json-file", { labels: "team", env: "COLOUR" }, { labels: { team: "a b", other: "x" }, env: ["COLOUR=red"] });
+    assert.match(await detailed(id, { timestamps: true }), /^.{8}\d{4}-[\d:.T-]+Z COLOUR=red,team=a\+b said\n$/s);
+    assert.match(await detailed(await ended("echo said", "local")), /^.{8} said\n$/s);
+  });
   it("a terminal's log is its bytes", async () => {
     const id = await ended("echo a; echo b", "local", {}, { tty: true });
     const parts: Buffer[] = [];

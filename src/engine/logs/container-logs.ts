@@ -3,6 +3,7 @@ import type { AttachOptions, LogFrameOptions, LogLine, LogReadOptions, OutputChu
 import type { ContainerAccess } from "../containers/ports.js";
 import type { ContainerRecord } from "../containers/record.js";
 import type { Paths } from "../paths.js";
+import { logDetails } from "./attributes.js";
 import { resolveLogOptions } from "./drivers.js";
 import type { LogPosition } from "./log-files.js";
 import { logPath } from "./monitor-arguments.js";
@@ -17,7 +18,8 @@ export class ContainerLogs {
 
   async *frames(id: string, options: LogFrameOptions): AsyncGenerator<Buffer> {
     const source = this.#source(id);
-    yield* readFrames(source, { ...options, isTty: this.#require(id).config.tty ?? false });
+    const { config } = this.#require(id);
+    yield* readFrames(source, { ...options, isTty: config.tty ?? false, details: options.details ? Buffer.from(`${logDetails(resolveLogOptions(config.logDriver).attributes, config)} `) : undefined });
   }
 
   /** What the log holds up to a position, for a client that attaches and sees the rest live. A container whose driver is none has nothing to show. */

@@ -39,21 +39,22 @@ export class LineJoiner {
   }
 }
 
-/** Records to the Docker API's bytes. Only a line's first piece has its time. */
+/** Records to the Docker API's bytes. Only a line's first piece has its time and the details. */
 export class FrameWriter {
   #out: Buffer = Buffer.alloc(0);
   #used = 0;
   #isInLine = { stdout: false, stderr: false };
-  constructor(private readonly isTty: boolean, private readonly hasTimestamps: boolean) {}
+  constructor(private readonly isTty: boolean, private readonly hasTimestamps: boolean, private readonly details: Buffer = Buffer.alloc(0)) {}
 
   add(record: RecordScanner): void {
-    const most = 8 + timeBytes + 1 + record.maxBytes + 1;
+    const most = 8 + timeBytes + 1 + this.details.length + record.maxBytes + 1;
     if (this.#used + most > this.#out.length) this.#grow(most);
     const out = this.#out;
     const start = this.#used;
     let at = this.isTty ? start : start + 8;
     const { stream } = record;
     if (this.hasTimestamps && !this.#isInLine[stream]) { at = record.copyTimeTo(out, at); out[at++] = 0x20; }
+    if (this.details.length > 0 && !this.#isInLine[stream]) at += this.details.copy(out, at);
     at = record.copyTo(out, at);
     if (record.endsLine) out[at++] = newline;
     this.#isInLine[stream] = !record.endsLine;

@@ -31,8 +31,8 @@ export async function* readLines(source: LogSource, options: LogReadOptions): As
 }
 
 /** Docker's frames, one a record, or with a terminal the bytes alone; in buffers of about 1 MiB that are the reader's own. */
-export async function* readFrames(source: LogSource, options: LogFrameOptions & { readonly isTty: boolean; readonly until?: LogPosition | undefined }): AsyncGenerator<Buffer> {
-  const writer = new FrameWriter(options.isTty, options.timestamps ?? false);
+export async function* readFrames(source: LogSource, options: Omit<LogFrameOptions, "details"> & { readonly isTty: boolean; readonly until?: LogPosition | undefined; readonly details?: Buffer | undefined }): AsyncGenerator<Buffer> {
+  const writer = new FrameWriter(options.isTty, options.timestamps ?? false, options.details);
   for await (const _ of batches(source, options, (record) => writer.add(record), options.until)) {
     const bytes = writer.take();
     if (bytes) yield bytes;

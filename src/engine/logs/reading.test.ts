@@ -48,7 +48,7 @@ for (const form of ["json", "local"] as const) {
       source = { path: join(directory, "log"), form, hasEnded: () => isEnded, clock: systemClock };
     });
     afterEach(() => rmSync(directory, { recursive: true, force: true }));
-    const frames = async (options: LogFrameOptions & { isTty?: boolean } = {}) => {
+    const frames = async (options: Omit<LogFrameOptions, "details"> & { isTty?: boolean } = {}) => {
       const parts: Buffer[] = [];
       for await (const bytes of readFrames(source, { isTty: false, ...options })) parts.push(bytes);
       return Buffer.concat(parts);

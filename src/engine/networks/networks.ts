@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { KeyedLock, SwarmError, type Clock, type Logger } from "../../lib/index.js";
 import { openHostLinks, type HostLinks } from "../../linux/index.js";
 import type { EndpointConfig, EngineNetwork, Events, LabelFilter, NetworkConfig, Networks } from "../api/index.js";
+import type { NetworkOptions } from "../config.js";
 import type { ContainerAccess, ContainerNetworking } from "../containers/ports.js";
 import { matchesLabels } from "../label-filter.js";
 import type { Metadata } from "../metadata.js";
@@ -16,21 +17,6 @@ import { HostPorts } from "./host-ports.js";
 import { NamespacePool } from "./namespace-pool.js";
 import { newId, NetworkTable } from "./network-table.js";
 import { Sandboxes } from "./sandboxes.js";
-
-export interface NetworkOptions {
-  /** Link of the predefined bridge; "skein-" and four characters of the state directory, so that engines on one host do not meet. */
-  readonly bridgeName?: string;
-  /** "172.17.0.0/16"; the first of the pools that this host has no route to. */
-  readonly bridgeSubnet?: string;
-  /** Where subnets come from that nobody names: 172.17.0.0/16 to 172.29.0.0/16, then 192.168.0.0/16 by /24. */
-  readonly addressPools?: readonly AddressPoolOption[];
-  /** 30_000: how often the kernel is compared with what it should hold. */
-  readonly auditMs?: number;
-  /** Namespaces that are made ahead; 8. */
-  readonly readyNamespaces?: number;
-  /** On the bridges' addresses; 10_054, another one when it is taken. */
-  readonly dnsPort?: number;
-}
 
 export interface NetworksParts {
   readonly metadata: Pick<Metadata, "networks" | "sandboxes" | "memberships">;

@@ -19,7 +19,6 @@ const nameAttempts = 8;
 
 export function containerRoutes(context: GatewayContext): Route[] {
   const { engine, clock } = context;
-  const starting = new Map<string, Promise<void>>();
   const find = (exchange: Exchange) => findContainer(context, exchange.param("id"));
   const post = (path: string, handle: (exchange: Exchange) => Promise<void>): Route => ({ method: "POST", path: `/containers/{id}/${path}`, handle });
 
@@ -49,9 +48,7 @@ export function containerRoutes(context: GatewayContext): Route[] {
       }
       const [rows = 0, columns = 0] = (details.config.creatorData as { HostConfig?: { ConsoleSize?: number[] } } | undefined)?.HostConfig?.ConsoleSize ?? [];
       if (details.config.tty && rows > 0 && columns > 0) await engine.resize(details.id, { rows, columns });
-      const started = engine.start(details.id);
-      starting.set(details.id, started);
-      try { await started; } finally { if (starting.get(details.id) === started) starting.delete(details.id); }
+      await engine.start(details.id);
       exchange.sendEmpty(204);
     }),
     post("stop", async (exchange) => {
@@ -91,7 +88,7 @@ export function containerRoutes(context: GatewayContext): Route[] {
       await engine.resize(details.id, { rows: sizeOf(exchange, "h"), columns: sizeOf(exchange, "w") });
       exchange.sendEmpty(200);
     }),
-    post("wait", (exchange) => wait(context, exchange, starting)),
+    post("wait", (exchange) => wait(context, exchange)),
     {
       method: "DELETE", path: "/containers/{id}", handle: async (exchange) => {
         const details = await find(exchange);
@@ -193,7 +190,7 @@ async function descendantsOf({ engine }: GatewayContext, name: string): Promise<
   return ids;
 }
 
-async function wait({ engine, ...context }: GatewayContext, exchange: Exchange, starting: ReadonlyMap<string, Promise<void>>): Promise<void> {
+async function wait({ engine, ...context }: GatewayContext, exchange: Exchange): Promise<void> {
   const condition = (exchange.text("condition") || "not-running") as WaitCondition;
   if (!["not-running", "next-exit", "removed"].includes(condition)) throw new SwarmError("INVALID_ARGUMENT", `invalid condition: "${condition.slice(0, 40)}"; use not-running, next-exit or removed`);
   const details = await findContainer({ engine, ...context }, exchange.param("id"));
@@ -202,10 +199,8 @@ async function wait({ engine, ...context }: GatewayContext, exchange: Exchange, 
   exit.catch(() => {});
   exchange.begin(200, "application/json");
   try {
-    const { exitCode, error } = await exit;
-    // Who waits for what it starts hears of a failed start by the start's answer; told by this one first, the docker command would say it twice.
-    if (error) await starting.get(details.id)?.catch(() => new Promise((resolve) => { setImmediate(resolve); }));
-    await exchange.write(`${JSON.stringify({ StatusCode: exitCode, ...(error ? { Error: { Message: error } } : {}) })}\n`);
+    // Error is for a wait that failed. Why a container did not start is the start's answer, and the docker command would say it twice.
+    await exchange.write(`${JSON.stringify({ StatusCode: (await exit).exitCode })}\n`);
     exchange.end();
   } catch (error) {
     if (exchange.signal.aborted) return;
@@ -249,7 +244,7 @@ function stopOptions(exchange: Exchange, details: ContainerDetails): { graceMs: 
 
 export function checkSignal(signal: string): string {
   if (!/^\d{1,3}$|^[A-Za-z0-9+-]{1,20}$/.test(signal) || signal === "0") throw new SwarmError("INVALID_ARGUMENT", `Invalid signal: ${signal.slice(0, 40)}`);
-  return /^\d+$/.test(signal) ? signal : signal.toUpperCase().startsWith("SIG") ? signal.toUpperCase() : `SIG${signal.toUpperCase()}`;
+  return /^\d+$/.test(signal) ? signal : signal.toUpperCase();
 }
 
 export function sizeOf(exchange: Exchange, name: string): number {

@@ -36,7 +36,7 @@ async function logs(context: GatewayContext, exchange: Exchange): Promise<void> 
   const [sinceNs, untilNs] = [time("since"), time("until")];
   const tail = exchange.text("tail");
   const frames = context.engine.logFrames(details.id, {
-    follow: exchange.flag("follow"), stdout, stderr, timestamps: exchange.flag("timestamps"), signal: exchange.signal, ...(sinceNs === undefined ? {} : { sinceNs }), ...(untilNs === undefined ? {} : { untilNs }),
+    follow: exchange.flag("follow"), stdout, stderr, timestamps: exchange.flag("timestamps"), details: exchange.flag("details"), signal: exchange.signal, ...(sinceNs === undefined ? {} : { sinceNs }), ...(untilNs === undefined ? {} : { untilNs }),
     // Anything but a number is "all", as in Docker.
     ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
   })[Symbol.asyncIterator]();

@@ -38,7 +38,7 @@ export function systemRoutes(context: GatewayContext): Route[] {
   ];
 }
 
-async function version({ engine, version: own, host }: GatewayContext, exchange: Exchange): Promise<void> {
+async function version({ engine, version: own }: GatewayContext, exchange: Exchange): Promise<void> {
   const info = await engine.info();
   const [runtimeName = "", runtimeVersion = ""] = info.runtime.split(/\s+/);
   const limits = { ApiVersion: versionText(newestMinor), MinAPIVersion: versionText(oldestMinor) };
@@ -48,7 +48,7 @@ async function version({ engine, version: own, host }: GatewayContext, exchange:
       { Name: "Engine", Version: own, Details: { ...limits, Arch: info.arch, BuildTime: "", Experimental: "false", GitCommit: "", GoVersion: "", KernelVersion: info.kernel, Os: info.os } },
       { Name: runtimeName, Version: runtimeVersion, Details: {} },
     ],
-    Version: own, ...limits, GitCommit: "", GoVersion: "", Os: info.os, Arch: info.arch, KernelVersion: info.kernel, BuildTime: "", ...(host.hostname ? {} : {}),
+    Version: own, ...limits, GitCommit: "", GoVersion: "", Os: info.os, Arch: info.arch, KernelVersion: info.kernel, BuildTime: "",
   });
 }
 

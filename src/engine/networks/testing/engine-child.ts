@@ -8,7 +8,7 @@ import { codeOf, createLogger, messageOf, systemClock } from "../../../lib/index
 import { openEngine } from "../../engine.js";
 import { containerConfig } from "../../testing.js";
 import type { ContainerConfig, EngineEvent } from "../../api/index.js";
-import type { NetworkOptions } from "../networks.js";
+import type { NetworkOptions } from "../../config.js";
 
 const [directory, cgroupParent, monitorPath, networking] = process.argv.slice(2) as [string, string, string, string];
 const engine = await openEngine({

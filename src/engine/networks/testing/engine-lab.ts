@@ -10,7 +10,7 @@ import { run, type RunResult } from "../../../linux/index.js";
 import { TestLab } from "../../../overlay/testing/lab.js";
 import type { ContainerConfig, ContainerDetails, ContainerEndpoint, EndpointConfig, EngineNetwork, NetworkConfig, NetworkSettings } from "../../api/index.js";
 import { buildMonitor, cleanUp } from "../../testing.js";
-import type { NetworkOptions } from "../networks.js";
+import type { NetworkOptions } from "../../config.js";
 
 /** A host with an engine, in network and mount namespaces of its own, with a cable to the outside world. `end` leaves nothing. */
 export class EngineLab {
