@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SwarmError } from "../lib/index.js";
@@ -115,8 +116,8 @@ function claimSubnet(subnet: number, name: string): boolean {
 
 /** Forgets the lab: last step of `down`. */
 export function releaseLab(name: string): void {
-  rmSync(labDir(name), { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  rmSync(join(runRoot, name), { recursive: true, force: true });
+  // By a program: containers make deeper trees than Node deletes.
+  execFileSync("rm", ["--recursive", "--force", "--one-file-system", "--", labDir(name), join(runRoot, name)], { stdio: ["ignore", "ignore", "pipe"] });
   if (existsSync(claimsDir)) {
     for (const subnet of readdirSync(claimsDir)) {
       const path = join(claimsDir, subnet);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { KeyedLock, SwarmError, messageOf } from "../../lib/index.js";
@@ -10,6 +10,7 @@ import { layersOf } from "../images/record.js";
 import type { ImageRecord } from "../images/record.js";
 import { familiar, parseReference } from "../images/reference.js";
 import { hostPlatform, parsePlatform } from "../registry/manifest.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import { BuildCache, type CacheEntry } from "./build-cache.js";
 import { HeldByJob, type BuildJob, type BuildParts } from "./build-job.js";
 import { CacheMounts } from "./cache-mounts.js";
@@ -58,7 +59,7 @@ export class Builder {
     const { containers, paths, log } = this.parts;
     for (const { config: { id, labels } } of containers.all()) if (labels[buildLabel] !== undefined) await containers.remove(id, { force: true, removeVolumes: true }).catch((error: unknown) => log.warn("removing a container that a build left failed", { container: id, error }));
     await this.roots.sweep();
-    for (const directory of [join(paths.build, "jobs"), paths.runBuild]) await rm(directory, { recursive: true, force: true });
+    await removeTree(join(paths.build, "jobs"), paths.runBuild);
   }
 
   /** Images that steps' containers start from. */
@@ -84,7 +85,7 @@ export class Builder {
         if (request.signal.aborted) throw new SwarmError("CANCELLED", "The build was cancelled; nothing of it is left", { cause: error });
         throw error;
       } finally {
-        for (const each of [directory, volatileDirectory]) await rm(each, { recursive: true, force: true });
+        await removeTree(directory, volatileDirectory);
         if (isFailed) await this.parts.images.collect();
         await this.cache.save().catch((error: unknown) => this.parts.log.warn("the build cache could not be written", { error }));
       }

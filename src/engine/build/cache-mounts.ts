@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock, type Clock } from "../../lib/index.js";
 import { runProgram } from "../runtime/program.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { MountFlag } from "./core/mount-flag.js";
 
 interface Note { readonly id: string; readonly createdAtMs: number; readonly lastUsedAtMs: number; readonly uses: number }
@@ -16,7 +17,7 @@ export class CacheMounts {
 
   static async open(directory: string, clock: Clock): Promise<CacheMounts> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), { recursive: true, force: true });
+    await removeTree(...(await readdir(directory)).filter((name) => name.startsWith("new-")).map((name) => join(directory, name)));
     return new CacheMounts(directory, clock);
   }
 
@@ -57,7 +58,7 @@ export class CacheMounts {
       if (this.#inUse.has(key)) return false;
       const doomed = join(this.directory, `new-${randomBytes(6).toString("hex")}`);
       await rename(join(this.directory, key), doomed);
-      await rm(doomed, { recursive: true, force: true });
+      await removeTree(doomed);
       return true;
     });
   }
@@ -74,7 +75,7 @@ export class CacheMounts {
           await chown(join(temporary, "data"), mount.uid, mount.gid);
           await chmod(join(temporary, "data"), mount.mode ?? 0o755);
           await rename(temporary, own);
-        } finally { await rm(temporary, { recursive: true, force: true }); }
+        } finally { await removeTree(temporary); }
       }
       const now = this.clock.now();
       const before = await readFile(join(own, "note.json"), "utf8").then((text) => JSON.parse(text) as Note, () => undefined);

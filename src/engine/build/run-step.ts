@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, lstat, mkdir, readdir, rm, rmdir, stat, unlink, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, EngineMount } from "../api/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
 import { parseImageConfig } from "../images/config.js";
 import { runProgram } from "../runtime/program.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { BuildJob } from "./build-job.js";
 import type { MountFlag } from "./core/mount-flag.js";
 import { shellOf } from "./core/image-config.js";
@@ -157,7 +158,7 @@ async function withMounts<T>(step: RunStep, job: BuildJob, cleanUps: (() => Prom
   const privateDirectory = async (): Promise<string> => {
     const directory = join(job.volatileDirectory, randomBytes(6).toString("hex"));
     await mkdir(directory, { recursive: true, mode: 0o711 });
-    cleanUps.push(() => rm(directory, { recursive: true, force: true }));
+    cleanUps.push(() => removeTree(directory));
     return directory;
   };
   const lendRoot = async (mount: MountFlag, source: ImageState | undefined): Promise<string> => {

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";
 
 const prefix = "build-";
@@ -33,7 +34,7 @@ export class ScratchRoots {
   async sweep(): Promise<void> {
     const mounts = mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), this.directory);
     for (const mount of mounts.reverse()) await unmount(mount);
-    await rm(this.directory, { recursive: true, force: true });
+    await removeTree(this.directory);
     for (const id of await this.driver.writable()) if (id.startsWith(prefix)) await this.driver.remove(id);
   }
 }

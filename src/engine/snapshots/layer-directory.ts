@@ -5,6 +5,7 @@ import { KeyedLock } from "../../lib/index.js";
 import { hexOf } from "../content/blob-store.js";
 import { mountsBelow } from "../runtime/mountinfo.js";
 import { unmount } from "../runtime/mounts.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { LayerTarStore } from "./driver.js";
 import { packDirectory, unpackLayer } from "./tree-program.js";
 
@@ -21,7 +22,7 @@ export class LayerDirectory {
     await mkdir(join(directory, "l"), { recursive: true, mode: 0o700 });
     for (const name of ["empty", "writable"]) await mkdir(join(directory, name), { recursive: true, mode: 0o711 });
     await unmount(...mountsBelow(await readFile("/proc/self/mountinfo", "utf8"), directory).filter((path) => path.startsWith(join(directory, "new-"))));
-    for (const name of await readdir(directory)) if (name.startsWith("new-")) await rm(join(directory, name), forced);
+    await removeTree(...(await readdir(directory)).filter((name) => name.startsWith("new-")).map((name) => join(directory, name)));
     return new LayerDirectory(directory, monitorPath, markers);
   }
 
@@ -67,7 +68,7 @@ export class LayerDirectory {
   async temporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
     const directory = join(this.directory, `new-${randomUUID()}`);
     await mkdir(join(directory, "fs"), { recursive: true, mode: 0o755 });
-    try { return await work(directory); } finally { await rm(directory, forced); }
+    try { return await work(directory); } finally { await removeTree(directory); }
   }
 
   /** Topmost first, relative to `directory`. */
@@ -88,7 +89,7 @@ export class LayerDirectory {
   async discard(path: string): Promise<void> {
     const doomed = join(this.directory, `new-${randomUUID()}`);
     await rename(path, doomed).catch((error: NodeJS.ErrnoException) => { if (error.code !== "ENOENT") throw error; });
-    await rm(doomed, forced);
+    await removeTree(doomed);
   }
 
   async #install(temporary: string, diffId: string, size: number): Promise<void> {
@@ -102,6 +103,4 @@ export class LayerDirectory {
   }
 }
 
-/** Programs of a daemon that was killed may still be ending in there. */
-const forced = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const;
 const shortOf = (diffId: string): string => hexOf(diffId).slice(0, 12);

@@ -2,6 +2,7 @@ import { access, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs
 import { join } from "node:path";
 import { SwarmError, messageOf, type Logger } from "../../lib/index.js";
 import type { Paths } from "../paths.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { SnapshotDriver } from "./driver.js";
 import { FuseOverlayDriver } from "./fuse-overlayfs.js";
 import { LayerDirectory } from "./layer-directory.js";
@@ -59,7 +60,7 @@ async function usedBefore(directory: string): Promise<StorageDriverName | undefi
   const names = await readdir(directory);
   const writable = (await readdir(join(directory, "writable")).catch(() => [] as string[])).filter((id) => id !== trial);
   if (writable.length === 0 && !names.some((name) => /^[0-9a-f]{64}$/.test(name))) {
-    for (const name of ["driver", "init", "trees", "writable"]) await rm(join(directory, name), { recursive: true, force: true });
+    await removeTree(...["driver", "init", "trees", "writable"].map((name) => join(directory, name)));
     return undefined;
   }
   const text = (await readFile(join(directory, "driver"), "utf8").catch(() => "overlay")).trim();   // the first version had no other

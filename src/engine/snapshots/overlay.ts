@@ -1,9 +1,10 @@
-import { access, chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { access, chmod, mkdir, readdir, rename } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { KeyedLock, SwarmError } from "../../lib/index.js";
 import type { FileChange } from "../api/index.js";
 import { mountOverlay, unmount } from "../runtime/mounts.js";
 import { runProgram } from "../runtime/program.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { OverlayMount } from "../runtime/spawner-frames.js";
 import { backingFileSystem } from "./backing.js";
 import { keyOf, topOf } from "./chain-key.js";
@@ -102,7 +103,7 @@ export class OverlayDriver implements SnapshotDriver {
         await this.layerDirectory.temporary(async (temporary) => {
           await mkdir(join(temporary, "work"));
           await this.makeInit(layers, temporary);
-          await rm(join(temporary, "work"), { recursive: true, force: true });
+          await removeTree(join(temporary, "work"));
           await mkdir(this.path("init"), { recursive: true, mode: 0o711 });
           await rename(temporary, this.path("init", key));
         });

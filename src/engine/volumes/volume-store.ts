@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { lstat, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readFile, readdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock, SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
 import type { Events, LabelFilter, Volume, Volumes } from "../api/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
 import { matchesLabels } from "../label-filter.js";
 import { runProgram } from "../runtime/program.js";
+import { removeTree } from "../runtime/remove-tree.js";
 import type { VolumeDriver, VolumeRecord } from "./driver.js";
 import { localDriver } from "./local-driver.js";
 
@@ -52,10 +53,9 @@ export class VolumeStore implements Volumes {
   static async open(parts: VolumeStoreParts): Promise<VolumeStore> {
     const store = new VolumeStore(parts);
     await mkdir(parts.directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(parts.directory)) {
-      if (name.startsWith(".new-")) await rm(join(parts.directory, name), { recursive: true, force: true });
-      else store.#records.set(name, await store.#read(name));
-    }
+    const names = await readdir(parts.directory);
+    await removeTree(...names.filter((name) => name.startsWith(".new-")).map((name) => join(parts.directory, name)));
+    for (const name of names) if (!name.startsWith(".new-")) store.#records.set(name, await store.#read(name));
     return store;
   }
 
@@ -182,7 +182,7 @@ export class VolumeStore implements Volumes {
       if (copyFrom && !driver.needsMount(record)) await copyUp(await resolveInRoot(copyFrom.rootfs, copyFrom.target), driver.mountpoint(record, temporary), record.name);
       await writeSynced(join(temporary, recordFile), JSON.stringify(record));
       await rename(temporary, this.#directory(record.name));
-    } finally { await rm(temporary, { recursive: true, force: true }); }
+    } finally { await removeTree(temporary); }
     this.#records.set(record.name, record);
     this.#publish("create", record, {});
     return record;
@@ -196,7 +196,7 @@ export class VolumeStore implements Volumes {
     const doomed = join(this.parts.directory, `.new-${randomUUID()}`);
     await rename(directory, doomed).catch((error: NodeJS.ErrnoException) => { if (error.code !== "ENOENT") throw error; });
     this.#records.delete(record.name);
-    await rm(doomed, { recursive: true, force: true });
+    await removeTree(doomed);
     this.#publish("destroy", record, {});
   }
 
@@ -209,7 +209,7 @@ export class VolumeStore implements Volumes {
       await mkdir(temporary, { mode: 0o755 });
       await copyUp(source, temporary, record.name);
       if ((await readdir(temporary)).length > 0) await rename(temporary, data);   // rename(2) replaces an empty directory
-    } finally { await rm(temporary, { recursive: true, force: true }); }
+    } finally { await removeTree(temporary); }
   }
 
   #driver(name: string): VolumeDriver {
