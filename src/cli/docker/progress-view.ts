@@ -52,4 +52,4 @@ function layersView(terminal: Terminal, isQuiet: boolean): { show(id: string, st
   };
 }
 
-export const barOf = (share: number): string => { const filled = Math.round(Math.min(1, Math.max(0, share)) * 24); return "█".repeat(filled) + "░".repeat(24 - filled); };
+const barOf = (share: number): string => { const filled = Math.round(Math.min(1, Math.max(0, share)) * 24); return "█".repeat(filled) + "░".repeat(24 - filled); };

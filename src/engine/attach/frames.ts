@@ -1,7 +1,7 @@
 import { SwarmError } from "../../lib/index.js";
 
 /** What goes over a monitor's attach socket, in both directions: [type, 0, 0, 0, length as u32 big-endian] and the payload (monitor/monitor.h). */
-export const fromMonitor = { greeting: 0, stdout: 1, stderr: 2, end: 3 } as const;
+const fromMonitor = { greeting: 0, stdout: 1, stderr: 2, end: 3 } as const;
 export const toMonitor = { input: 0, inputEnd: 1, size: 2, hello: 3 } as const;
 export const helloFlags = { stdin: 1, stdout: 2, stderr: 4, logPosition: 8, awaited: 16 } as const;
 

@@ -139,7 +139,7 @@ export async function contentDigest(origins: readonly { readonly origin: CopyOri
   return content.digest();
 }
 
-export async function sha256Of(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+async function sha256Of(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash("sha256");
   for await (const part of bytes) hash.update(part);
   return hash.digest("hex");

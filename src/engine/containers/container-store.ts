@@ -1,12 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { SwarmError, type Clock, type Logger } from "../../lib/index.js";
+import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, ContainerDetails, ContainerEvent, ContainerExit, ContainerState, ContainerUpdate, Events, LabelFilter, WaitCondition } from "../api/index.js";
-import type { ImageRecord } from "../images/record.js";
 import type { Metadata } from "../metadata.js";
-import type { Paths } from "../paths.js";
 import { noDevices } from "../runtime/resources.js";
-import type { Runtimes } from "../runtime/runtimes.js";
 import { checkConfig, type CheckedConfig } from "./check-config.js";
 import { detailsOf } from "./details.js";
 import { ExitWatch } from "./exit-watch.js";
@@ -14,23 +11,16 @@ import { HealthWatch } from "./health-watch.js";
 import { aloneNamespaces } from "./join-namespaces.js";
 import { Lifecycle, lowerFirst, type LifecycleParts } from "./lifecycle.js";
 import type { ContainerAccess, Neighbours } from "./ports.js";
-import { anonymousTargets, bundleOf, checkMounts, mountRoot, type PrepareParts } from "./prepare.js";
+import { anonymousTargets, bundleOf, checkMounts, mountRoot } from "./prepare.js";
 import { isPrunable } from "./prune.js";
 import { stateOf, unborn, type ContainerRecord } from "./record.js";
 import { ContainerTable, notFound, type Entry } from "./table.js";
 import { resumeEnded, takeOver } from "./take-over.js";
 import { updateContainer } from "./update.js";
 
-export interface ContainerParts extends PrepareParts {
+export interface ContainerParts extends Omit<LifecycleParts, "table" | "health" | "neighbours"> {
   readonly metadata: Metadata;
-  readonly paths: Paths;
-  readonly runtimes: Runtimes;
-  readonly findImage: (reference: string) => ImageRecord | undefined;
-  readonly onImageReleased: (imageId: string) => void;
-  readonly bootId: string;
-  readonly log: Logger;
   readonly events: Events;
-  readonly clock: Clock;
 }
 
 /**

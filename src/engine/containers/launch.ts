@@ -48,7 +48,7 @@ export async function clearTraces(paths: ContainerPaths): Promise<void> {
 }
 
 /** What a monitor has written of itself: `state` once its container runs. */
-export async function tracesOf(paths: ContainerPaths): Promise<{ state: MonitorReport | undefined; monitor: { readonly monitorPid: number; readonly monitorStartTime: number } | undefined }> {
+async function tracesOf(paths: ContainerPaths): Promise<{ state: MonitorReport | undefined; monitor: { readonly monitorPid: number; readonly monitorStartTime: number } | undefined }> {
   const readJson = async <T>(name: string): Promise<T | undefined> => { try { return JSON.parse(await readFile(join(paths.bundle, name), "utf8")) as T; } catch { return undefined; } };
   return { monitor: await readJson("monitor.json"), state: await readJson("state.json") };
 }

@@ -26,7 +26,7 @@ export function ociResources(config: Limited, hasSwapLimit: boolean, devices: Re
 }
 
 /** What memory plus swap is limited to; undefined: nothing is said. A task has no swap beside its memory, a person's container as much again (Docker's default). */
-export function swapLimit({ limits, resources }: Pick<ContainerConfig, "limits" | "resources">): number | undefined {
+function swapLimit({ limits, resources }: Pick<ContainerConfig, "limits" | "resources">): number | undefined {
   if (limits.memoryBytes <= 0) return undefined;
   if (resources === undefined) return limits.memoryBytes;
   return resources.memorySwapBytes || limits.memoryBytes * 2;

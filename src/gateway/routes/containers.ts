@@ -242,7 +242,7 @@ function stopOptions(exchange: Exchange, details: ContainerDetails): { graceMs: 
   return { graceMs: Math.min(graceMs, 2 ** 31 - 1), ...(signal ? { signal: checkSignal(signal) } : {}) };
 }
 
-export function checkSignal(signal: string): string {
+function checkSignal(signal: string): string {
   if (!/^\d{1,3}$|^[A-Za-z0-9+-]{1,20}$/.test(signal) || signal === "0") throw new SwarmError("INVALID_ARGUMENT", `Invalid signal: ${signal.slice(0, 40)}`);
   return /^\d+$/.test(signal) ? signal : signal.toUpperCase();
 }

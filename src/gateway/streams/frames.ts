@@ -9,6 +9,6 @@ export function frame(stream: "stdout" | "stderr", payload: Uint8Array): Buffer 
   return framed;
 }
 
-export const rawStream = "application/vnd.docker.raw-stream";
+const rawStream = "application/vnd.docker.raw-stream";
 /** The content type says whether a stream is multiplexed from API 1.42 on. */
 export const contentTypeOf = (isTty: boolean, apiMinor: number): string => (isTty || apiMinor < 42 ? rawStream : "application/vnd.docker.multiplexed-stream");

@@ -30,7 +30,7 @@ export function statusText(details: ContainerDetails, nowMs: number): string {
   }
 }
 
-export function stateJson(details: ContainerDetails): Record<string, unknown> {
+function stateJson(details: ContainerDetails): Record<string, unknown> {
   const status = statusOf(details);
   const isUp = details.phase === "running" || details.isRestarting;
   return {
@@ -72,7 +72,7 @@ export function mountsJson(details: ContainerDetails): object[] {
   }));
 }
 
-export function networkSettingsJson(details: ContainerDetails, apiMinor: number): Record<string, unknown> {
+function networkSettingsJson(details: ContainerDetails, apiMinor: number): Record<string, unknown> {
   const bridge = details.networks.find(({ networkName }) => networkName === "bridge");
   const networks = networksJson(details.networks, details);
   const ports = details.phase === "running" ? portMap(details.ports, details.config.exposedPorts ?? []) : {};

@@ -31,7 +31,7 @@ export function configJson(body: Fields | undefined, config: ContainerConfig, im
 }
 
 /** The image's variables with the container's own over them, in the image's order. */
-export function mergedEnv(image: readonly string[], own: readonly string[]): string[] {
+function mergedEnv(image: readonly string[], own: readonly string[]): string[] {
   const nameOf = (entry: string) => entry.split("=")[0]!;
   const names = new Set(own.map(nameOf));
   const base = image.some((entry) => nameOf(entry) === "PATH") || names.has("PATH") ? image : ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...image];

@@ -15,7 +15,7 @@ const message = (type: number, family: number, flags: number, parts: readonly Bu
   ({ type: (subsystem << 8) | type, flags: flags | flagAck, body: Buffer.concat([header(family), ...parts]) });
 
 /** All or nothing. */
-export const batchOf = (messages: readonly Message[]): Message[] => [
+const batchOf = (messages: readonly Message[]): Message[] => [
   { type: 0x10, flags: 0, body: header(0, subsystem) }, ...messages, { type: 0x11, flags: 0, body: header(0, subsystem) },
 ];
 

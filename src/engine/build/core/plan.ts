@@ -59,7 +59,7 @@ function* sourcesOf({ stages }: Dockerfile, index: number, image: string): Gener
 }
 
 /** Names behind `from=`; one with a variable is known only when its step comes. */
-export function fromFlags(instruction: Instruction): string[] {
+function fromFlags(instruction: Instruction): string[] {
   const names = instruction.kind === "copy" && instruction.from !== undefined ? [instruction.from]
     : instruction.kind === "run" ? instruction.mounts.flatMap((mount) => parseMount(mount, instruction.line).from ?? []) : [];
   return names.filter((name) => !name.includes("$"));
