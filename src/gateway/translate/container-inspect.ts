@@ -10,8 +10,11 @@ export function statusOf(details: ContainerDetails): ContainerStatus {
   if (details.isRemoving) return "removing";
   if (details.isRestarting) return "restarting";
   if (details.phase === "running") return details.isPaused ? "paused" : "running";
-  return details.phase;
+  return hasRun(details) ? details.phase : "created";
 }
+
+/** A start that failed leaves Docker's containers "created", with the code and the error of the start. */
+export const hasRun = (details: ContainerDetails): boolean => details.startedAtMs > 0;
 
 /** "Up 5 minutes (healthy)", "Exited (0) 3 hours ago": the STATUS column of ps. */
 export function statusText(details: ContainerDetails, nowMs: number): string {
@@ -36,7 +39,7 @@ function stateJson(details: ContainerDetails): Record<string, unknown> {
   return {
     Status: status, Running: isUp, Paused: details.isPaused, Restarting: details.isRestarting, OOMKilled: details.exit?.isOomKilled ?? false, Dead: status === "dead", Pid: details.phase === "running" ? details.pid : 0,
     ExitCode: details.phase === "running" ? 0 : details.exit?.exitCode ?? 0, Error: details.phase === "running" ? "" : details.exit?.error ?? "",
-    StartedAt: timeText(details.startedAtMs), FinishedAt: details.exit ? timeText(details.exit.finishedAtMs) : zeroTime,
+    StartedAt: timeText(details.startedAtMs), FinishedAt: details.exit && hasRun(details) ? timeText(details.exit.finishedAtMs) : zeroTime,
     ...(details.health === "none" ? {} : {
       Health: {
         Status: details.health, FailingStreak: details.failingStreak,

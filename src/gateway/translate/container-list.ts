@@ -1,6 +1,6 @@
 import { SwarmError } from "../../lib/index.js";
 import type { ContainerDetails } from "../../engine/index.js";
-import { mountsJson, networksJson, statusOf, statusText } from "./container-inspect.js";
+import { hasRun, mountsJson, networksJson, statusOf, statusText } from "./container-inspect.js";
 import type { Filters } from "./filters.js";
 import { matchesPattern } from "./pattern.js";
 import { parseExposedPort, portRows } from "./ports.js";
@@ -42,7 +42,7 @@ export function selectContainers(all: readonly ContainerDetails[], { filters, is
   const selected = order.filter((c) => (isEverything || c.phase === "running" || c.isRestarting)
     && (!filters.has("name") || names.has(c.name)) && (!filters.has("id") || ids.has(c.id)) && filters.matchesLabels(c.labels)
     && filters.some("status", (status) => statusOf(c) === status) && filters.some("health", (health) => c.health === health)
-    && (exits.length === 0 || (c.phase === "exited" && exits.includes(c.exit?.exitCode ?? 0)))
+    && (exits.length === 0 || (c.phase === "exited" && hasRun(c) && exits.includes(c.exit?.exitCode ?? 0)))
     && before.every((at) => c.createdAtMs < at) && since.every((at) => c.createdAtMs > at)
     && filters.some("ancestor", (text) => ancestors.get(text)?.has(c.imageId) ?? false)
     && filters.some("volume", (text) => c.mounts.some(({ name, source, target }) => [name, source, target].includes(text)))
