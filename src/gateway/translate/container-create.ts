@@ -50,7 +50,8 @@ export function parseCreate(body: Fields, parts: CreateParts): { config: Contain
   const exposed = [...new Set([...image.config.exposedPorts, ...(body.keys("ExposedPorts") ?? [])].flatMap(parseExposedPort).map(({ port, protocol }) => `${port}/${protocol}`))];
   const shmSizeBytes = host.integer("ShmSize") || undefined;
   if (shmSizeBytes !== undefined && shmSizeBytes < 0) throw refuse("SHM size can not be less than 0");
-  if (host.objects("DeviceRequests").length > 0) throw refuse('could not select device driver "" with capabilities: [[gpu]]: this engine offers no device drivers; pass devices with --device');
+  const [request] = host.objects("DeviceRequests");
+  if (request) throw refuse(`could not select device driver "${(request.text("Driver") ?? "").slice(0, 40)}": this engine has no device drivers, for GPUs or by CDI; pass devices with --device`);
   if (Object.keys(host.textMap("StorageOpt") ?? {}).length > 0) throw refuse("--storage-opt is not supported by this engine's storage drivers; leave it out");
   const isolation = host.text("Isolation") ?? "";
   if (!["", "default"].includes(isolation)) throw refuse(`invalid isolation '${isolation}': this engine knows "default" only`);

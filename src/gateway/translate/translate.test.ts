@@ -49,7 +49,7 @@ describe("translate", () => {
     [{ HostConfig: { CpusetCpus: "zero" } }, /Invalid value/], [{ HostConfig: { BlkioWeight: 5 } }, /blkio weight/], [{ HostConfig: { RestartPolicy: { Name: "sometimes" } } }, /unknown policy/],
     [{ HostConfig: { RestartPolicy: { Name: "always", MaximumRetryCount: 3 } } }, /maximum retry count/], [{ HostConfig: { NetworkMode: "container:a", PortBindings: { "80/tcp": [{}] } } }, /conflicting options/],
     [{ HostConfig: { Devices: [{ PathOnHost: "/dev/null", CgroupPermissions: "x" }] } }, /device mode/], [{ HostConfig: { Ulimits: [{ Name: "nofile", Soft: 5, Hard: 1 }] } }, /soft limit/], [{ HostConfig: { ExtraHosts: ["nonsense"] } }, /add-host/],
-    [{ HostConfig: { DeviceRequests: [{}] } }, /device driver/], [{ HostConfig: { PidMode: "others" } }, /PidMode/], [{ Healthcheck: { Test: ["CMD", "x"], Interval: 5 } }, /1ms/], [{ Healthcheck: { Test: ["RUN"] } }, /healthcheck type/],
+    [{ HostConfig: { DeviceRequests: [{}] } }, /device driver "":/], [{ HostConfig: { DeviceRequests: [{ Driver: "cdi", DeviceIDs: ["vendor.com/dev=x"] }] } }, /device driver "cdi":/], [{ HostConfig: { PidMode: "others" } }, /PidMode/], [{ Healthcheck: { Test: ["CMD", "x"], Interval: 5 } }, /1ms/], [{ Healthcheck: { Test: ["RUN"] } }, /healthcheck type/],
     [{ HostConfig: { ConsoleSize: {} } }, /HostConfig\.ConsoleSize must be two/], [{ HostConfig: { ConsoleSize: [1] } }, /ConsoleSize/], [{ OnBuild: [1] }, /OnBuild must be a list of texts/], [{ Shell: "sh" }, /Shell must be/],
     [{ HostConfig: { Annotations: { a: 1 } } }, /HostConfig\.Annotations\.a must be text/], [{ HostConfig: { CpuCount: "2" } }, /CpuCount must be a whole number/], [{ Volumes: { "/v": "x" } }, /Volumes\.\/v must be an object/],
     [{ HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "99999" }] } } }, /not an IP address/],
@@ -120,9 +120,10 @@ describe("translate", () => {
     assert.deepEqual([parseTimeNs("1700000000.123456789", 0), parseTimeNs("1.5", 0), parseTimeNs("x", 0)], [1_700_000_000_123_456_789n, 1_500_000_000n, "invalid"]);
   });
   it("status texts", () => {
-    const details = { phase: "running", startedAtMs: 0, health: "healthy", isPaused: false, isRestarting: false, isRemoving: false, exit: { exitCode: 3, finishedAtMs: 0, isOomKilled: false } } as unknown as ContainerDetails;
+    const details = { phase: "running", startedAtMs: 1000, health: "healthy", isPaused: false, isRestarting: false, isRemoving: false, exit: { exitCode: 3, finishedAtMs: 0, isOomKilled: false } } as unknown as ContainerDetails;
     assert.deepEqual([details, { ...details, isPaused: true }, { ...details, phase: "exited" as const }, { ...details, isRestarting: true }, { ...details, phase: "created" as const }].map((d) => statusText(d, 5000)),
-      ["Up 5 seconds (healthy)", "Up 5 seconds (Paused)", "Exited (3) 5 seconds ago", "Restarting (3) 5 seconds ago", "Created"]);
+      ["Up 4 seconds (healthy)", "Up 4 seconds (Paused)", "Exited (3) 5 seconds ago", "Restarting (3) 5 seconds ago", "Created"]);
+    assert.equal(statusText({ ...details, phase: "exited", startedAtMs: 0 }, 5000), "Created", "a start that failed");
   });
   it("registry credentials", () => {
     const header = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
