@@ -265,6 +265,12 @@ RUN --mount=from=two,source=/two,target=/mnt/two cat /mnt/two
     assert.deepEqual(await inside(own, "ls /c"), ["y"]);
   });
 
+  it("reads a context that ends with its last file, unpadded, as docker build -f - sends it", async () => {
+    const dockerfile = "FROM scratch\nCOPY Dockerfile /\n";
+    const whole = await tarOf({ Dockerfile: dockerfile });
+    assert.match((await build("", {}, { context: once(whole.subarray(0, 512 + dockerfile.length)) })).text, /Successfully built/);
+    await assert.rejects(build("", {}, { context: once(whole.subarray(0, 512 + dockerfile.length - 1)) }), /ends in the middle of a file/);
+  });
   it("never touches anything outside of the context", async () => {
     const outside = mkdtempSync(join(tmpdir(), "skein-outside-"));
     try {

@@ -76,7 +76,8 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       for await (const _ of content);
       if (!isFile && type !== "hardlink") await bytes.skip(sizeBytes);
       else if (type === "hardlink" && sizeBytes > 0 && pax("size") === undefined) { /* many writers give a link its file's size and no content */ }
-      await bytes.skip(isFile ? paddingOf(sizeBytes) : 0);
+      // Some writers end with their last file, without its padding (docker build -f -).
+      await bytes.upTo(isFile ? paddingOf(sizeBytes) : 0);
       attributes = new Map();
       longName = longLink = undefined;
     }
