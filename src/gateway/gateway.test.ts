@@ -155,6 +155,8 @@ describe("gateway", function () {
         const { status, json } = await rig.call("POST", "/containers/create", { Image: "busybox", HostConfig });
         assert.deepEqual([status, json.message], [400, "No such container: none-such"], JSON.stringify(HostConfig));
       }
+      const volumes = await rig.call("POST", "/containers/create", { Image: "busybox", HostConfig: { VolumeDriver: "none-such", Binds: ["data:/data"] } });
+      assert.equal(volumes.status, 400, volumes.text);
       assert.equal((await rig.call("POST", "/containers/create", { Image: "none-such" })).status, 404);
       assert.equal((await rig.call("POST", "/containers/create", { Image: "busybox", User: "none-such" })).status, 400);
       const { json } = await rig.call("POST", "/containers/create", { Image: "busybox", HostConfig: { NetworkMode: "host", PortBindings: { "80/tcp": [{}] } } });
@@ -358,6 +360,24 @@ describe("gateway", function () {
       assert.equal(refused.status, 501);
       assert.match(refused.json.message, /send the context as the request's body/);
       assert.equal((await rig.call("POST", "/session")).status, 400);
+    });
+    it("images of another platform than is asked for are not here; what was imported says so", async () => {
+      const tar = pack();
+      tar.entry({ name: "file" }, "x");
+      tar.finalize();
+      assert.equal((await rig.call("POST", "/images/create?fromSrc=-&repo=flat&platform=linux/arm64", await bytesOf(tar))).status, 200);
+      const platform = (architecture: string) => encodeURIComponent(JSON.stringify({ os: "linux", architecture }));
+      assert.equal((await rig.call("GET", `/images/flat/json?platform=${platform("aarch64")}`)).json.Comment, "Imported from -");
+      for (const path of ["/images/flat/json", "/images/flat/history", "/images/flat/get"]) {
+        const { status, json } = await rig.call("GET", `${path}?platform=${platform("amd64")}`);
+        assert.deepEqual([status, json.message], [404, 'No such image: image "flat" was found but its platform (linux/arm64) does not match the specified platform (linux/amd64)'], path);
+      }
+      assert.equal((await rig.call("DELETE", "/images/flat")).status, 200);
+    });
+    it("labels as a filter of the build cache fit nothing, negated everything", async () => {
+      for (const [filters, status] of [[{ label: ["a=b"] }, 200], [{ "label!": ["a=b"] }, 200], [{ colour: ["blue"] }, 400]] as const) {
+        assert.equal((await rig.call("POST", `/build/prune?filters=${encodeURIComponent(JSON.stringify(filters))}`)).status, status);
+      }
     });
     it("volumes, disk usage, prune", async () => {
       const made = await rig.call("POST", "/volumes/create", { Name: "kept", Labels: { a: "b" } });

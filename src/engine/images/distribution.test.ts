@@ -259,7 +259,7 @@ describe("engine: images on this host", function () {
     assert.equal(details.diffIds.length, 1);
     assert.ok(details.lastTaggedAtMs > 0 && details.graphDriver.name === "overlay");
     const [step] = await images().history("told:1");
-    assert.deepEqual([step!.id, step!.comment, step!.tags, step!.sizeBytes > 0], [image.id, "imported", ["docker.io/library/told:1"], true]);
+    assert.deepEqual([step!.id, step!.comment, step!.tags, step!.sizeBytes > 0], [image.id, "Imported from -", ["docker.io/library/told:1"], true]);
     await assert.rejects(images().inspect("gone"), (e: Error) => codeOf(e) === "NOT_FOUND");
   });
 

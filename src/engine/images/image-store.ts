@@ -207,7 +207,7 @@ export class LocalImageStore implements Images {
         const image = await this.create({
           config: {
             created, architecture: platform.architecture, os: platform.os, ...(platform.variant ? { variant: platform.variant } : {}), config, rootfs: { type: "layers", diff_ids: [layer.digest] },
-            history: [{ created, comment: options.message ?? "imported" }],
+            history: [{ created, comment: options.message ?? "Imported from -" }],
           },
           layers: [{ ...layer, mediaType: "" }], names: reference ? [reference.normalized] : [],
         });

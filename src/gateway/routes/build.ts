@@ -15,7 +15,9 @@ export function buildRoutes(context: GatewayContext): Route[] {
     { method: "POST", path: "/build", handle: (exchange) => build(context, exchange) },
     {
       method: "POST", path: "/build/prune", handle: async (exchange) => {
-        const filters = Filters.parse(exchange.text("filters"), ["until", "unused-for", "id", "parent", "type", "description", "inuse", "shared", "private"]);
+        const filters = Filters.parse(exchange.text("filters"), ["until", "unused-for", "id", "parent", "type", "description", "inuse", "shared", "private", "label", "label!"]);
+        // docker system prune sends its filters to everything: nothing of the cache carries a label.
+        if (filters.has("label")) return exchange.send(200, { CachesDeleted: [], SpaceReclaimed: 0 });
         const keepBytes = exchange.integer("keep-storage") ?? exchange.integer("reserved-space");
         const { deleted, freedBytes } = await context.engine.pruneBuildCache({ isAll: exchange.flag("all"), ...untilOf(filters, context.clock.now()), ...(keepBytes === undefined ? {} : { keepBytes }) });
         exchange.send(200, { CachesDeleted: deleted, SpaceReclaimed: freedBytes });

@@ -10,6 +10,7 @@ import { inspectJson } from "../translate/container-inspect.js";
 import { containerFilters, listJson, selectContainers } from "../translate/container-list.js";
 import { Filters } from "../translate/filters.js";
 import { parseTime } from "../translate/human.js";
+import { checkPlatform } from "../translate/platform.js";
 import { parseUpdate } from "../translate/resources.js";
 import { statsJson } from "../translate/stats.js";
 import { familiar } from "../../engine/index.js";
@@ -128,12 +129,10 @@ async function create(context: GatewayContext, exchange: Exchange): Promise<void
   const imageName = body.text("Image") ?? "";
   if (imageName === "") throw new SwarmError("INVALID_ARGUMENT", body.has("Config") ? "Config cannot be empty in order to create a container" : "no image specified: field Image is empty");
   const image = await findImage(context, imageName);
-  const platform = exchange.text("platform");
-  if (platform && !matchesPlatform(platform, image)) throw new SwarmError("NOT_FOUND", `No such image: image "${imageName}" was found but its platform (${image.os}/${image.arch}) does not match the specified platform (${platform.slice(0, 60)})`);
+  checkPlatform(exchange.text("platform"), imageName, image);
   const containers = new Map<string, ContainerDetails>();
   for (const name of containersNamedIn(body)) {
-    // 404 is for the image alone: clients would pull that.
-    containers.set(name, await findContainer(context, name).catch((error: unknown) => { throw codeOf(error) === "NOT_FOUND" ? new SwarmError("INVALID_ARGUMENT", messageOf(error), { cause: error }) : error; }));
+    containers.set(name, await findContainer(context, name).catch((error: unknown) => { throw notOfTheImage(error); }));
   }
   for (let attempt = 0; ; attempt++) {
     const name = asked !== "" ? checkContainerName(asked) : randomName(Math.random, attempt);
@@ -143,16 +142,13 @@ async function create(context: GatewayContext, exchange: Exchange): Promise<void
       exchange.send(201, { Id: config.id, Warnings: [...warnings, ...created.warnings] });
       return;
     } catch (error) {
-      if (asked !== "" || codeOf(error) !== "ALREADY_EXISTS" || attempt >= nameAttempts) throw error;
+      if (asked !== "" || codeOf(error) !== "ALREADY_EXISTS" || attempt >= nameAttempts) throw notOfTheImage(error);
     }
   }
 }
 
-function matchesPlatform(platform: string, image: { os: string; arch: string }): boolean {
-  const [os = "", arch] = platform.split("/");
-  const canonical: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
-  return os === image.os && (arch === undefined || (canonical[arch] ?? arch) === image.arch);
-}
+/** 404 of a creation is for the image alone: clients would pull that. */
+const notOfTheImage = (error: unknown): unknown => (codeOf(error) === "NOT_FOUND" ? new SwarmError("INVALID_ARGUMENT", messageOf(error), { cause: error }) : error);
 
 async function list(context: GatewayContext, exchange: Exchange): Promise<void> {
   const { engine, clock } = context;

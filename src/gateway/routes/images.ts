@@ -8,6 +8,7 @@ import { JsonLines } from "../streams/json-lines.js";
 import { Filters } from "../translate/filters.js";
 import { progressBar } from "../translate/human.js";
 import { imageFilters, imageJson, imageRow, selectImages } from "../translate/images.js";
+import { checkPlatform } from "../translate/platform.js";
 import { parseRegistryAuth } from "../translate/registry-auth.js";
 import { untilOf } from "./containers.js";
 
@@ -40,9 +41,16 @@ export function imageRoutes(context: GatewayContext): Route[] {
         exchange.sendEmpty(201);
       },
     },
-    { method: "GET", path: "/images/{name*}/json", handle: async (exchange) => exchange.send(200, imageJson(await named(exchange.param("name"), engine.images.inspect(exchange.param("name"))))) },
+    {
+      method: "GET", path: "/images/{name*}/json", handle: async (exchange) => {
+        const image = await named(exchange.param("name"), engine.images.inspect(exchange.param("name")));
+        checkPlatform(exchange.text("platform"), exchange.param("name"), image);
+        exchange.send(200, imageJson(image));
+      },
+    },
     {
       method: "GET", path: "/images/{name*}/history", handle: async (exchange) => {
+        checkPlatform(exchange.text("platform"), exchange.param("name"), await findImage(context, exchange.param("name")));
         const entries = await named(exchange.param("name"), engine.images.history(exchange.param("name")));
         exchange.send(200, entries.map((entry) => ({ Id: entry.id, Created: Math.floor(entry.createdAtMs / 1000), CreatedBy: entry.createdBy, Tags: entry.tags.length > 0 ? entry.tags.map(familiar) : null, Size: entry.sizeBytes, Comment: entry.comment })));
       },
@@ -150,7 +158,7 @@ async function load({ engine }: GatewayContext, exchange: Exchange): Promise<voi
 
 async function save(context: GatewayContext, exchange: Exchange, names: readonly string[]): Promise<void> {
   if (names.length === 0) throw new HttpError(400, "Cannot save: the query names no images");
-  for (const name of names) await findImage(context, name);
+  for (const name of names) checkPlatform(exchange.text("platform"), name, await findImage(context, name));
   const tar = context.engine.images.save(names);
   exchange.begin(200, "application/x-tar");
   await exchange.writeAll(tar);

@@ -48,7 +48,7 @@ export function imageJson(image: ImageDetails): Record<string, unknown> {
   const text = (name: string) => (typeof raw[name] === "string" ? (raw[name] as string) : "");
   const set = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
   return {
-    Id: image.id, RepoTags: image.references.filter((reference) => !reference.includes("@")).map(familiar), RepoDigests: image.digests.map(familiar), Parent: image.parent, Comment: text("comment"),
+    Id: image.id, RepoTags: image.references.filter((reference) => !reference.includes("@")).map(familiar), RepoDigests: image.digests.map(familiar), Parent: image.parent, Comment: text("comment") || lastComment(raw),
     Created: image.createdAtMs === 0 && !raw.created ? "" : timeText(image.createdAtMs || 1).replace("1970-01-01T00:00:00.001Z", "1970-01-01T00:00:00Z"), DockerVersion: text("docker_version"), Author: text("author"),
     Config: {
       Hostname: "", Domainname: "", User: config.user, AttachStdin: false, AttachStdout: false, AttachStderr: false, ...(config.exposedPorts.length > 0 ? { ExposedPorts: set(config.exposedPorts) } : {}),
@@ -61,4 +61,11 @@ export function imageJson(image: ImageDetails): Record<string, unknown> {
     GraphDriver: { Name: image.graphDriver.name, Data: image.graphDriver.data }, RootFS: { Type: "layers", Layers: image.diffIds },
     Metadata: { LastTagTime: timeText(image.lastTaggedAtMs) },
   };
+}
+
+/** Committed and imported images have their comment in their history. */
+function lastComment(raw: Readonly<Record<string, unknown>>): string {
+  const last: unknown = Array.isArray(raw["history"]) ? raw["history"].at(-1) : undefined;
+  const comment: unknown = typeof last === "object" && last !== null ? (last as { comment?: unknown }).comment : undefined;
+  return typeof comment === "string" ? comment : "";
 }
