@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "../lib/index.js";
@@ -54,5 +55,32 @@ describe("engine: the database", () => {
       await assert.rejects(openMetadata(path(), silentLogger), { code: "FAILED_PRECONDITION", message: /is another swarmd using/ });
       assert.equal((await first.images()).length, 4);
     } finally { await first.close(); }
+  });
+
+  it("loses nothing that it took after the disk was full, and takes writes again; a last bit of room is kept for removals", async () => {
+    const disk = join(directory, "disk"), copy = join(directory, "copy");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=12m", "tmpfs", disk]);
+    try {
+      const metadata = await openMetadata(join(disk, "db"), silentLogger);
+      const taken: string[] = [];
+      const put = async (id: string) => { await metadata.changeImages({ put: [image(id)] }); taken.push(id); };
+      await put("before");
+      const fill = () => { for (const size of [65_536, 4096, 1]) try { for (;;) appendFileSync(join(disk, "filler"), Buffer.alloc(size)); } catch { /* full */ } };
+      fill();
+      for (let i = 0; i < 10; i++) await put(`from-the-reserve-${i}`);
+      fill();
+      await assert.rejects((async () => { for (let i = 0; i < 100; i++) await put(`on-a-full-disk-${i}`); })(), { code: "FAILED_PRECONDITION", message: /^Cannot write the engine's database: no space is left on the disk of/ });
+      rmSync(join(disk, "filler"));
+      await Promise.all(Array.from({ length: 50 }, (_, i) => put(`after-${i}`)));
+      // As a daemon that is killed now leaves it.
+      cpSync(join(disk, "db"), copy, { recursive: true });
+      await metadata.close();
+      const next = await openMetadata(copy, silentLogger);
+      try {
+        const there = new Set((await next.images()).map(({ id }) => id));
+        assert.deepEqual(taken.filter((id) => !there.has(id)), []);
+      } finally { await next.close(); }
+    } finally { execFileSync("umount", ["-l", disk]); }
   });
 });

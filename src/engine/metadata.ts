@@ -4,6 +4,7 @@ import { Level } from "level";
 import { SwarmError, messageOf, type Logger } from "../lib/index.js";
 import type { StepRecord } from "./build/build-cache.js";
 import type { ContainerRecord } from "./containers/record.js";
+import { DatabaseWriter, type Change, type Table } from "./database-writer.js";
 import type { ImageRecord, LayerBlob } from "./images/record.js";
 import type { MembershipRecord, NetworkRecord, SandboxRecord } from "./networks/core/records.js";
 
@@ -64,32 +65,31 @@ export async function openMetadata(path: string, log: Logger): Promise<Metadata>
   const compressed = db.sublevel<string, LayerBlob>("compressed", { valueEncoding: "json" });
   const containers = db.sublevel<string, ContainerRecord>("containers", { valueEncoding: "json" });
   const buildSteps = db.sublevel<string, StepRecord>("build-steps", { valueEncoding: "json" });
+  const writer = await DatabaseWriter.open(db, path);
+  const put = (sublevel: Table, key: string, value: unknown): Change => ({ type: "put", sublevel, key, value });
+  const del = (sublevel: Table, key: string): Change => ({ type: "del", sublevel, key });
   const table = <T>(name: string): RecordTable<T> => {
     const level = db.sublevel<string, T>(name, { valueEncoding: "json" });
-    return { all: () => level.values().all(), put: (key, value, { isSynced = false } = {}) => (isSynced ? db.batch().put(key, value, { sublevel: level }).write({ sync: true }) : level.put(key, value)), remove: (key) => level.del(key) };
+    return { all: () => level.values().all(), put: (key, value, options = {}) => writer.write([put(level, key, value)], options), remove: (key) => writer.write([del(level, key)]) };
   };
   return {
     networks: table("networks"), sandboxes: table("sandboxes"), memberships: table("memberships"),
     images: () => images.values().all(),
     references: async () => new Map(await references.iterator().all()),
-    async changeImages({ put = [], removed = [], names = new Map(), removedNames = [] }) {
-      const batch = db.batch();
-      for (const name of removedNames) batch.del(name, { sublevel: references });
-      for (const id of removed) batch.del(id, { sublevel: images });
-      for (const image of put) batch.put(image.id, image, { sublevel: images });
-      for (const [name, id] of names) batch.put(name, id, { sublevel: references });
-      await batch.write({ sync: true });
-    },
+    changeImages: (change) => writer.write([
+      ...(change.removedNames ?? []).map((name) => del(references, name)), ...(change.removed ?? []).map((id) => del(images, id)),
+      ...(change.put ?? []).map((image) => put(images, image.id, image)), ...[...change.names ?? []].map(([name, id]) => put(references, name, id)),
+    ], { isSynced: true }),
     compressed: async () => new Map(await compressed.iterator().all()),
-    putCompressed: (diffId, blob) => compressed.put(diffId, blob),
-    removeCompressed: (diffIds) => compressed.batch(diffIds.map((key) => ({ type: "del", key }))),
+    putCompressed: (diffId, blob) => writer.write([put(compressed, diffId, blob)]),
+    removeCompressed: (diffIds) => writer.write(diffIds.map((diffId) => del(compressed, diffId))),
     containers: () => containers.values().all(),
     // Not synced: a killed daemon loses nothing that was handed to the kernel, and after a power cut no container runs anyway.
-    putContainer: (record) => containers.put(record.config.id, record),
-    removeContainer: (id) => containers.del(id),
+    putContainer: (record) => writer.write([put(containers, record.config.id, record)]),
+    removeContainer: (id) => writer.write([del(containers, id)]),
     buildSteps: () => buildSteps.values().all(),
-    changeBuildSteps: (put, removedKeys) => buildSteps.batch([...put.map((value) => ({ type: "put" as const, key: value.key, value })), ...removedKeys.map((key) => ({ type: "del" as const, key }))]),
-    close: () => db.close(),
+    changeBuildSteps: (added, removedKeys) => writer.write([...added.map((step) => put(buildSteps, step.key, step)), ...removedKeys.map((key) => del(buildSteps, key))]),
+    close: () => writer.close(),
   };
 }
 
