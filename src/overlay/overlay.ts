@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { KeyedLock, SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
-import { createKernel, netnsPathOf, readUpstreamServers, rulesFingerprint, type Kernel, type KernelStep } from "../linux/index.js";
+import { createKernel, netnsPathOf, openHostLinks, readUpstreamServers, rulesFingerprint, type HostLinks, type Kernel, type KernelStep } from "../linux/index.js";
 import { addressOf, formatCidr, parseCidr, parseIpv4, type Cidr, type Network } from "../model/index.js";
 import type { Overlay, OverlayState, Sandbox, SandboxSpec } from "./api.js";
 import { balanceOf, withdrawnBackends, type Balance } from "./core/balance.js";
@@ -15,7 +15,7 @@ import { hostsOf, planSandbox, primaryInterface, resolvConfOf, visibleNetworks, 
 import { isSandboxListing, renderBalanceChange, renderSandboxRules } from "./core/sandbox-rules.js";
 import { DnsServer } from "./dns/dns-server.js";
 import { settleHostPorts } from "./host-ports.js";
-import { plumbSteps, unplumbSteps } from "./plumb.js";
+import { sandboxChange, sandboxRulesStep, unplumb } from "./plumb.js";
 import { SandboxStore } from "./sandbox-store.js";
 
 export interface OverlayConfig {
@@ -55,6 +55,7 @@ class KernelOverlay implements HostOverlay {
   readonly #config: OverlayConfig;
   readonly #log: Logger;
   readonly #kernel: Kernel;
+  readonly #links: HostLinks;
   readonly #store: SandboxStore;
   readonly #dns: DnsServer;
   readonly #localSubnet: Cidr;
@@ -90,6 +91,7 @@ class KernelOverlay implements HostOverlay {
     this.#config = config;
     this.#log = config.log.with({ area: "overlay" });
     this.#kernel = config.kernel ?? createKernel({ log: this.#log });
+    this.#links = openHostLinks({ log: this.#log });
     this.#store = new SandboxStore(join(config.stateDir, "sandboxes"), this.#log);
     this.#localSubnet = subnet;
     this.#nodeAddr = config.nodeAddr ?? "";
@@ -143,7 +145,7 @@ class KernelOverlay implements HostOverlay {
       this.#table = undefined;
       try {
         if (before && isNamespaceThere && !isSamePlumbing(before, record)) {
-          await this.#kernel.apply(unplumbSteps(spec.id, before.interfaces.map((port) => port.veth), true));
+          await unplumb(this.#links, spec.id, before.interfaces.map((port) => port.veth));
           await this.#plumb(record, false);
         } else await this.#plumb(record, isNamespaceThere);
         if (record.hostPorts.length > 0 || this.#isBehind(record)) await this.#reconcile();
@@ -162,7 +164,7 @@ class KernelOverlay implements HostOverlay {
       const isNamespaceThere = (await this.#kernel.listNamespaces(netns)).includes(netns);
       if (!record && !isNamespaceThere) return;
       const veths = record?.interfaces.map((port) => port.veth) ?? Array.from({ length: 8 }, (_, index) => vethName(id, index));
-      await this.#kernel.apply(unplumbSteps(id, veths, isNamespaceThere));
+      await unplumb(this.#links, id, veths);
       if ((await this.#kernel.listNamespaces(netns)).includes(netns)) {
         throw new SwarmError("INTERNAL", `Cannot remove the network namespace "${netns}": the kernel still lists it; try again, or see "ip netns del ${netns}".`);
       }
@@ -190,6 +192,7 @@ class KernelOverlay implements HostOverlay {
     this.#timer?.cancel();
     await (this.#next ?? this.#running)?.catch(() => {});
     await this.#dns.close();
+    this.#links.close();
   }
 
   async destroy(): Promise<void> {
@@ -392,20 +395,25 @@ class KernelOverlay implements HostOverlay {
     await this.#reconcile(); // its bridges
     if (isNamespaceThere) return this.#plumbWhereThere(record);
     const balance = this.#balanceOf(record);
-    const options = { balance, seed: seedOf(record.id), isNamespaceThere: false, presentVeths: new Set<string>() };
-    try { await this.#kernel.apply(plumbSteps(record, options)); }
+    const plumbNew = async () => {
+      await this.#links.makeNamespace(netnsPathOf(netnsName(record.id)));
+      await this.#kernel.apply([sandboxRulesStep(record, balance, { seed: seedOf(record.id), isNamespaceNew: true })]);
+      await this.#links.change(sandboxChange(record, { isNamespaceNew: true, presentVeths: new Set() }));
+    };
+    try { await plumbNew(); }
     catch (error) {
       this.#log.debug("plumbing a sandbox anew", { sandbox: record.id, error });
-      await this.#kernel.apply(unplumbSteps(record.id, record.interfaces.map((port) => port.veth), true));
-      await this.#kernel.apply(plumbSteps(record, options));
+      await unplumb(this.#links, record.id, record.interfaces.map((port) => port.veth));
+      await plumbNew();
     }
     this.#balances.set(record.id, balance);
   }
 
   async #plumbWhereThere(record: SandboxRecord): Promise<void> {
-    const presentVeths = new Set((await this.#kernel.observe()).links.map((link) => link.name));
+    const presentVeths = new Set((await this.#links.links()).map((link) => link.name));
     const balance = this.#balanceOf(record);
-    await this.#kernel.apply(plumbSteps(record, { balance, seed: seedOf(record.id), isNamespaceThere: true, presentVeths }));
+    await this.#kernel.apply([sandboxRulesStep(record, balance, { seed: seedOf(record.id), isNamespaceNew: false })]);
+    await this.#links.change(sandboxChange(record, { isNamespaceNew: false, presentVeths }));
     this.#balances.set(record.id, balance);
   }
 

@@ -53,7 +53,13 @@ export interface NamespacePort {
     | { readonly kind: "macvlan"; readonly parent: string; readonly mode: MacvlanMode };
 }
 
-export interface BridgePort { readonly hostName: string; readonly bridge: string; readonly isIsolated: boolean }
+export interface BridgePort {
+  readonly hostName: string;
+  readonly bridge: string;
+  readonly isIsolated: boolean;
+  /** Who is behind it is known, and told to the bridge: frames for addresses that nobody has here are not flooded to it (but into a tunnel, say). Undefined: learned. */
+  readonly onlyMac?: string;
+}
 
 export type { MacvlanMode } from "./route-messages.js";
 export type { PortElement } from "./nft-messages.js";

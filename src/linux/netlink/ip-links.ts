@@ -54,7 +54,7 @@ export class IpLinks implements HostLinks {
     await must(`keep the network namespace of process ${pid}`, ["mount", "--bind", `/proc/${pid}/ns/net`, path]);
   }
 
-  async plug(link: BridgePort, mtu: number): Promise<void> { await batch(`join ${link.hostName} to ${link.bridge}`, plugLines(link, mtu)); }
+  async plug(link: BridgePort, mtu: number): Promise<void> { await join(`join ${link.hostName} to ${link.bridge}`, [{ link, mtu }]); }
 
   async unplug(hostName: string): Promise<void> {
     if ((await this.links()).some((link) => link.name === hostName)) await batch(`take ${hostName} off its bridge`, [`link set ${hostName} down nomaster`]);
@@ -77,8 +77,7 @@ export class IpLinks implements HostLinks {
       ...(isNew && resolver === undefined ? [] : [`nft -f - <<'END' || exit 1\n${resolverRulesText(resolverTable, resolver)}\nEND`]),
     ].join("\n");
     await must(what, ["nsenter", `--net=${path}`, "--", "sh", "-c", script]);
-    const plugged = added.flatMap(({ link, mtu }) => (link.kind === "veth" ? plugLines(link, mtu) : []));
-    if (plugged.length > 0) await batch(what, plugged);
+    await join(what, added.flatMap(({ link, mtu }) => (link.kind === "veth" ? [{ link, mtu }] : [])));
   }
 
   async changePorts(table: string, removed: readonly PortElement[], added: readonly PortElement[]): Promise<void> {
@@ -97,9 +96,15 @@ export class IpLinks implements HostLinks {
 }
 
 const addressLine = (address: string, device: string): string => `addr replace ${address} dev ${device} ${address.includes(":") ? "nodad" : "brd +"}`;
-const plugLines = ({ hostName, bridge, isIsolated }: BridgePort, mtu: number): string[] => [
-  `link set ${hostName} addrgenmode none`, `link set ${hostName} mtu ${mtu} master ${bridge} up`, `link set ${hostName} type bridge_slave hairpin on isolated ${isIsolated ? "on" : "off"}`,
-];
+async function join(what: string, ports: readonly { readonly link: BridgePort; readonly mtu: number }[]): Promise<void> {
+  if (ports.length === 0) return;
+  await batch(what, ports.flatMap(({ link: { hostName, bridge, isIsolated, onlyMac }, mtu }) => [
+    `link set ${hostName} addrgenmode none`, `link set ${hostName} mtu ${mtu} master ${bridge} up`,
+    `link set ${hostName} type bridge_slave hairpin on isolated ${isIsolated ? "on" : "off"} flood ${onlyMac === undefined ? "on" : "off"}`,
+  ]));
+  const known = ports.flatMap(({ link: { hostName, onlyMac } }) => (onlyMac === undefined ? [] : [`fdb replace ${onlyMac} dev ${hostName} master static`]));
+  if (known.length > 0) await must(what, ["bridge", "-batch", "-"], `${known.join("\n")}\n`);
+}
 const batch = (what: string, lines: readonly string[]): Promise<string> => must(what, ["ip", "-batch", "-"], `${lines.join("\n")}\n`);
 
 async function must(what: string, argv: readonly string[], stdin = ""): Promise<string> {

@@ -28,7 +28,8 @@ describe("links of a host", function () {
     assert.match(first.rules, /ip daddr 127\.0\.0\.11 udp dport 53 dnat to 172\.40\.0\.1:53/);
     assert.equal(first.settings, "0\n1");
     assert.match(first.link, /mtu 1400\nlink\/ether 02:42:ac:28:00:02/);
-    assert.deepEqual(first.ports.trim().split("\n"), ["master br8", "hairpin on", "isolated on"]);
+    assert.deepEqual(first.ports.trim().split("\n"), ["master br8", "hairpin on", " flood on", "isolated on"]);
+    assert.match(second.ports, /master br9\nhairpin on\n flood off\nisolated off\n02:42:ac:29:00:02 dev ve9 .*static/);
     assert.deepEqual(second.routes.filter((route) => route.startsWith("default")), ["default via 172.41.0.1 dev eth1"]);
     assert.match(second.rules, /dnat to 172\.41\.0\.1:53/);
     assert.ok(!third.addresses.join().includes("eth1") && third.rules === "");

@@ -38,8 +38,10 @@ export function makeNamespace<T>(libc: Libc, path: string, work: () => T): T {
   writeFileSync(path, "", { mode: 0o444 });
   try {
     return elsewhere(libc, () => { if (libc.unshare(cloneNewNet) < 0) throw new Error(`cannot make a network namespace: ${libc.errorOf(libc.errno())}`); }, () => {
+      // First, so that a namespace at this path is one that is ready.
+      const made = work();
       if (libc.mount("/proc/thread-self/ns/net", path, null, msBind, null) < 0) throw new Error(`cannot mount a network namespace at ${path}: ${libc.errorOf(libc.errno())}`);
-      return work();
+      return made;
     });
   } catch (error) { removeNamespace(libc, path); throw error; }
 }

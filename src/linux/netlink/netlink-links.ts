@@ -7,7 +7,7 @@ import { changeElements, resolverRules, type PortElement } from "./nft-messages.
 import { inNamespace, keepNamespace, makeNamespace, removeNamespace } from "./namespace.js";
 import type { Message } from "./message.js";
 import {
-  addAddress, addBridge, addDefaultRoute, addMacvlan, addVeth, addVlan, changeBridgePort, changeLink, deleteDefaultRoute, deleteLink, linkOf, linkQuestion, routeOf, routeQuestion, type LinkRow,
+  addAddress, addBridge, addDefaultRoute, addForwarding, addMacvlan, addVeth, addVlan, changeBridgePort, changeLink, deleteDefaultRoute, deleteLink, linkOf, linkQuestion, routeOf, routeQuestion, type LinkRow,
 } from "./route-messages.js";
 import { NetlinkError, NetlinkSocket, protocolNetfilter, protocolRoute } from "./socket.js";
 
@@ -151,7 +151,8 @@ export class NetlinkLinks implements HostLinks {
     this.#route.change([
       changeLink({ index }, { hasLinkLocal: false }), changeLink({ index }, { mtu, masterIndex: this.#need(link.bridge).index, isUp: true }),
       // Hairpin: where the kernel shows bridged frames to the rules (bridge-nf-call-iptables), a container that calls its own published port has the frame come back.
-      changeBridgePort(index, { isHairpin: true, isIsolated: link.isIsolated }),
+      changeBridgePort(index, { isHairpin: true, isIsolated: link.isIsolated, isFlooded: link.onlyMac === undefined }),
+      ...(link.onlyMac === undefined ? [] : [addForwarding(index, link.onlyMac)]),
     ], (errno, at) => at === 0 && errno === eafnosupport);   // a kernel without IPv6
   }
 

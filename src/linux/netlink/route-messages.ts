@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import { attribute, byte, decodeAttributes, flagAck, flagCreate, flagExcl, flagReplace, nested, text, textOf, uint16, uint32, type Message, type Received } from "./message.js";
 
 /** rtnetlink: links, addresses, routes and neighbours as messages (linux/rtnetlink.h, if_link.h). Pure. */
-const newLink = 16, delLink = 17, getLink = 18, newAddress = 20, newRoute = 24, delRoute = 25, getRoute = 26;
+const newLink = 16, delLink = 17, getLink = 18, newAddress = 20, newRoute = 24, delRoute = 25, getRoute = 26, newNeighbour = 28;
 const iflaAddress = 1, iflaName = 3, iflaMtu = 4, iflaLink = 5, iflaMaster = 10, iflaLinkInfo = 18, iflaNetNsFd = 28, iflaAfSpec = 26;
 const infoKind = 1, infoData = 2;
 const up = 1;
@@ -60,8 +60,13 @@ export const addVlan = (name: string, parentIndex: number, id: number): Message 
 export const deleteLink = (link: LinkRef): Message => message(delLink, 0, [linkBody(link.index ?? 0, 0, 0), ...named(link)]);
 
 /** A bridge's port: hairpin lets a frame go back out where it came in; isolated ports reach only the bridge itself and ports that are not. */
-export const changeBridgePort = (index: number, port: { isHairpin: boolean; isIsolated: boolean }): Message => message(newLink, 0, [
-  linkBody(index, 0, 0), nested(iflaLinkInfo, [text(4, "bridge"), nested(5, [byte(4, port.isHairpin ? 1 : 0), byte(33, port.isIsolated ? 1 : 0)])]),
+export const changeBridgePort = (index: number, port: { isHairpin: boolean; isIsolated: boolean; isFlooded: boolean }): Message => message(newLink, 0, [
+  linkBody(index, 0, 0), nested(iflaLinkInfo, [text(4, "bridge"), nested(5, [byte(4, port.isHairpin ? 1 : 0), byte(9, port.isFlooded ? 1 : 0), byte(33, port.isIsolated ? 1 : 0)])]),
+]);
+
+/** A bridge's port has this address behind it for good: `bridge fdb replace … master static` (AF_BRIDGE, NUD_NOARP and NUD_REACHABLE, NTF_MASTER). */
+export const addForwarding = (index: number, mac: string): Message => message(newNeighbour, flagCreate | flagReplace, [
+  body(12, (b) => { b[0] = 7; b.writeInt32LE(index, 4); b.writeUInt16LE(0x42, 8); b[10] = 0x04; }), attribute(2, macBytes(mac)),
 ]);
 
 export const addressBytes = (address: string): Buffer => (isIPv6(address) ? ipv6Bytes(address) : Buffer.from(address.split(".").map(Number)));

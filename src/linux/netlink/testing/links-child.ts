@@ -16,7 +16,7 @@ const refuse = async (work: Promise<unknown>) => { try { await work; refused.pus
 const look = () => ({
   addresses: inside("ip -o addr | sed 's/^[0-9]*: //' | grep -v '^lo ' | grep -v fe80 | sed s/valid_lft.*//; true").replace(/[\\ ]+/g, " ").trim().split(/ *\n/), routes: (inside("ip route") + inside("ip -6 route | grep default; true")).replace(/ (metric|pref|proto) \S+/g, "").trim().split(/ *\n/).sort(),
   rules: inside("nft list ruleset").trim(), settings: inside("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/conf/all/route_localnet").trim(), link: inside("ip -o link show eth0 | grep -o 'mtu [0-9]*\\|link/ether [0-9a-f:]*'"),
-  ports: shell("bridge -d link | grep -o 'master [a-z0-9]*\\|hairpin [a-z]*\\|isolated [a-z]*'"),
+  ports: shell("bridge -d link | grep -o 'master [a-z0-9]*\\|hairpin [a-z]*\\| flood [a-z]*\\|isolated [a-z]*'; bridge fdb show br br9 | grep 'master br9.* static'; true"),
 });
 
 shell("ip link set lo up; nft 'add table inet t; add map inet t m { type inet_service : ipv4_addr . inet_service; }'");
@@ -24,7 +24,7 @@ for (let i = 0; i < 2; i++) await links.ensureBridge({ name: "br8", mac: "02:42:
 await links.ensureBridge({ name: "br9", mac: "02:42:ac:29:00:01", mtu: 1500, addresses: ["172.41.0.1/16"] });
 await links.makeNamespace(path, { hostName: "ve8" });
 const eth0 = { device: "eth0", mac: "02:42:ac:28:00:02", mtu: 1400, addresses: ["172.40.0.2/16", "fd77::2/64"], hasIpv6: true, link: { kind: "veth" as const, hostName: "ve8", isThere: true, bridge: "br8", isIsolated: true } };
-const eth1 = { device: "eth1", mac: "02:42:ac:29:00:02", mtu: 1500, addresses: ["172.41.0.2/16"], hasIpv6: false, link: { kind: "veth" as const, hostName: "ve9", isThere: false, bridge: "br9", isIsolated: false } };
+const eth1 = { device: "eth1", mac: "02:42:ac:29:00:02", mtu: 1500, addresses: ["172.41.0.2/16"], hasIpv6: false, link: { kind: "veth" as const, hostName: "ve9", isThere: false, bridge: "br9", isIsolated: false, onlyMac: "02:42:ac:29:00:02" } };
 await links.change({ path, isNew: true, removed: [], added: [eth0], gateways: [{ address: "172.40.0.1", device: "eth0" }, { address: "fd77::1", device: "eth0" }], resolver: "172.40.0.1" });
 const first = look();
 await links.change({ path, isNew: false, removed: [], added: [eth1], gateways: [{ address: "172.41.0.1", device: "eth1" }], resolver: "172.41.0.1" });
