@@ -379,6 +379,15 @@ describe("gateway", function () {
         assert.equal((await rig.call("POST", `/build/prune?filters=${encodeURIComponent(JSON.stringify(filters))}`)).status, status);
       }
     });
+    it("secrets of a build come with its head", async () => {
+      const tar = pack();
+      tar.entry({ name: "Dockerfile" }, "FROM busybox\nRUN --mount=type=secret,id=key wc -c < /run/secrets/key\n");
+      tar.finalize();
+      const secrets = Buffer.from(JSON.stringify({ key: Buffer.from("twelve bytes").toString("base64") })).toString("base64");
+      const built = await rig.call("POST", "/build?t=secret", await bytesOf(tar), { "content-type": "application/x-tar", "x-build-secrets": secrets });
+      assert.match(built.text, /"stream":"12\\n"/);
+      assert.equal((await rig.call("DELETE", "/images/secret")).status, 200);
+    });
     it("volumes, disk usage, prune", async () => {
       const made = await rig.call("POST", "/volumes/create", { Name: "kept", Labels: { a: "b" } });
       assert.deepEqual([made.status, made.json.Name, made.json.Labels], [201, "kept", { a: "b" }]);

@@ -8,6 +8,7 @@ import { jsonLines } from "../docker/client.js";
 import { nodeFlag } from "../docker/container-flags.js";
 import { packPath } from "../docker/pack.js";
 import { showProgress, type Progress } from "../docker/progress-view.js";
+import { readBuildSecrets } from "../parse/build-secret.js";
 import { parseLabels } from "../parse/key-value.js";
 
 export default {
@@ -19,6 +20,7 @@ export default {
     { name: "file", short: "f", kind: "text", value: "FILE", help: "The Dockerfile (default DIRECTORY/Dockerfile)" },
     { name: "target", kind: "text", value: "STAGE", help: "Build up to this stage" },
     { name: "build-arg", kind: "list", value: "NAME=VALUE", help: "Value of an ARG; NAME alone takes yours" },
+    { name: "secret", kind: "list", value: "id=NAME,src=FILE|env=VARIABLE", help: "For RUN --mount=type=secret,id=NAME; in no layer and not in the history" },
     { name: "label", kind: "list", value: "KEY=VALUE", help: "Label of the image" },
     { name: "cache-from", kind: "list", value: "IMAGE", help: "Image whose steps may be used again" },
     { name: "no-cache", kind: "switch", help: "Run every step" },
@@ -28,7 +30,8 @@ export default {
     { name: "quiet", short: "q", kind: "switch", help: "Print only the id" },
     nodeFlag,
   ],
-  examples: [["swarmctl build -t app:1 .", "The Dockerfile here"], ["swarmctl build --node w1 -t app:1 --target test .", "One stage, on the node w1"]],
+  examples: [["swarmctl build -t app:1 .", "The Dockerfile here"], ["swarmctl build --node w1 -t app:1 --target test .", "One stage, on the node w1"],
+    ["swarmctl build --secret id=token,src=token.txt -t app:1 .", "With a secret for RUN --mount=type=secret,id=token"]],
   async run(input) {
     const { flags, args: [where], connection, terminal, signal, environment } = input;
     const isQuiet = flags.on("quiet");
@@ -41,12 +44,18 @@ export default {
       cachefrom: JSON.stringify(flags.list("cache-from")), nocache: flags.on("no-cache") || undefined, pull: flags.on("pull") || undefined, networkmode: flags.text("network"), extrahosts: flags.list("add-host").join(",") || undefined, rm: true,
     };
     for (const [key, value] of Object.entries(single)) if (value !== undefined) query.set(key, String(value));
-    const response = await connection.docker(flags.text("node")).upload("POST", `/build?${query.toString()}`, context.tar, { signal });
+    const response = await connection.docker(flags.text("node")).upload("POST", `/build?${query.toString()}`, context.tar, { signal, headers: secretsHeader(readBuildSecrets(flags.list("secret"), environment)) });
     const aux = await showProgress(jsonLines<Progress>(response), terminal, isQuiet);
     const id = aux.findLast((each) => each?.ID)?.ID;
     if (isQuiet && id) terminal.out(`${id}\n`);
   },
 } satisfies Command as Command;
+
+/** In the head, since the body is the context. */
+function secretsHeader(secrets: Readonly<Record<string, Buffer>>): Record<string, string> {
+  const texts = Object.fromEntries(Object.entries(secrets).map(([id, value]) => [id, value.toString("base64")]));
+  return Object.keys(texts).length === 0 ? {} : { "x-build-secrets": Buffer.from(JSON.stringify(texts)).toString("base64") };
+}
 
 interface Context { readonly tar: AsyncIterable<Uint8Array>; readonly dockerfile: string | undefined; readonly remote?: string }
 

@@ -4,6 +4,7 @@ import type { GatewayContext } from "../context.js";
 import type { Exchange } from "../http/exchange.js";
 import type { Route } from "../http/router.js";
 import { JsonLines } from "../streams/json-lines.js";
+import { parseBuildSecrets } from "../translate/build-secrets.js";
 import { Filters } from "../translate/filters.js";
 import { Fields } from "../translate/fields.js";
 import { parseRegistryConfig } from "../translate/registry-auth.js";
@@ -65,7 +66,7 @@ async function build({ engine }: GatewayContext, exchange: Exchange): Promise<vo
     ...(exchange.text("extrahosts") ? { extraHosts: extraHosts(exchange) } : {}), ...(exchange.text("platform") ? { platform: exchange.text("platform") } : {}), squash: exchange.flag("squash"),
     ...bytes(exchange, "shmsize", "shmSizeBytes"), ...bytes(exchange, "memory", "memoryBytes"), ...bytes(exchange, "cpushares", "cpuShares"), ...(exchange.text("cpusetcpus") ? { cpusetCpus: exchange.text("cpusetcpus") } : {}),
     ...(exchange.text("ulimits") ? { ulimits: json("ulimits").objects("ulimits").map((u) => ({ name: u.text("Name") ?? "", soft: u.integer("Soft") ?? 0, hard: u.integer("Hard") ?? 0 })) } : {}),
-    isQuiet, credentials: parseRegistryConfig(exchange.header("x-registry-config")), onOutput, signal: exchange.signal,
+    isQuiet, credentials: parseRegistryConfig(exchange.header("x-registry-config")), secrets: parseBuildSecrets(exchange.header("x-build-secrets")), onOutput, signal: exchange.signal,
   };
   await lines.finish((async () => {
     const id = await engine.build(request);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ContainerDetails, Image } from "../../engine/index.js";
 import { errorBody } from "../http/status.js";
 import { DetachScanner, parseDetachKeys } from "../streams/detach-keys.js";
+import { parseBuildSecrets } from "./build-secrets.js";
 import { parseCreate } from "./container-create.js";
 import { statusText } from "./container-inspect.js";
 import { eventJson, matchesEvent } from "./events.js";
@@ -131,6 +132,12 @@ describe("translate", () => {
     assert.deepEqual(parseRegistryAuth(header({ auth: Buffer.from("a:b:c").toString("base64") })), { username: "a", password: "b:c" });
     assert.deepEqual([parseRegistryAuth(""), parseRegistryAuth("e30="), parseRegistryAuth("!!")], [undefined, undefined, undefined]);
     assert.deepEqual(["https://index.docker.io/v1/", "", "r.example:5000", "http://r.example"].map(registryHost), ["docker.io", "docker.io", "r.example:5000", "r.example"]);
+  });
+  it("secrets of a build", () => {
+    const header = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64");
+    assert.deepEqual(parseBuildSecrets(header({ a: Buffer.from([0, 255]).toString("base64") })), { a: Buffer.from([0, 255]) });
+    assert.deepEqual(parseBuildSecrets(""), {});
+    for (const bad of ["!!", header([]), header(null), header({ a: 1 })]) assert.throws(() => parseBuildSecrets(bad), { code: "INVALID_ARGUMENT", message: /X-Build-Secrets/ });
   });
   it("detach keys", () => {
     assert.deepEqual([...parseDetachKeys("")], [16, 17]);
