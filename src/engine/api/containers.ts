@@ -99,7 +99,7 @@ export interface ResourceLimits {
 }
 
 export type EngineMount =
-  | { readonly type: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation?: string; readonly isNonRecursive?: boolean; /** Make a missing source a directory, as `-v` does. */ readonly createSource?: boolean }
+  | { readonly type: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation?: string; readonly isNonRecursive?: boolean; /** How deep read-only goes: "top", not into what is mounted below the source; "whole", or refused. Without it: as deep as this kernel can. */ readonly readOnlyDepth?: "top" | "whole"; /** Make a missing source a directory, as `-v` does. */ readonly createSource?: boolean }
   | { readonly type: "volume"; readonly name: string; readonly target: string; readonly readOnly: boolean; readonly noCopy?: boolean; readonly labels?: Readonly<Record<string, string>>; readonly driver?: string; readonly driverOptions?: Readonly<Record<string, string>>; readonly subpath?: string } // name "": anonymous, removed with the container
   | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; /** As mount(8) takes them: "rw,noexec". */ readonly options?: string };
 

@@ -5,14 +5,14 @@ import { SwarmError } from "../../lib/index.js";
 import type { ContainerConfig, EngineMount } from "../api/index.js";
 import type { ImageRecord } from "../images/record.js";
 import type { ContainerPaths } from "../paths.js";
-import { argumentsOf, ociConfig, ociJson, type JoinedNamespaces, type ResolvedMount } from "../runtime/bundle.js";
+import { argumentsOf, ociConfig, ociJson, type JoinedNamespaces, type MountAccess, type ResolvedMount } from "../runtime/bundle.js";
 import { capabilitiesOf, heldCapabilities } from "../runtime/capabilities.js";
 import type { CgroupLayout } from "../runtime/cgroups.js";
 import type { HostAbilities } from "../runtime/host-abilities.js";
 import { ociResources, type ResourceDevices } from "../runtime/resources.js";
 import type { OciConfig, Runtimes } from "../runtime/runtimes.js";
 import { seccompProfile } from "../runtime/seccomp-default.js";
-import { translateSeccompProfile } from "../runtime/seccomp-profile.js";
+import { isAtLeast, translateSeccompProfile } from "../runtime/seccomp-profile.js";
 import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";
 import type { PreparedNetwork } from "./ports.js";
@@ -82,7 +82,7 @@ export async function bundleOf({ config, anonymousVolumes }: Owner, image: Image
     cgroupPath: parts.cgroupPathOf(config.id, config.cgroupParent),
     resources: ociResources(config, host.hasSwapLimit, devices),
     devices: devices.given,
-    mounts: await resolveMounts(config, image, paths, anonymousVolumes, parts.volumes),
+    mounts: await resolveMounts(config, image, paths, anonymousVolumes, parts),
     files: { resolvConf: paths.resolvConf, hosts: paths.hosts, hostname: paths.hostname },
     initProgram: parts.monitorPath,
   });
@@ -116,7 +116,7 @@ export function anonymousTargets(config: ContainerConfig, image: ImageRecord): s
   return [...config.mounts.filter((m) => m.type === "volume" && m.name === "").map((m) => cleanTarget(m.target)), ...image.config.volumes.map((v) => cleanTarget(v)).filter((v) => v.startsWith("/") && v !== "/" && !covered.has(v))];
 }
 
-async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], volumes: VolumeStore): Promise<ResolvedMount[]> {
+async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], { volumes, host }: Pick<PrepareParts, "volumes" | "host">): Promise<ResolvedMount[]> {
   const resolved: ResolvedMount[] = [];
   const targets = anonymousTargets(config, image);
   const volume = async (name: string, target: string, mount: VolumeMount | undefined) => {
@@ -125,14 +125,14 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
       ...(mount?.driver ? { driver: mount.driver } : {}), ...(mount?.driverOptions ? { options: mount.driverOptions } : {}), ...(mount?.labels ? { labels: mount.labels } : {}),
     });
     const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name) : whole;
-    resolved.push({ kind: "bind", source, target, readOnly: mount?.readOnly ?? false, propagation: "rprivate", isRecursive: true });
+    resolved.push({ kind: "bind", source, target, access: accessOf(mount ?? { readOnly: false }, host), propagation: "rprivate", isRecursive: true });
   };
   for (const mount of config.mounts) {
     const target = cleanTarget(mount.target);
     switch (mount.type) {
       case "bind":
         if (mount.createSource) await mkdir(mount.source, { recursive: true });
-        resolved.push({ kind: "bind", source: mount.source, target, readOnly: mount.readOnly, propagation: mount.propagation || "rprivate", isRecursive: !mount.isNonRecursive });
+        resolved.push({ kind: "bind", source: mount.source, target, access: accessOf(mount, host), propagation: mount.propagation || "rprivate", isRecursive: !mount.isNonRecursive });
         break;
       case "tmpfs": resolved.push({ kind: "tmpfs", ...mount, target }); break;
       case "volume": if (mount.name !== "") await volume(mount.name, target, mount); break;
@@ -143,6 +143,14 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
     await volume(anonymousVolumes[i]!, target, asked?.type === "volume" ? asked : undefined);
   }
   return resolved;
+}
+
+/** mount_setattr(2) reaches what is mounted below since Linux 5.12. */
+function accessOf(mount: Pick<Extract<EngineMount, { type: "bind" }>, "readOnly" | "readOnlyDepth" | "isNonRecursive">, { kernel }: Pick<HostAbilities, "kernel">): MountAccess {
+  if (!mount.readOnly) return "rw";
+  const isAble = isAtLeast(kernel, "5.12");
+  if (mount.readOnlyDepth === "whole" && !isAble) throw new SwarmError("FAILED_PRECONDITION", `a mount is to be read-only with all below it, which takes Linux 5.12; this kernel is ${kernel}`);
+  return isAble && mount.readOnlyDepth !== "top" && !mount.isNonRecursive ? "rro" : "ro";
 }
 
 /** execve(2): MAX_ARG_STRLEN for each word, PATH_MAX for the program. The runtime would say it again with the whole word. */

@@ -37,8 +37,10 @@ export interface JoinedNamespaces {
   readonly hostMqueue?: string;
 }
 
+/** "rro": read-only with everything that is mounted below the source. */
+export type MountAccess = "rw" | "ro" | "rro";
 export type ResolvedMount =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; readonly propagation: string; readonly isRecursive: boolean }
+  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly access: MountAccess; readonly propagation: string; readonly isRecursive: boolean }
   | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly options?: string; readonly readOnly?: boolean };
 
 const initPath = "/sbin/skein-init";
@@ -162,7 +164,9 @@ function ociMount(mount: ResolvedMount): OciMount {
   if (mount.kind === "bind") {
     // A recursive propagation makes crun's whole mount recursive.
     const reach = mount.isRecursive ? ["rbind", mount.propagation] : ["bind", mount.propagation.replace(/^r/, "")];
-    return { destination: mount.target, type: "bind", source: mount.source, options: [...reach, mount.readOnly ? "ro" : "rw"] };
+    // A runtime too old for "rro" takes it for data, which a bind mount has none of: "ro" holds there.
+    const access = mount.access === "rro" ? ["ro", "rro"] : [mount.access];
+    return { destination: mount.target, type: "bind", source: mount.source, options: [...reach, ...access] };
   }
   return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
 }

@@ -48,7 +48,8 @@ export function translateSeccompProfile(value: unknown, target: ProfileTarget): 
   };
 }
 
-function isAtLeast(kernel: string, wanted: string | undefined): boolean {
+/** "6.1.0-13-amd64" is at least "5.12". */
+export function isAtLeast(kernel: string, wanted: string | undefined): boolean {
   if (!wanted) return true;
   const [major = 0, minor = 0] = kernel.split(/[.-]/).map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);

@@ -183,8 +183,8 @@ describe("engine: a container's config in the runtime's words", () => {
   });
 
   it("mounts: recursion, propagation, and those that replace the system's", () => {
-    const bind = (more: object) => ({ kind: "bind" as const, source: "/s", target: "/t", readOnly: false, propagation: "rprivate", isRecursive: true, ...more });
-    assert.deepEqual(mountAt(bundle({}, { mounts: [bind({ isRecursive: false, readOnly: true })] }), "/t")!.options, ["bind", "private", "ro"]);
+    const bind = (more: object) => ({ kind: "bind" as const, source: "/s", target: "/t", access: "rw" as const, propagation: "rprivate", isRecursive: true, ...more });
+    assert.deepEqual(mountAt(bundle({}, { mounts: [bind({ isRecursive: false, access: "ro" })] }), "/t")!.options, ["bind", "private", "ro"]);
     assert.equal(bundle({}, { mounts: [bind({ propagation: "rshared" })] }).linux["rootfsPropagation"], "shared");
     assert.equal(bundle({}, { mounts: [bind({ propagation: "slave" })] }).linux["rootfsPropagation"], "rslave");
     const dev = bundle({}, { mounts: [bind({ target: "/dev" })] });

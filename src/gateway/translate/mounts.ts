@@ -81,7 +81,11 @@ function parseMount(mount: Fields): EngineMount {
       const options = mount.object("BindOptions");
       const propagation = options.text("Propagation");
       if (propagation && !propagations.includes(propagation)) throw invalid(`invalid propagation mode: ${propagation}`);
-      return { type, source, target, readOnly, ...(propagation ? { propagation } : {}), ...(options.boolean("NonRecursive") ? { isNonRecursive: true } : {}), ...(options.boolean("CreateMountpoint") ? { createSource: true } : {}) };
+      const [isTopOnly, isForced] = [options.boolean("ReadOnlyNonRecursive") ?? false, options.boolean("ReadOnlyForceRecursive") ?? false];
+      if ((isTopOnly || isForced) && !readOnly) throw invalid("ReadOnlyNonRecursive and ReadOnlyForceRecursive need ReadOnly");
+      if (isTopOnly && isForced) throw invalid("ReadOnlyForceRecursive and ReadOnlyNonRecursive exclude each other");
+      if (isForced && propagation && propagation !== "rprivate") throw invalid("ReadOnlyForceRecursive needs the propagation rprivate: what is mounted later would be writable");
+      return { type, source, target, readOnly, ...(isTopOnly ? { readOnlyDepth: "top" } : isForced ? { readOnlyDepth: "whole" } : {}), ...(propagation ? { propagation } : {}), ...(options.boolean("NonRecursive") ? { isNonRecursive: true } : {}), ...(options.boolean("CreateMountpoint") ? { createSource: true } : {}) };
     }
     case "volume": {
       if (mount.has("BindOptions")) throw invalid("field BindOptions must not be specified");
