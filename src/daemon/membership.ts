@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { SwarmError, messageOf, sleep, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { renewalDelayMs, saveIdentity, validityOf, removeIdentity, type TlsIdentity } from "../ca/index.js";
-import type { Engine } from "../engine/index.js";
+import { runByHelper, type Engine } from "../engine/index.js";
 import { createConnector, startAgent, taskLabel, type Agent } from "../agent/index.js";
 import type { ManagerStart } from "../manager/index.js";
 import { openOverlay, type HostOverlay } from "../overlay/index.js";
@@ -174,7 +174,7 @@ export class Membership {
     const { config, engine, clock, random } = this.options;
     const log = this.options.log.with({ node: this.current.nodeId });
     const addr = await underlayAddress(this.settings.advertiseAddr);
-    this.#overlay = await openOverlay({ stateDir: join(config.stateDir, "overlay"), nodeAddr: addr, log, clock });
+    this.#overlay = await openOverlay({ stateDir: join(config.stateDir, "overlay"), nodeAddr: addr, log, clock, run: runByHelper });
     // Its own manager first: on a host of one's own nothing is in between.
     const managers = [...new Set([...this.current.role === "MANAGER" ? [this.settings.advertiseAddr] : [], ...this.settings.managers])];
     this.#agent = await startAgent({

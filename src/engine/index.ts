@@ -7,6 +7,7 @@
  * restart policies. It knows nothing of services, clusters or HTTP.
  */
 export { openEngine } from "./engine.js";
+export { runByHelper } from "./runtime/program.js";
 export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.js";
 export { BuildStepError } from "./build/step-error.js";
 export type { EngineConfig, NetworkOptions, RegistryConfig } from "./config.js";

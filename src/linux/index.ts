@@ -10,4 +10,4 @@ export { openHostLinks } from "./netlink/open.js";
 export type { BridgePort, HostLink, HostLinks, HostRoute, MacvlanMode, NamespaceChange, NamespacePort, PortElement } from "./netlink/host-links.js";
 export { parseResolvConf, readUpstreamServers } from "./resolv-conf.js";
 export { rulesFingerprint } from "./rules-fingerprint.js";
-export { run, type RunOptions, type RunResult } from "./spawn.js";
+export { run, type ProgramRunner, type RunOptions, type RunResult } from "./spawn.js";

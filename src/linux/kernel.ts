@@ -1,7 +1,7 @@
 import { access, readdir } from "node:fs/promises";
 import { SwarmError, type Logger } from "../lib/index.js";
 import { parseAddresses, parseForwarding, parseLinks, parseNeighbours, type KernelObservation } from "./observation.js";
-import { run } from "./spawn.js";
+import { run as runDirectly, type ProgramRunner } from "./spawn.js";
 import { commandOf, exitCodeOf, netnsDir, netnsPathOf, quote, scriptOf, type Command, type KernelStep } from "./step.js";
 
 /** The kernel's networking in this process's network and mount namespaces. */
@@ -21,20 +21,20 @@ export interface Kernel {
 const scriptLimit = 100_000;
 const separator = "=====skein=====";
 
-export function createKernel({ log }: { log: Logger }): Kernel {
+export function createKernel({ log, run = runDirectly }: { log: Logger; run?: ProgramRunner | undefined }): Kernel {
   return {
     async apply(steps) {
       if (steps.length === 0) return;
       const commands = steps.map(commandOf);
       const startedAt = performance.now();
       const script = scriptOf(commands);
-      if (script.length <= scriptLimit) await runScript(script, commands);
-      else for (const command of commands) await runOne(command);
+      if (script.length <= scriptLimit) await runScript(run, script, commands);
+      else for (const command of commands) await runOne(run, command);
       log.debug("changed the kernel", { steps: steps.length, ms: Math.round(performance.now() - startedAt) });
     },
 
     async observe() {
-      const parts = await collect([
+      const parts = await collect(run, [
         "ip -j -d link show", "ip -j -4 addr show", "bridge -j fdb show", "ip -j -4 neigh show nud permanent",
         "nft list table ip skein 2>/dev/null || true",
       ]);
@@ -46,7 +46,7 @@ export function createKernel({ log }: { log: Logger }): Kernel {
 
     async listRules(netns) {
       if (netns.length === 0) return [];
-      const parts = await collect(netns.map((name) =>
+      const parts = await collect(run, netns.map((name) =>
         `${name === undefined ? "" : `nsenter --net=${quote(netnsPathOf(name))} -- `}nft list table ip skein 2>/dev/null || true`));
       return parts.map((part) => part.trim());
     },
@@ -68,14 +68,14 @@ export function createKernel({ log }: { log: Logger }): Kernel {
   };
 }
 
-async function runScript(script: string, commands: readonly Command[]): Promise<void> {
+async function runScript(run: ProgramRunner, script: string, commands: readonly Command[]): Promise<void> {
   const result = await run(["sh", "-c", script]);
   if (result.exitCode === 0) return;
   const failed = commands.find((_, index) => exitCodeOf(index) === result.exitCode);
   throw refusal(failed, result.stderr);
 }
 
-async function runOne(command: Command): Promise<void> {
+async function runOne(run: ProgramRunner, command: Command): Promise<void> {
   const result = await run(command.argv, { stdin: command.stdin });
   if (result.exitCode !== 0 && !command.isTolerant) throw refusal(command, result.stderr);
 }
@@ -87,7 +87,7 @@ function refusal(command: Command | undefined, stderr: string): SwarmError {
   return new SwarmError("INTERNAL", `Cannot change the network with "${what.slice(0, 300)}": ${reason}.`);
 }
 
-async function collect(questions: readonly string[]): Promise<string[]> {
+async function collect(run: ProgramRunner, questions: readonly string[]): Promise<string[]> {
   const script = questions.map((question, index) => `{ ${question}; } || exit ${exitCodeOf(index)}`).join(`\necho; echo ${separator}\n`);
   const result = await run(["sh", "-c", script]);
   if (result.exitCode !== 0) {

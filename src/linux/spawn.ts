@@ -3,6 +3,9 @@ import { spawn } from "node:child_process";
 export interface RunOptions { readonly stdin?: string; readonly timeoutMs?: number; readonly signal?: AbortSignal }
 export interface RunResult { readonly exitCode: number; readonly stdout: string; readonly stderr: string }
 
+/** How programs are started: `run`, or by way of a smaller process, since forking a large one takes milliseconds of its event loop. */
+export type ProgramRunner = (argv: readonly string[], options?: RunOptions) => Promise<RunResult>;
+
 const outputLimit = 256 * 1024 * 1024;
 
 /** Runs a system program to its end. A program that is missing, killed or out of time counts as exit code -1 with the reason in stderr. */

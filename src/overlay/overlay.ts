@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { KeyedLock, SwarmError, backoffMs, messageOf, type Clock, type Logger, type Timer } from "../lib/index.js";
-import { createKernel, netnsPathOf, openHostLinks, readUpstreamServers, rulesFingerprint, type HostLinks, type Kernel, type KernelStep } from "../linux/index.js";
+import { createKernel, netnsPathOf, openHostLinks, readUpstreamServers, rulesFingerprint, type HostLinks, type Kernel, type KernelStep, type ProgramRunner } from "../linux/index.js";
 import { addressOf, formatCidr, parseCidr, parseIpv4, type Cidr, type Network } from "../model/index.js";
 import type { Overlay, OverlayState, Sandbox, SandboxSpec } from "./api.js";
 import { balanceOf, withdrawnBackends, type Balance } from "./core/balance.js";
@@ -29,6 +29,7 @@ export interface OverlayConfig {
   readonly upstreamDns?: readonly string[]; // default: /etc/resolv.conf, read again at each audit
   readonly dnsPort?: number;               // 10053; another one is chosen when it is taken
   readonly auditMs?: number;               // 30_000
+  readonly run?: ProgramRunner;            // default: as children of this process
   readonly kernel?: Kernel;                // default: the real one
 }
 
@@ -90,7 +91,7 @@ class KernelOverlay implements HostOverlay {
     }
     this.#config = config;
     this.#log = config.log.with({ area: "overlay" });
-    this.#kernel = config.kernel ?? createKernel({ log: this.#log });
+    this.#kernel = config.kernel ?? createKernel({ log: this.#log, run: config.run });
     this.#links = openHostLinks({ log: this.#log });
     this.#store = new SandboxStore(join(config.stateDir, "sandboxes"), this.#log);
     this.#localSubnet = subnet;

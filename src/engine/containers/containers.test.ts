@@ -144,6 +144,15 @@ describe("engine: containers", function () {
     assert.deepEqual(await rig.output(id), ["2048", "from the host", "read-only"]);
   });
 
+  it("have their own names and name servers also where a volume or a tmpfs lies at /etc", async () => {
+    for (const mount of [{ type: "tmpfs", target: "/etc" }, { type: "volume", name: "etc", target: "/etc", noCopy: true }] as const) {
+      assert.deepEqual(await rig.output(await shell("cat /etc/hostname; ls /etc | xargs", { hostname: "named", mounts: [mount] })), ["named", "hostname hosts resolv.conf"]);
+    }
+    const given = join(rig.directory, "given");
+    writeFileSync(given, "given\n");
+    assert.deepEqual(await rig.output(await shell("cat /etc/hostname", { mounts: [{ type: "bind", source: given, target: "/etc/hostname" }] })), ["given"]);
+  });
+
   it("run commands beside the main one: output, exit code, and an end when time is up", async () => {
     const id = await rig.run("busybox", forever, { env: ["A=1"] });
     const exec = (command: string[], timeoutMs = 10_000) => rig.engine().exec(id, { command, timeoutMs, env: ["B=2"] });

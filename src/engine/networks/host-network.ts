@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SwarmError, messageOf, type Clock, type Logger, type Timer } from "../../lib/index.js";
-import { readUpstreamServers, rulesFingerprint, run, type HostLinks } from "../../linux/index.js";
+import { readUpstreamServers, rulesFingerprint, type HostLinks } from "../../linux/index.js";
 import { DnsServer, type DnsTable } from "../../overlay/index.js";
+import { runByHelper } from "../runtime/program.js";
 import { forwardingsOf, isSameForwarding, renderHostRules, type Forwarding } from "./core/host-rules.js";
 import { macOf, parseIp, parseSubnet } from "./core/ip-address.js";
 import { isBridgeName, isHostLink, tableOf } from "./core/names.js";
@@ -108,7 +109,7 @@ export class HostNetwork {
     }
     if (this.#bridges().length > 0) {
       this.#enableForwarding();
-      const listing = (await run(["nft", "list", "table", "inet", this.#table])).stdout;
+      const listing = (await runByHelper(["nft", "list", "table", "inet", this.#table])).stdout;
       if (this.#applied && !this.#running && !isListed(listing, this.#applied)) { this.#applied = undefined; repaired.push(`table inet ${this.#table}`); }
     }
     await this.applyRules();
@@ -196,7 +197,7 @@ export class HostNetwork {
       } catch (error) { this.#parts.log.warn("writing all rules anew: they were not as they were left", { error: messageOf(error) }); }
     }
     await nft(renderHostRules({ ...input, forwardings: wanted }));
-    const listing = (await run(["nft", "list", "table", "inet", this.#table])).stdout;
+    const listing = (await runByHelper(["nft", "list", "table", "inet", this.#table])).stdout;
     this.#applied = { skeleton, fingerprint: skeletonFingerprint(listing), forwardings: wanted };
   }
 
@@ -215,7 +216,7 @@ export class HostNetwork {
       const isLeft = (isHostLink(tag, name) && !ends.has(name) && !pool.isHoldingLink(name)) || (isBridgeName(tag, name) && !bridges.has(name));
       if (isLeft) await links.removeLink(name).catch((error: unknown) => log.warn("removing a link that was left failed", { name, error }));
     }
-    if (bridges.size === 0 && (await run(["nft", "list", "table", "inet", this.#table])).exitCode === 0) await nft(`delete table inet ${this.#table}\n`);
+    if (bridges.size === 0 && (await runByHelper(["nft", "list", "table", "inet", this.#table])).exitCode === 0) await nft(`delete table inet ${this.#table}\n`);
   }
 
   async #readUpstream(): Promise<void> { this.#upstream = (await readUpstreamServers()).filter((server) => server !== "127.0.0.11"); }
@@ -239,7 +240,7 @@ function isListed(listing: string, { fingerprint, forwardings }: { fingerprint: 
 const skeletonFingerprint = (listing: string): string => rulesFingerprint(listing.replace(/(map \w+ \{[^}]*?)elements = \{[^}]*\}/g, "$1"));
 
 async function nft(text: string): Promise<void> {
-  const result = await run(["nft", "-f", "-"], { stdin: text });
+  const result = await runByHelper(["nft", "-f", "-"], { stdin: text });
   if (result.exitCode !== 0) throw new SwarmError("INTERNAL", `Cannot write the host's rules with nft: ${result.stderr.trim().split("\n").slice(0, 3).join("; ") || "no reason given"}`);
 }
 

@@ -83,7 +83,8 @@ export function ociConfig(inputs: BundleInputs): OciConfig {
     ...(namespaces.uts.kind === "host" ? {} : { hostname: config.hostname }),
     root: { path: "rootfs", readonly: config.readOnly ?? false },
     process: processOf(inputs, config.init ? [initPath, "init", "--", ...args] : args),
-    mounts: [...systemMounts(inputs), ...inputs.mounts.map(ociMount).sort((a, b) => depth(a.destination) - depth(b.destination))],
+    // Files of ours lie on top of a volume at /etc, as with Docker.
+    mounts: [...systemMounts(inputs), ...[...inputs.mounts.map(ociMount), ...fileMounts(inputs)].sort((a, b) => depth(a.destination) - depth(b.destination))],
     linux: {
       cgroupsPath: inputs.cgroupPath,
       resources: inputs.resources,
@@ -137,7 +138,7 @@ function namespace(type: string, choice: JoinedNamespace): object[] {
 interface OciMount { readonly destination: string; readonly type: string; readonly source: string; readonly options: readonly string[] }
 
 function systemMounts(inputs: BundleInputs): OciMount[] {
-  const { config, files, namespaces, security } = inputs;
+  const { config, namespaces, security } = inputs;
   const targets = new Set(inputs.mounts.map((m) => m.target));
   const ofSys = config.privileged ? "rw" : "ro";
   const ofCgroups = config.privileged || security.hasWritableCgroups ? "rw" : "ro";
@@ -152,12 +153,18 @@ function systemMounts(inputs: BundleInputs): OciMount[] {
       : [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] }]),
     ...(shm.kind === "own" ? [{ destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${config.shmSizeBytes || defaultShmBytes}`] }] : []),
     ...(shm.kind === "bind" ? [{ destination: "/dev/shm", type: "bind", source: shm.source, options: ["bind", "rprivate"] }] : []),
+  ];
+  return system.filter((m) => !targets.has(m.destination) && !(targets.has("/dev") && m.destination.startsWith("/dev/")));
+}
+
+function fileMounts({ config, files, initProgram, mounts }: BundleInputs): OciMount[] {
+  const all: OciMount[] = [
     { destination: "/etc/resolv.conf", type: "bind", source: files.resolvConf, options: ["rbind", "rprivate"] },
     { destination: "/etc/hostname", type: "bind", source: files.hostname, options: ["rbind", "rprivate"] },
     { destination: "/etc/hosts", type: "bind", source: files.hosts, options: ["rbind", "rprivate"] },
+    ...(config.init ? [{ destination: initPath, type: "bind", source: initProgram, options: ["bind", "ro"] }] : []),
   ];
-  if (config.init) system.push({ destination: initPath, type: "bind", source: inputs.initProgram, options: ["bind", "ro"] });
-  return system.filter((m) => !targets.has(m.destination) && !(targets.has("/dev") && m.destination.startsWith("/dev/")));
+  return all.filter((file) => !mounts.some((mount) => mount.target === file.destination));
 }
 
 function ociMount(mount: ResolvedMount): OciMount {

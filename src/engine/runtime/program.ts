@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { messageOf } from "../../lib/index.js";
+import { run, type RunOptions, type RunResult } from "../../linux/index.js";
+import { maxFrameBytes } from "./spawner-frames.js";
 import { Spawner, type SpawnAnswer } from "./spawner.js";
 
 export interface ProgramResult { readonly code: number; readonly stdout: string; readonly stderr: string; readonly output: string; readonly isTimedOut: boolean }
@@ -49,6 +51,14 @@ export async function runProgram(command: string, args: readonly string[], optio
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
   }
+}
+
+/** The same in the words of src/linux, for its programs: from a daemon of some size each fork would hold up everything for ten milliseconds. */
+export async function runByHelper(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const { stdin, timeoutMs = 60_000, signal } = options;
+  if (stdin && stdin.length > maxFrameBytes / 4) return run(argv, options);
+  const result = await runProgram(argv[0]!, argv.slice(1), { timeoutMs, outputLimitBytes: 256 * 1024 * 1024, ...(stdin ? { stdin } : {}), ...(signal ? { signal } : {}) });
+  return { exitCode: result.code, stdout: result.stdout, stderr: result.isTimedOut ? `${result.stderr}out of time` : result.stderr };
 }
 
 type Collect = (name: "stdout" | "stderr") => (bytes: Buffer) => void;
