@@ -64,8 +64,12 @@ export class DatabaseWriter {
     if (!this.#isBroken) {
       try { return await this.#batch(together); } catch { this.#isBroken = true; }
     }
-    // With what was kept for it: who removes something on a full disk must be able to.
-    try { await this.#reopen(); } catch { await this.#spendReserve(); await this.#reopen(); }
+    try { await this.#reopen(); } catch (error) {
+      // Who removes something on a full disk must be able to.
+      if (!this.#hasReserve || !together.some(({ changes }) => changes.some(({ type }) => type === "del"))) throw error;
+      await this.#spendReserve();
+      await this.#reopen();
+    }
     try { await this.#batch(together); } catch (error) { this.#isBroken = true; throw error; }
     await this.#keepReserve();
   }

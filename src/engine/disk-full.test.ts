@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diskFull } from "./disk-full.js";
+import { busyboxImage, dockerSave } from "../../scripts/base-images.js";
 import { containerConfig, openEngineRig } from "./testing.js";
 
 describe("engine: a full disk", () => {
@@ -36,6 +37,38 @@ describe("engine: a full disk", () => {
       } finally { await rig.close(); }
     } finally {
       execFileSync("umount", [stateDir]);
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it("stops and removes containers all the same, and their room is free", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "skein-full-"));
+    const stateDir = join(directory, "state");
+    mkdirSync(stateDir);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=32m", "tmpfs", stateDir]);
+    const fill = () => { for (const size of [65_536, 1]) try { for (;;) appendFileSync(join(stateDir, "filler"), Buffer.alloc(size)); } catch { /* full */ } };
+    try {
+      const rig = await openEngineRig({ stateDir });
+      try {
+        await rig.engine().images.load(dockerSave(await busyboxImage()));
+        const idle = await rig.run("busybox", ["sleep", "1000"]);
+        const writing = await rig.run("busybox", ["sh", "-c", "cat /dev/zero >/big; exec sleep 1000"]);
+        const spec = containerConfig({ args: ["true"] });
+        await rig.engine().create(spec);
+        fill();
+        await rig.engine().stop(idle, { graceMs: 0 });
+        fill();
+        await assert.rejects(rig.engine().create(containerConfig()), { code: "FAILED_PRECONDITION", message: /no space is left on the disk of/ });
+        for (const id of [spec.id, idle]) await rig.engine().remove(id, { force: true });
+        await rig.engine().remove(writing, { force: true });
+        assert.deepEqual(await rig.engine().list(), []);
+        rmSync(join(stateDir, "filler"));
+        const id = await rig.run("busybox", ["sleep", "1000"]);
+        await rig.reopen();
+        assert.deepEqual((await rig.engine().list()).map((each) => [each.id, each.phase]), [[id, "running"]]);
+      } finally { await rig.close(); }
+    } finally {
+      execFileSync("umount", ["-l", stateDir]);
       rmSync(directory, { recursive: true, force: true });
     }
   });

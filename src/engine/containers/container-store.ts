@@ -106,7 +106,7 @@ export class ContainerStore implements ContainerAccess {
   stop(id: string, options: { graceMs: number; signal?: string }): Promise<void> { return this.#lifecycle.stop(id, options); }
   kill(id: string, signal: string): Promise<void> { return this.#lifecycle.kill(id, signal); }
   restart(id: string, options: { graceMs: number; signal?: string }): Promise<void> { return this.#lifecycle.restart(id, options); }
-  pause(id: string): Promise<void> { return this.#lifecycle.pause(id); }
+  pause(id: string, options: { isBrief?: boolean } = {}): Promise<void> { return this.#lifecycle.pause(id, options); }
   unpause(id: string): Promise<void> { return this.#lifecycle.unpause(id); }
   remove(id: string, options: { force?: boolean; removeVolumes?: boolean } = {}): Promise<void> { return this.#lifecycle.remove(id, options); }
 

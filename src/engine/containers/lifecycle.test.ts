@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
-import { codeOf } from "../../lib/index.js";
+import { codeOf, silentLogger } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
 import type { ContainerConfig, EngineEvent } from "../api/index.js";
+import { openMetadata } from "../metadata.js";
 import { containerConfig, linesOf, openEngineRig, type EngineRig } from "../testing.js";
 
 const forever = ["sleep", "1000"];
@@ -221,6 +222,34 @@ describe("engine: what becomes of containers", function () {
     for (const id of [always, unlessStopped]) await waitFor("it to run again", async () => (await details(id)).phase === "running");
     assert.equal((await details(never)).phase, "created");
     for (const id of [always, unlessStopped, never]) await rig.engine().remove(id, { force: true });
+  });
+
+  it("a start or a commit that a daemon's death cut off: the next one starts what was being restarted, and thaws what it had frozen", async () => {
+    const { id: restarted } = await create({});
+    const { id: committed } = await create({});
+    const { id: startedAgain } = await create({ restart: { name: "always", maximumRetries: 0 } });
+    for (const id of [restarted, committed, startedAgain]) await rig.engine().start(id);
+    for (const id of [restarted, startedAgain]) await rig.engine().stop(id, { graceMs: 0 });
+    await rig.engine().pause(committed);
+    await rig.engine().close();
+    const metadata = await openMetadata(join(rig.config.stateDir, "engine", "db"), silentLogger);
+    for (const record of await metadata.containers()) {
+      const { id } = record.config;
+      if (id === committed) await metadata.putContainer({ ...record, isPausedBriefly: true });
+      else if (id === restarted || id === startedAgain) {
+        await metadata.putContainer({ ...record, phase: "starting", exit: undefined, process: undefined, isStoppedByUser: false, ...(id === restarted ? { restartsAtMs: 1 } : {}) });
+        for (const name of ["state.json", "monitor.json"]) rmSync(join(rig.config.runDir, "containers", id, name), { force: true });
+      }
+    }
+    await metadata.close();
+    await rig.reopen();
+    void collect();
+    for (const id of [restarted, startedAgain]) await waitFor("it to run again", async () => (await details(id)).phase === "running");
+    assert.equal((await details(committed)).isPaused, false);
+    for (const id of [restarted, committed, startedAgain]) {
+      assert.equal((await rig.engine().exec(id, { command: ["true"], timeoutMs: 10_000 })).exitCode, 0);
+      await rig.engine().remove(id, { force: true });
+    }
   });
 
   it("remove themselves at their end with their anonymous volumes, also when the daemon was away, but not for a restart", async () => {

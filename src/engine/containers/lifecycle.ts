@@ -17,7 +17,7 @@ import { clearTraces, deleteByForce, freeze, launch, thaw } from "./launch.js";
 import type { Neighbours } from "./ports.js";
 import { joinNamespaces } from "./join-namespaces.js";
 import { checkMounts, mountRoot, writeBundle, type PrepareParts } from "./prepare.js";
-import { isRestarting, type RunningProcess } from "./record.js";
+import { isRestarting, type ContainerRecord, type RunningProcess } from "./record.js";
 import type { MonitorReport } from "./start-monitor.js";
 import type { ContainerTable, Entry } from "./table.js";
 
@@ -104,7 +104,8 @@ export class Lifecycle {
     table.publish(entry.record, "restart");
   }
 
-  async pause(id: string): Promise<void> {
+  /** isBrief: the engine itself freezes it for a moment; a daemon that dies meanwhile must not leave it so. */
+  async pause(id: string, { isBrief = false } = {}): Promise<void> {
     const { table, runtimes, health } = this.parts;
     const entry = table.need(id, "pause");
     return table.exclusively(id, async () => {
@@ -113,7 +114,7 @@ export class Lifecycle {
       if (isRestarting(entry.record)) refuse("it is restarting; wait until it runs");
       if (phase !== "running") refuse("it is not running");
       if (isPaused) refuse("it is paused already");
-      await table.save(entry, { isPaused: true });
+      await table.save(entry, { isPaused: true, isPausedBriefly: isBrief });
       try { await freeze(id, runtimes); } catch (error) {
         if (entry.record.phase === "running") await table.save(entry, { isPaused: false });
         throw error;
@@ -133,7 +134,7 @@ export class Lifecycle {
   }
 
   async remove(id: string, options: { force?: boolean; removeVolumes?: boolean } = {}): Promise<void> {
-    const { table } = this.parts;
+    const { table, log } = this.parts;
     const entry = table.get(id);
     if (!entry) return;
     await table.exclusively(id, async () => {
@@ -150,7 +151,8 @@ export class Lifecycle {
       }
       await entry.ending;
       this.#cancelRestart(entry);
-      await table.save(entry, { phase: "removing", restartsAtMs: undefined });
+      // A full disk may refuse this, and removing is what makes room. A daemon that dies now knows the container as it was, and it can be removed again.
+      await table.save(entry, { phase: "removing", restartsAtMs: undefined }).catch((error: unknown) => log.warn("a container is removed without a note of it", { container: id, error }));
       if (entry.record.process) await this.waitForMonitor(entry.record.process);
       await this.erase(entry, options.removeVolumes ?? true);
       table.publish(entry.record, "destroy");
@@ -163,7 +165,7 @@ export class Lifecycle {
     const { table, bootId } = this.parts;
     const process: RunningProcess = { pid: report.pid, startTime: report.startTime, monitorPid: report.monitorPid, monitorStartTime: report.monitorStartTime, bootId };
     const health: HealthState = probeSettings(entry.record.config.health, image?.config.health) ? "starting" : "none";
-    await table.save(entry, { phase: "running", process, startedAtMs: report.startedAtMs, health, healthLog: "", failingStreak: 0, healthProbes: [], isPaused: false });
+    await table.save(entry, { phase: "running", process, startedAtMs: report.startedAtMs, health, healthLog: "", failingStreak: 0, healthProbes: [], isPaused: false, restartsAtMs: undefined });
   }
 
   /** Its process has ended or could not be started. Whoever notices it first acts, once; the promise is fulfilled when everybody has been told. */
@@ -237,7 +239,8 @@ export class Lifecycle {
       await this.#ensureMounted(entry, image);
       await clearTraces(own);
       const counted = by === "user" ? { restartCount: 0, restartDelayMs: 0, isStoppedByUser: false } : { restartCount: entry.record.restartCount + 1 };
-      await table.save(entry, { phase: "starting", exit: undefined, process: undefined, restartsAtMs: undefined, isPaused: false, ...counted });
+      // restartsAtMs stays until it runs: a daemon that dies in between leaves the start to the next.
+      await table.save(entry, { phase: "starting", exit: undefined, process: undefined, isPaused: false, ...counted });
       const networking = this.parts.neighbours().networking;
       isPrepared = config.network !== undefined && networking !== undefined;
       const network = isPrepared ? await networking!.prepare(config) : undefined;
@@ -327,17 +330,19 @@ export class Lifecycle {
 
   /** Nothing is to start it again. True if it runs. */
   async #markStopped(entry: Entry): Promise<boolean> {
-    const { table } = this.parts;
+    const { table, log } = this.parts;
     const { phase, exit } = entry.record;
+    // In memory it is so in any case; only a daemon that dies before there is room to write would not know.
+    const save = (change: Partial<ContainerRecord>) => table.save(entry, change).catch((error: unknown) => log.warn("that a container was stopped could not be noted", { container: entry.record.config.id, error }));
     if (isRestarting(entry.record)) {
       this.#cancelRestart(entry);
-      await table.save(entry, { restartsAtMs: undefined, isStoppedByUser: true });
+      await save({ restartsAtMs: undefined, isStoppedByUser: true });
       if (exit) table.tell(entry, exit, ["not-running"]);
       if (entry.record.config.autoRemove) this.removeLater(entry);
       return false;
     }
     if (phase !== "running") return false;
-    await table.save(entry, { isStoppedByUser: true });
+    await save({ isStoppedByUser: true });
     return entry.record.phase === "running";
   }
 

@@ -21,11 +21,13 @@ export interface ContainerRecord {
   readonly anonymousVolumes: readonly string[];
   /** Its processes are frozen, or are about to be: saved before they are, so that a daemon that died in between freezes them. */
   readonly isPaused: boolean;
+  /** By the engine itself, while it commits: who finds it so at start thaws it. */
+  readonly isPausedBriefly: boolean;
   /** Lives that its restart policy has given it since someone started it. */
   readonly restartCount: number;
   /** What its policy waited before the last of them. */
   readonly restartDelayMs: number;
-  /** Exited, and to be started again at this time, by its policy or because someone restarts it. */
+  /** Exited (or on its way from there: "starting"), and to be started again at this time, by its policy or because someone restarts it. */
   readonly restartsAtMs: number | undefined;
   /** Someone stopped it; no policy but "always", and that only with the next daemon, starts it again. */
   readonly isStoppedByUser: boolean;
@@ -43,7 +45,7 @@ export interface RunningProcess {
 
 export const unborn = {
   startedAtMs: 0, process: undefined, exit: undefined, health: "none", healthLog: "", failingStreak: 0, healthProbes: [], anonymousVolumes: [],
-  isPaused: false, restartCount: 0, restartDelayMs: 0, restartsAtMs: undefined, isStoppedByUser: false,
+  isPaused: false, isPausedBriefly: false, restartCount: 0, restartDelayMs: 0, restartsAtMs: undefined, isStoppedByUser: false,
 } as const satisfies Partial<ContainerRecord>;
 
 /** Records of earlier versions lack what was thought of later. */

@@ -4,7 +4,7 @@ import { mountsBelow } from "../runtime/mountinfo.js";
 import { isAlive, signalProcess } from "../runtime/process-identity.js";
 import { unmount } from "../runtime/mounts.js";
 import { startsWithDaemon } from "./core/restart-policy.js";
-import { deleteByForce, freeze, reportOf } from "./launch.js";
+import { deleteByForce, freeze, reportOf, thaw } from "./launch.js";
 import type { Lifecycle, LifecycleParts } from "./lifecycle.js";
 import { isRestarting } from "./record.js";
 import type { Entry } from "./table.js";
@@ -69,10 +69,14 @@ export async function checkRunning(entry: Entry, parts: LifecycleParts, lifecycl
 }
 
 async function adopt(entry: Entry, parts: LifecycleParts): Promise<void> {
-  const { config: { id, name }, isPaused, process: running } = entry.record;
+  const { config: { id, name }, isPaused, isPausedBriefly, process: running } = entry.record;
   parts.log.info("took over a running container", { container: id, name, pid: running?.pid });
   // A daemon that died between "is to be paused" and the freezing; what is frozen already refuses in vain.
-  if (isPaused) await freeze(id, parts.runtimes).catch(() => {});
+  if (isPaused && !isPausedBriefly) await freeze(id, parts.runtimes).catch(() => {});
+  else if (isPaused) {
+    await thaw(id, parts.runtimes).catch(() => {});   // it may not have come to the freezing
+    await parts.table.save(entry, { isPaused: false });
+  }
   parts.health.start(entry, parts.findImage(entry.record.imageId));
 }
 
@@ -95,9 +99,10 @@ async function adoptStarting(entry: Entry, parts: LifecycleParts, lifecycle: Lif
   }
   await deleteByForce(config.id, parts.runtimes);
   if (config.network) await parts.neighbours().networking?.release(config.id);
-  // Whoever asked for this start has heard nothing; a policy's start is tried again.
-  const isByPolicy = entry.record.restartCount > 0;
-  await table.save(entry, isByPolicy
-    ? { phase: "exited", exit: { exitCode: 137, isOomKilled: false, finishedAtMs: clock.now(), error: "the daemon ended while it was being started" }, restartsAtMs: clock.now() }
+  // Whoever asked for its first start has heard nothing. One that has lived before is for its policy; what its policy or a restart had begun is tried again.
+  const { startedAtMs, restartsAtMs } = entry.record;
+  const isBegunAgain = restartsAtMs !== undefined || entry.record.restartCount > 0;
+  await table.save(entry, startedAtMs > 0 || isBegunAgain
+    ? { phase: "exited", exit: { exitCode: 137, isOomKilled: false, finishedAtMs: clock.now(), error: "the daemon ended while it was being started" }, restartsAtMs: isBegunAgain ? clock.now() : undefined }
     : { phase: "created" });
 }

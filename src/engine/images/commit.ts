@@ -15,7 +15,7 @@ export interface CommitParts {
   readonly images: LocalImageStore;
   readonly layers: Pick<SnapshotDriver, "commit">;
   readonly blobs: BlobStore;
-  readonly containers: ContainerAccess & { pause(id: string): Promise<void>; unpause(id: string): Promise<void>; wait(id: string, signal?: AbortSignal): Promise<unknown> };
+  readonly containers: ContainerAccess & { pause(id: string, options: { isBrief: boolean }): Promise<void>; unpause(id: string): Promise<void>; wait(id: string, signal?: AbortSignal): Promise<unknown> };
   readonly clock: Clock;
 }
 
@@ -78,7 +78,7 @@ export async function commitContainer(id: string, options: CommitOptions, parts:
 
 /** False when it has just ended, which leaves nothing to pause. */
 async function pause(id: string, containers: CommitParts["containers"]): Promise<boolean> {
-  try { await containers.pause(id); return true; } catch (error) {
+  try { await containers.pause(id, { isBrief: true }); return true; } catch (error) {
     const hasEnded = await containers.wait(id, AbortSignal.timeout(noticedWithinMs)).then(() => true, () => false);
     if (hasEnded) return false;
     throw error;
