@@ -66,6 +66,7 @@ export const containerFlags: readonly FlagSpec[] = [
     text("ipc", "MODE", "private, shareable, host or container:NAME"),
     text("pid", "MODE", "host or container:NAME"),
     text("uts", "MODE", "host"),
+    text("runtime", "NAME", "OCI runtime: crun or runc (default: the one that swarmd prefers)"),
   ]),
   ...healthFlags,
   nodeFlag,

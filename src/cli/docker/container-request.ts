@@ -47,7 +47,7 @@ export function containerRequest(flags: Flags, [image, ...command]: readonly str
         NanoCpus: flags.has("cpus") ? parseCpus(flags.text("cpus")!, "--cpus") * 1_000_000 : undefined, CpuShares: count("cpu-shares"), CpusetCpus: flags.text("cpuset-cpus"),
         PidsLimit: count("pids-limit"), ShmSize: size("shm-size"), Ulimits: flags.list("ulimit").map(ulimitOf),
         Privileged: flags.on("privileged"), CapAdd: flags.list("cap-add"), CapDrop: flags.list("cap-drop"), SecurityOpt: flags.list("security-opt").map(securityOption),
-        Sysctls: Object.fromEntries(flags.list("sysctl").map((each) => parseKeyValue(each, "--sysctl"))), IpcMode: flags.text("ipc"), PidMode: flags.text("pid"), UTSMode: flags.text("uts"),
+        Sysctls: Object.fromEntries(flags.list("sysctl").map((each) => parseKeyValue(each, "--sysctl"))), IpcMode: flags.text("ipc"), PidMode: flags.text("pid"), Runtime: flags.text("runtime"), UTSMode: flags.text("uts"),
         GroupAdd: flags.list("group-add"),
         LogConfig: flags.has("log-driver") || flags.has("log-opt") ? { Type: flags.text("log-driver") ?? "", Config: Object.fromEntries(flags.list("log-opt").map((each) => parseKeyValue(each, "--log-opt"))) } : undefined,
       }),

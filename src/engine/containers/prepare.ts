@@ -53,7 +53,7 @@ export async function checkMounts(mounts: readonly EngineMount[]): Promise<void>
     if (!mount.source.startsWith("/")) throw new SwarmError("INVALID_ARGUMENT", `bind source "${mount.source}" must be an absolute path`);
     if (mount.propagation && !mountPropagations.includes(mount.propagation)) throw new SwarmError("INVALID_ARGUMENT", `bind propagation "${mount.propagation}" is not known; use ${mountPropagations.join(", ")}`);
     if (mount.createSource) continue;
-    if (!(await stat(mount.source).catch(() => undefined))) throw new SwarmError("FAILED_PRECONDITION", `bind source "${mount.source}" does not exist on this host; create it, or keep the container off this host with a constraint`);
+    if (!(await stat(mount.source).catch(() => undefined))) throw new SwarmError("FAILED_PRECONDITION", `bind source "${mount.source}" does not exist on this host; create it there (a service needs it on every host that its constraints allow)`);
   }
 }
 

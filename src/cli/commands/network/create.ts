@@ -17,7 +17,7 @@ export default {
     { name: "subnet", kind: "text", value: "CIDR", help: "Its addresses, such as 10.20.0.0/24 (default: from the cluster's pool)" },
     { name: "gateway", kind: "text", value: "IP", help: "The hosts' address on it (default: the subnet's first)" },
     { name: "internal", kind: "switch", help: "No way outside" },
-    { name: "attachable", kind: "switch", help: "Single containers may attach too" },
+    { name: "attachable", kind: "switch", help: "Shown by network ls; single containers cannot attach to a cluster's network yet" },
     { name: "label", short: "l", kind: "list", value: "KEY=VALUE", help: "Label" },
     { name: "mtu", kind: "text", value: "BYTES", help: "Largest packet (default: the underlay's less 50)" },
     { name: "opt", short: "o", kind: "list", value: "KEY=VALUE", help: "Driver option, on one host only" },
