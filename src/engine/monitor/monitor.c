@@ -33,6 +33,8 @@
 #define MAX_CGROUPS 32
 #define DRAIN_MS 1000       // after the end: a process that left the container, or that an exec has left behind, could still write
 #define AWAIT_MS 5000       // for clients that attached before the start; whoever announced them may have died since
+#define COMPLAINT_MAX_BYTES (1024 * 1024)
+#define COMPLAINT_MS 10000  // for a runtime that has said as much to end
 #define LINGER_MS 600000    // for slow clients to take the last output
 
 struct options {
@@ -279,6 +281,26 @@ static void detach(void) {
   fcntl(SYNC_FD, F_SETFD, FD_CLOEXEC);
 }
 
+// Whether it takes no more for now; pages in it may be partly filled.
+static int is_pipe_full(int fd) {
+  int capacity = fcntl(fd, F_GETPIPE_SZ), held = 0;
+  return capacity > 0 && ioctl(fd, FIONREAD, &held) == 0 && held >= capacity - capacity / 8;
+}
+
+// The end of what a runtime has said: that is where it says why.
+static size_t read_tail(int fd, char *tail, size_t size) {
+  static char chunk[CHUNK_BYTES];
+  size_t used = 0;
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0;) {
+    size_t kept = (size_t)n < size ? (size_t)n : size, room = size - used;
+    if (kept > room) { memmove(tail, tail + (kept - room), used - (kept - room)); used -= kept - room; }
+    memcpy(tail + used, chunk + (size_t)n - kept, kept);
+    used += kept;
+  }
+  return used;
+}
+
 // What the runtime is asked to do: `run` of a bundle, or `exec` of a process.
 static void start_arguments(const struct options *o, char **arguments) {
   int n = 0;
@@ -401,12 +423,18 @@ static int run(const struct options *o) {
   if (out[1] >= 0) close(out[1]);
   if (in[0] >= 0) close(in[0]);
 
-  // Nothing is read from the pipes yet: until the runtime has gone, what is in there may be its own complaint.
-  int status = -1;
+  // Nothing is read from the pipes yet: until the runtime has gone, what is in there may be its own complaint, or its container's first words, which can wait.
+  // So a complaint must fit into the pipe, and a runtime that says more never ends by itself.
+  int status = -1, capacity = fcntl(err[0], F_GETPIPE_SZ);
+  int64_t full_since = 0;
+  fcntl(err[0], F_SETPIPE_SZ, COMPLAINT_MAX_BYTES);
   for (;;) {
     if (waitpid(runtime, &status, WNOHANG) == runtime) break;
+    int64_t now = now_ms(CLOCK_MONOTONIC);
+    if (!is_pipe_full(err[0])) full_since = now;
+    else if (now - full_since >= COMPLAINT_MS) kill(runtime, SIGKILL);
     struct pollfd wait[2] = { { signals, POLLIN, 0 }, { console, POLLIN, 0 } };
-    poll(wait, 2, -1);
+    poll(wait, 2, 1000);
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) > 0) {}
     if (console >= 0 && (wait[1].revents & POLLIN)) {
@@ -428,14 +456,15 @@ static int run(const struct options *o) {
   }
   if (pid <= 0) {
     char complaint[8193];
-    fcntl(err[0], F_SETFL, O_NONBLOCK);
-    ssize_t length = read(err[0], complaint, sizeof complaint - 1);
+    size_t length = read_tail(err[0], complaint, sizeof complaint - 1);
     if (!is_exec) { delete_by_force(o); give_back_room(o->exit_file); }
     unlink("attach.sock");
     if (length > 0) { complaint[length] = 0; report_error(complaint); }
     else report_error("the runtime failed and said nothing");
     return 1;
   }
+
+  fcntl(err[0], F_SETPIPE_SZ, capacity);   // refused while there is more in it
 
   // A container that has ended already is our zombie, so its start time can still be read.
   int64_t started_at = now_ms(CLOCK_REALTIME);
