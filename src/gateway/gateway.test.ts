@@ -242,6 +242,21 @@ describe("gateway", function () {
       assert.equal((await rig.call("POST", `/containers/${id}/exec`, { Cmd: [] })).status, 400);
       await remove(id);
     });
+    it("exec: the head is there before the command begins, for clients that lose what comes with it; what can never start has a status", async () => {
+      const id = await run({ Cmd: ["sleep", "100"] });
+      const exec = (await rig.call("POST", `/containers/${id}/exec`, { Cmd: ["echo", "quick"], AttachStdout: true })).json.Id as string;
+      for (let i = 0; i < 10; i++) {
+        const again = (await rig.call("POST", `/containers/${id}/exec`, { Cmd: ["echo", "quick"], AttachStdout: true })).json.Id as string;
+        const socket = rig.connect();
+        socket.write(`POST /exec/${again}/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}`);
+        const [first] = (await once(socket, "data")) as [Buffer];
+        assert.ok(first.toString().endsWith("\r\n\r\n"), JSON.stringify(first.toString()));
+        assert.match((await bytesOf(socket)).toString(), /quick/);
+      }
+      assert.equal((await rig.call("POST", `/exec/${exec}/start`, {})).status, 200);
+      assert.equal((await rig.call("POST", `/exec/${exec}/start`, {})).status, 409);
+      await remove(id);
+    });
     it("no output is lost when input ends while the command does", async () => {
       const id = await run({ Cmd: ["sleep", "100"] });
       const one = async (): Promise<string> => {
@@ -343,6 +358,21 @@ describe("gateway", function () {
       assert.match(built.text, /"aux":\{"ID":"sha256:/);
       assert.equal((await rig.call("POST", "/images/create?fromImage=UPPER")).status, 400);
       assert.equal((await rig.call("DELETE", "/images/made")).status, 200);
+    });
+    it("a build's connection is good for the next request, also when its context ends before the request does", async () => {
+      const tar = pack();
+      tar.entry({ name: "Dockerfile" }, "FROM busybox\nLABEL c=d\n");
+      tar.finalize();
+      const context = await bytesOf(tar);
+      const socket = rig.connect();
+      let text = "";
+      socket.on("data", (part) => { text += String(part); }).on("error", () => {});
+      socket.write(Buffer.concat([Buffer.from(`POST /build HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n${context.length.toString(16)}\r\n`), context, Buffer.from("\r\n")]));
+      try {
+        await waitFor("the whole answer", () => text.endsWith("\r\n0\r\n\r\n"));
+        socket.write("0\r\n\r\nGET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+        await waitFor("the next answer", () => text.endsWith("OK"));
+      } finally { socket.destroy(); }
     });
     it("a build that asks for BuildKit is built, its session held until the client ends it; a context from the session is refused", async () => {
       const { socket, head } = await upgrade(rig, "/session", "", "h2c");

@@ -55,12 +55,12 @@ export function newHttpServer({ router, log, serverName, tls }: ServerOptions): 
     // What is half said cannot be taken back: the connection breaks, so that nobody takes it for whole.
     if (response.headersSent || response.destroyed) { response.destroy(); return; }
     const body = request.method === "HEAD" ? "" : errorBody(error);
-    // Closing while a body is still coming would reset the connection, and lose this answer with it: the rest is read and dropped, for so long.
-    if (!request.complete && !upgrade) dropBody(request);
     response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
     response.end(body);
   };
   const listener: RequestListener = (request, response) => {
+    // An answer may be complete before its request is (a build's context behind its end mark): unread bytes would keep the connection, and hide that the client has left it.
+    response.once("finish", () => { if (!request.complete) dropBody(request); });
     // A client that vanishes is no failure of ours; whoever answers sees the exchange's signal.
     request.on("error", () => {});
     response.on("error", () => {});
