@@ -2,6 +2,7 @@ import { SwarmError, codeOf, messageOf } from "../../lib/index.js";
 import type { ExecState, ProcessStreams } from "../../engine/index.js";
 import { findContainer, type GatewayContext } from "../context.js";
 import type { Exchange } from "../http/exchange.js";
+import type { RawConnection } from "../http/raw-connection.js";
 import type { Route } from "../http/router.js";
 import { parseDetachKeys } from "../streams/detach-keys.js";
 import { contentTypeOf, frame } from "../streams/frames.js";
@@ -58,26 +59,33 @@ async function start(context: GatewayContext, exchange: Exchange): Promise<void>
   }
   const [rows = 0, columns = 0] = (consoleSize ?? []) as number[];
   const detachKeys = parseDetachKeys(state.config.detachKeys ?? "");
+  const hijack = (): RawConnection => exchange.hijack(contentTypeOf(state.config.tty, exchange.apiMinor));
+  const starting = context.engine.execs.start(state.id, { tty, isDetached, ...(rows > 0 && columns > 0 ? { size: { rows, columns } } : {}) });
+  let connection: RawConnection | undefined;
   let streams: ProcessStreams | undefined;
   try {
-    streams = await context.engine.execs.start(state.id, { tty, isDetached, ...(rows > 0 && columns > 0 ? { size: { rows, columns } } : {}) });
+    if (!isDetached) {
+      // The head goes out before the command begins: docker-py loses what comes together with it (src/gateway/http/raw-connection.ts). What cannot be started at all is known at once, and has a status.
+      await Promise.race([starting, new Promise((resolve) => { setImmediate(resolve); })]);
+      connection = hijack();
+    }
+    streams = await starting;
   } catch (error) {
     // A command that could not be started has ended: its client reads why in the stream, and the exit code from the exec.
     const hasEnded = state.exitCode === undefined && findExec(context, state.id).exitCode !== undefined;
-    if (isDetached || !hasEnded) throw error;
-    const connection = exchange.hijack(contentTypeOf(tty, exchange.apiMinor));
+    if (isDetached || (!connection && !hasEnded)) throw error;
+    connection ??= hijack();
     const words = Buffer.from(`${messageOf(error)}\r\n`);
-    await connection.write(tty ? words : frame("stderr", words));
+    await connection.write(state.config.tty ? words : frame("stderr", words));
     connection.end();
     return;
   }
-  if (isDetached || !streams) {
+  if (!connection || !streams) {
     streams?.close();
-    if (isDetached) return exchange.sendEmpty(200);
-    exchange.hijack(contentTypeOf(tty, exchange.apiMinor)).end();
+    if (connection) connection.end(); else exchange.sendEmpty(200);
     return;
   }
-  await joinStreams(exchange.hijack(contentTypeOf(streams.isTty, exchange.apiMinor)), streams, {
+  await joinStreams(connection, streams, {
     hasStdin: state.config.attachStdin, isMultiplexed: !streams.isTty, ...(streams.isTty ? { detachKeys } : {}),
     onDetach: () => context.engine.events.publish({ type: "container", action: "exec_detach", actorId: state.config.containerId, attributes: { execID: state.id } }),
   });
