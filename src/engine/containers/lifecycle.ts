@@ -401,7 +401,7 @@ export class Lifecycle {
 
 /** The runtime could not start it; the exit code is Docker's: 127 no such command, 126 it may not be run, 128 anything else. */
 class StartFailure extends SwarmError {
-  constructor(text: string, readonly exitCode: number) { super("FAILED_PRECONDITION", text); }
+  constructor(text: string, readonly exitCode: number) { super(exitCode === 128 ? "FAILED_PRECONDITION" : "INVALID_ARGUMENT", text); }
 }
 
 export const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);

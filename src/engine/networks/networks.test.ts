@@ -81,7 +81,7 @@ describe("engine networks", function () {
       assert.match(await refusal(lab.create({ name: "two", ipam: [{ subnet: "172.28.9.0/24" }] })), /overlaps .*"made"/);
       assert.match(await refusal(lab.create({ name: "two", ipam: [{ subnet: "198.18.77.0/25" }] })), /route to/);
       assert.match(await refusal(lab.create({ name: "two", options: { "com.docker.network.bridge.name": "eth0" } })), /on this host already/);
-      assert.match(await refusal(lab.call("networks.remove", "made")), /FAILED_PRECONDITION .*active endpoints/);
+      assert.match(await refusal(lab.call("networks.remove", "made")), /PERMISSION_DENIED .*active endpoints/);
       assert.match(await refusal(lab.call("networks.remove", "nothing")), /NOT_FOUND/);
       for (const each of [a, b]) await lab.remove(each);
       await lab.call("networks.remove", "made");

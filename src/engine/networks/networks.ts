@@ -102,7 +102,7 @@ export class EngineNetworks implements Networks {
       if (!network) return;
       if (network.isPredefined) throw new SwarmError("PERMISSION_DENIED", `Cannot remove network "${name}": ${name} is a pre-defined network and cannot be removed`);
       const users = this.#sandboxes.endpointsOn(id);
-      if (users.length > 0) throw new SwarmError("FAILED_PRECONDITION", `Cannot remove network "${name}": it has active endpoints (${users.slice(0, 5).map((user) => `"${user.containerName}"`).join(", ")}${users.length > 5 ? " …" : ""}); disconnect or stop these containers first`);
+      if (users.length > 0) throw new SwarmError("PERMISSION_DENIED", `Cannot remove network "${name}": it has active endpoints (${users.slice(0, 5).map((user) => `"${user.containerName}"`).join(", ")}${users.length > 5 ? " …" : ""}); disconnect or stop these containers first`);
       await this.#removeNow(network);
     });
   }
