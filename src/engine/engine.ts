@@ -87,7 +87,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     containers.watch((event) => { if (event.kind === "exited") void volumes.released(event.id); }, ending.signal);
     const logs = new ContainerLogs({ containers, paths, clock });
     const attachments = new Attachments({ containers, paths, log, replay: (id, until, options) => logs.replay(id, until, options) });
-    const execs = new ExecTable({ containers, paths, runtimes, monitorPath, host, events, clock, log });
+    const execs = new ExecTable({ containers, paths, runtimes, monitorPath, host, clock, log });
     containers.watch((event) => { if (event.kind === "exited") execs.containerEnded(event.id); }, ending.signal);
     const streams: Streams = { logs, attachments, execs };
     const networks = await EngineNetworks.open({
@@ -110,7 +110,7 @@ async function openParts(config: EngineConfig, log: Logger, paths: Paths, spawne
     const builds = builder;
     await Promise.all([images.sweep(), volumes.settle(), execs.takeOver()]);
     log.info("the engine is ready", { runtime: runtimes.preferred.version, cgroups: cgroups.kind, images: (await images.list()).length, containers: containers.list().length });
-    const files = containerFiles({ containers, layers, volumes, findImage: (id) => images.record(id), paths, monitorPath, events });
+    const files = containerFiles({ containers, layers, volumes, findImage: (id) => images.record(id), paths, monitorPath });
     return assemble(images, containers, { commit, ...observe, ...files }, builds, volumes, networks, streams, events, config.stateDir, async () => { ending.abort(); await networks.close(); await volumes.close(); await metadata.close(); await spawner.close(); }, { runtime: runtimes.preferred.version, runtimes: runtimes.list(), cgroups: cgroups.kind, storageDriver: layers.name, storageStatus: layers.status(), registries: withoutPasswords(config.registries ?? {}) });
   } catch (error) {
     await metadata.close();

@@ -56,6 +56,25 @@ describe("engine: attaching", function () {
     }
   });
 
+  it("is told as an event, as is what else people do to a container that changes nothing of its own", async () => {
+    const seen: { action: string; attributes: Readonly<Record<string, string>> }[] = [];
+    const ending = new AbortController();
+    const reading = (async () => { for await (const event of rig.engine().events.stream({ signal: ending.signal })) { seen.push(event); if (event.action === "prune") ending.abort(); } })();
+    const id = await create("sleep 100", { tty: true });
+    const streams = await rig.engine().attach(id, output);
+    await rig.engine().start(id);
+    await rig.engine().resize(id, { rows: 30, columns: 90 });
+    await rig.engine().top(id, []);
+    const imageId = await rig.engine().commit(id, { reference: "told:1", message: "why", isPaused: false });
+    await rig.engine().remove(id, { force: true });
+    streams.close();
+    await rig.engine().pruneContainers({ labels: [{ name: "nobody.has.this" }] });
+    await reading;
+    const told = (action: string) => seen.find((event) => event.action === action)?.attributes ?? {};
+    assert.deepEqual(seen.map(({ action }) => action).filter((action) => ["attach", "start", "resize", "top", "commit", "prune"].includes(action)), ["attach", "start", "resize", "top", "commit", "prune"]);
+    assert.deepEqual([told("resize").height, told("resize").width, told("commit").comment, told("commit").imageID, told("commit").imageRef, told("prune").reclaimed], ["30", "90", "why", imageId, "told:1", "0"]);
+  });
+
   it("tells the streams apart, and gives only those that were asked for", async () => {
     const id = await create("echo out; echo err >&2");
     const [both, only] = [await rig.engine().attach(id, output), await rig.engine().attach(id, { ...output, stdout: false })];

@@ -37,7 +37,8 @@ export class Attachments {
 
   /** To a container that does not run: until its next life ends. */
   async attach(id: string, options: AttachOptions): Promise<ProcessStreams> {
-    const { config, phase } = this.parts.containers.require(id, "attach to");
+    const record = this.parts.containers.require(id, "attach to");
+    const { config, phase } = record;
     const refuse = (code: "FAILED_PRECONDITION" | "RESOURCE_EXHAUSTED", why: string): never => { throw new SwarmError(code, `Cannot attach to container "${config.name}": ${why}`); };
     if (this.#isClosed) refuse("FAILED_PRECONDITION", "the engine is closing");
     if (phase === "removing") refuse("FAILED_PRECONDITION", "it is being removed");
@@ -62,11 +63,13 @@ export class Attachments {
       onClosed: () => { leave(); this.#open.delete(streams); },
     });
     this.#open.add(streams);
+    this.parts.containers.publish(record, "attach");
     return streams;
   }
 
   async resize(id: string, size: TerminalSize): Promise<void> {
-    const { config, phase } = this.parts.containers.require(id, "resize the terminal of");
+    const record = this.parts.containers.require(id, "resize the terminal of");
+    const { config, phase } = record;
     sizeFrame(size);
     if (phase === "creating" || phase === "created" || phase === "starting" || phase === "exited") { this.#sizes.set(id, size); if (phase !== "starting") return; }
     if (phase !== "running" || !config.tty) return;
@@ -74,6 +77,7 @@ export class Attachments {
     try { connection = await MonitorConnection.open(this.parts.paths.container(id).bundle, {}); } catch (error) { if (isGone(error)) return; throw error; }
     connection.resize(size);
     connection.close();
+    this.parts.containers.publish(record, "resize", { height: String(size.rows), width: String(size.columns) });
   }
 
   // ---- what a start asks (ContainerStreams) ----

@@ -71,6 +71,7 @@ export class ContainerStore implements ContainerAccess {
   require(id: string, verb: string): ContainerRecord { return this.#table.require(id, verb); }
   all(): ContainerRecord[] { return this.#table.all(); }
   exclusively<T>(id: string, work: () => Promise<T>): Promise<T> { return this.#table.exclusively(id, work); }
+  publish(record: ContainerRecord, action: string, attributes?: Readonly<Record<string, string>>): void { this.#table.publish(record, action, attributes); }
   watch(listener: (event: ContainerEvent) => void, signal: AbortSignal): void { this.#table.watch(listener, signal); }
 
   create(asked: ContainerConfig): Promise<{ warnings: readonly string[] }> {
@@ -149,6 +150,7 @@ export class ContainerStore implements ContainerAccess {
       deleted.push(config.id);
       freedBytes += bytes;
     }
+    this.parts.events.publish({ type: "container", action: "prune", actorId: "", attributes: { reclaimed: String(freedBytes) } });
     return { deleted, freedBytes };
   }
 

@@ -9,6 +9,8 @@ export interface ContainerAccess {
   all(): ContainerRecord[];
   /** Nothing else is begun on this container (start, stop, remove …) until `work` has ended. */
   exclusively<T>(id: string, work: () => Promise<T>): Promise<T>;
+  /** An event of this container. */
+  publish(record: ContainerRecord, action: string, attributes?: Readonly<Record<string, string>>): void;
 }
 
 /** What a container needs of the engine's networks (config.network); tasks bring a namespace of their own instead. */

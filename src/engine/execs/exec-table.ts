@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { SwarmError, codeOf, type Clock, type Logger, type Timer } from "../../lib/index.js";
-import type { Events, ExecConfig, ExecOptions, ExecResult, ExecState, Execs, ProcessStreams, TerminalSize } from "../api/index.js";
+import type { ExecConfig, ExecOptions, ExecResult, ExecState, Execs, ProcessStreams, TerminalSize } from "../api/index.js";
 import { MonitorConnection, isGone, type ProcessEnd } from "../attach/monitor-connection.js";
 import { processStreams } from "../attach/process-streams.js";
 import { execProcess } from "../containers/exec-process.js";
@@ -21,7 +21,6 @@ export interface ExecParts {
   readonly runtimes: Runtimes;
   readonly monitorPath: string;
   readonly host: HostAbilities;
-  readonly events: Events;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -261,8 +260,8 @@ export class ExecTable implements Execs {
     return record;
   }
 
-  #publish({ config: { id, labels, image, name } }: ContainerRecord, what: string, execId: string, { command }: ExecConfig, more: Readonly<Record<string, string>> = {}): void {
-    this.parts.events.publish({ type: "container", action: what === "exec_die" ? what : `${what}: ${command.join(" ")}`, actorId: id, attributes: { ...labels, image, name, execID: execId, ...more } });
+  #publish(record: ContainerRecord, what: string, execId: string, { command }: ExecConfig, more: Readonly<Record<string, string>> = {}): void {
+    this.parts.containers.publish(record, what === "exec_die" ? what : `${what}: ${command.join(" ")}`, { execID: execId, ...more });
   }
 }
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { access } from "node:fs/promises";
 import { posix } from "node:path";
 import { SwarmError, type ErrorCode } from "../../lib/index.js";
-import type { ContainerDetails, Engine, Events, FileChange, PathStat } from "../api/index.js";
+import type { ContainerDetails, Engine, FileChange, PathStat } from "../api/index.js";
 import type { ContainerAccess } from "../containers/ports.js";
 import type { ContainerRecord } from "../containers/record.js";
 import { resolveUser } from "../containers/user.js";
@@ -23,7 +23,6 @@ export interface ContainerFilesParts {
   readonly findImage: (imageId: string) => ImageRecord | undefined;
   readonly paths: Paths;
   readonly monitorPath: string;
-  readonly events: Events;
 }
 
 /** How a container ends up to be seen: arguments of `skein-monitor files`. */
@@ -70,7 +69,7 @@ class ContainerFiles {
     const record = this.parts.containers.require(id, "copy from");
     const view = await this.#view(record);
     const archive = await this.#archive(record, asked, path, view).catch(async (error: unknown) => { await view.close(); throw error; });
-    this.#publish(record, "archive-path");
+    this.parts.containers.publish(record, "archive-path");
     return archive;
   }
 
@@ -84,7 +83,7 @@ class ContainerFiles {
       await feedProgram(program, decompress(tar), ended);
       await ended.catch((error: unknown) => { throw failure(error, record, "copy into", path); });
     });
-    this.#publish(record, "extract-to-dir");
+    this.parts.containers.publish(record, "extract-to-dir");
   }
 
   async changes(id: string): Promise<FileChange[]> {
@@ -95,7 +94,7 @@ class ContainerFiles {
   async *export(id: string): AsyncGenerator<Uint8Array> {
     const record = this.parts.containers.require(id, "export");
     await this.#ensureMounted(record);
-    this.#publish(record, "export");
+    this.parts.containers.publish(record, "export");
     yield* packDirectory(this.parts.monitorPath, [this.parts.paths.container(id).rootfs]);
   }
 
@@ -187,10 +186,6 @@ class ContainerFiles {
     const image = this.parts.findImage(record.imageId);
     if (!image) throw new SwarmError("FAILED_PRECONDITION", `Cannot ${verb} container "${record.config.name}": its image ${record.imageId} is gone; remove the container and create it again`);
     return image.diffIds;
-  }
-
-  #publish({ config: { id, labels, image, name } }: ContainerRecord, action: string): void {
-    this.parts.events.publish({ type: "container", action, actorId: id, attributes: { ...labels, image, name } });
   }
 }
 

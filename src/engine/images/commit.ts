@@ -9,7 +9,7 @@ import type { SnapshotDriver } from "../snapshots/driver.js";
 import { applyChanges } from "./changes.js";
 import type { LocalImageStore } from "./image-store.js";
 import { layersOf, type LayerBlob } from "./record.js";
-import { parseReference } from "./reference.js";
+import { familiar, parseReference } from "./reference.js";
 
 export interface CommitParts {
   readonly images: LocalImageStore;
@@ -28,7 +28,8 @@ const noticedWithinMs = 5_000;
 /** A container's writable layer and settings become an image on top of its own. Returns the image's id. */
 export async function commitContainer(id: string, options: CommitOptions, parts: CommitParts): Promise<string> {
   const { images, layers, blobs, containers, clock } = parts;
-  const { config, imageId } = containers.require(id, "commit");
+  const record = containers.require(id, "commit");
+  const { config, imageId } = record;
   const subject = `Cannot commit container "${config.name}"`;
   const reference = options.reference ? parseReference(options.reference) : undefined;
   if (reference?.digest) throw new SwarmError("INVALID_ARGUMENT", `${subject} as "${options.reference}": a digest cannot be chosen; give a name and a tag`);
@@ -72,6 +73,7 @@ export async function commitContainer(id: string, options: CommitOptions, parts:
       },
       layers: [...layersOf(base), ...own], parent: imageId, names: reference ? [reference.normalized] : [],
     });
+    containers.publish(record, "commit", { comment: options.message ?? "", imageID: image.id, imageRef: reference ? familiar(reference.normalized) : "" });
     return image.id;
   });
 }

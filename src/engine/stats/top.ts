@@ -25,7 +25,9 @@ export async function topOf(id: string, psArguments: readonly string[], { contai
     let result = await runProgram("ps", [...args, `-q${pids.slice(0, 4_000).join(",") || "0"}`], options);
     if (result.code !== 0 || pids.length > 4_000) result = await runProgram("ps", args, options);
     if (result.code !== 0) throw new SwarmError("INVALID_ARGUMENT", result.stderr.trim().split("\n").find((line) => line.trim() !== "") ?? `ps ended with code ${result.code}`);
-    return processesOf(result.stdout, new Set(pids));
+    const table = processesOf(result.stdout, new Set(pids));
+    containers.publish(record, "top");
+    return table;
   } catch (error) {
     if (error instanceof SwarmError) return refuse(error.code, error.message);
     throw error;
