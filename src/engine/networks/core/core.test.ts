@@ -203,6 +203,8 @@ describe("engine networks: /etc", () => {
   it("hosts has the container's own line last, links and extra hosts before", () => {
     const text = hostsFile({ hostname: "box", domainname: "example.org", addresses: ["172.20.0.2"], extraHosts: ["gw:host-gateway", "six:[fd00::1]", "six2:fd00::2", "eq=1.2.3.4"], hostGateway: "172.20.0.1", linked: [{ address: "172.20.0.9", names: ["db", "abc"] }] });
     assert.deepEqual(text.split("\n").slice(6), ["172.20.0.9\tdb abc", "172.20.0.1\tgw", "fd00::1\tsix", "fd00::2\tsix2", "1.2.3.4\teq", "172.20.0.2\tbox.example.org box", ""]);
+    const own = (hostname: string) => hostsFile({ hostname, domainname: "", addresses: ["172.20.0.2"], extraHosts: [], hostGateway: undefined, linked: [] }).trim().split("\n").at(-1);
+    assert.deepEqual([own("box"), own("h.x.y")], ["172.20.0.2\tbox", "172.20.0.2\th.x.y h"]);
     for (const wrong of ["x", ":1.2.3.4", "x:nowhere", "x:", "a b:1.2.3.4", "x:1.2.3.4\n5.6.7.8 y"]) assert.throws(() => hostsFile({ hostname: "b", domainname: "", addresses: [], extraHosts: [wrong], hostGateway: undefined, linked: [] }), /extra host/, wrong);
   });
   it("hosts keeps what the container wrote when addresses come and go", () => {

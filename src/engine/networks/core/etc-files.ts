@@ -23,7 +23,12 @@ export function hostsFile(input: HostsInput): string {
   ].join("\n");
 }
 
-const ownLine = (address: string, hostname: string, domainname: string): string => `${address}\t${domainname ? `${hostname}.${domainname} ` : ""}${hostname}`;
+/** As Docker: the whole name, then its first part. */
+function ownLine(address: string, hostname: string, domainname: string): string {
+  const whole = domainname ? `${hostname}.${domainname}` : hostname;
+  const dot = whole.indexOf(".");
+  return `${address}\t${whole}${dot > 0 ? ` ${domainname ? hostname : whole.slice(0, dot)}` : ""}`;
+}
 
 /** The host's own file, with what is asked for beside. */
 export const hostsFileOfHost = (ofHost: string, extraHosts: readonly string[]): string =>
