@@ -9,14 +9,19 @@ import { clientImages, writeImages } from "../../scripts/base-images.js";
 import { Cluster, waitFor } from "../harness.js";
 import { LabHosts } from "../lab-hosts.js";
 import { home, type Result, type RunOptions } from "../run.js";
+import { HostShell } from "./host-shell.js";
+
+/** What was put beside the distribution's programs comes first: a newer docker. */
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export class ClientHost {
-  private constructor(readonly cluster: Cluster) {}
+  private constructor(private readonly lab: string, readonly cluster: Cluster) {}
 
   static async open(options: { swarmdArgs?: readonly string[] } = {}): Promise<ClientHost> {
-    const cluster = new Cluster(await LabHosts.open({ name: `c${randomBytes(3).toString("hex")}`, managers: 1, workers: 0, ...options }));
+    const lab = `c${randomBytes(3).toString("hex")}`;
+    const cluster = new Cluster(await LabHosts.open({ name: lab, managers: 1, workers: 0, ...options }));
     try { await cluster.loadImages(); } catch (error) { await cluster.hosts.down(); throw error; }
-    return new ClientHost(cluster);
+    return new ClientHost(lab, cluster);
   }
 
   /** One whose docker.io is a registry on its own loopback, with these images in it and none of them in the engine. */
@@ -39,10 +44,16 @@ export class ClientHost {
   get name(): string { return this.cluster.managers[0]!; }
   get socket(): string { return join(this.cluster.hosts.runDirectory(this.name)!, "docker.sock"); }
 
+  get #environment() { return { PATH: searchPath, DOCKER_HOST: `unix://${this.socket}`, HOME: home }; }
+
   /** A program on the host, with DOCKER_HOST set; `sh -c` text. */
   sh(script: string, options: RunOptions = {}): Promise<Result> {
-    return this.cluster.hosts.exec(this.name, ["env", `DOCKER_HOST=unix://${this.socket}`, `HOME=${home}`, "sh", "-c", script], { timeoutMs: 120_000, ...options });
+    const assignments = Object.entries(this.#environment).map(([name, value]) => `${name}=${value}`);
+    return this.cluster.hosts.exec(this.name, ["env", ...assignments, "sh", "-c", script], { timeoutMs: 120_000, ...options });
   }
+
+  /** For many of them; its owner closes it. */
+  shell(): HostShell { return new HostShell(this.lab, this.name, this.#environment); }
 
   /** The same, which must succeed; what it printed. */
   async ok(script: string, options: RunOptions = {}): Promise<string> {
