@@ -125,14 +125,14 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
       ...(mount?.driver ? { driver: mount.driver } : {}), ...(mount?.driverOptions ? { options: mount.driverOptions } : {}), ...(mount?.labels ? { labels: mount.labels } : {}),
     });
     const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name) : whole;
-    resolved.push({ kind: "bind", source, target, access: accessOf(mount ?? { readOnly: false }, host), propagation: "rprivate", isRecursive: true });
+    resolved.push({ kind: "bind", source, target, access: await accessOf(source, mount ?? { readOnly: false }, host), propagation: "rprivate", isRecursive: true });
   };
   for (const mount of config.mounts) {
     const target = cleanTarget(mount.target);
     switch (mount.type) {
       case "bind":
         if (mount.createSource) await mkdir(mount.source, { recursive: true });
-        resolved.push({ kind: "bind", source: mount.source, target, access: accessOf(mount, host), propagation: mount.propagation || "rprivate", isRecursive: !mount.isNonRecursive });
+        resolved.push({ kind: "bind", source: mount.source, target, access: await accessOf(mount.source, mount, host), propagation: mount.propagation || "rprivate", isRecursive: !mount.isNonRecursive });
         break;
       case "tmpfs": resolved.push({ kind: "tmpfs", ...mount, target }); break;
       case "volume": if (mount.name !== "") await volume(mount.name, target, mount); break;
@@ -145,12 +145,13 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
   return resolved;
 }
 
-/** mount_setattr(2) reaches what is mounted below since Linux 5.12. */
-function accessOf(mount: Pick<Extract<EngineMount, { type: "bind" }>, "readOnly" | "readOnlyDepth" | "isNonRecursive">, { kernel }: Pick<HostAbilities, "kernel">): MountAccess {
+/** mount_setattr(2) reaches what is mounted below since Linux 5.12. Below a file nothing is, and crun refuses to look there. */
+async function accessOf(source: string, mount: Pick<Extract<EngineMount, { type: "bind" }>, "readOnly" | "readOnlyDepth" | "isNonRecursive">, { kernel }: Pick<HostAbilities, "kernel">): Promise<MountAccess> {
   if (!mount.readOnly) return "rw";
   const isAble = isAtLeast(kernel, "5.12");
   if (mount.readOnlyDepth === "whole" && !isAble) throw new SwarmError("FAILED_PRECONDITION", `a mount is to be read-only with all below it, which takes Linux 5.12; this kernel is ${kernel}`);
-  return isAble && mount.readOnlyDepth !== "top" && !mount.isNonRecursive ? "rro" : "ro";
+  if (!isAble || mount.readOnlyDepth === "top" || mount.isNonRecursive) return "ro";
+  return (await stat(source).catch(() => undefined))?.isDirectory() ? "rro" : "ro";
 }
 
 /** execve(2): MAX_ARG_STRLEN for each word, PATH_MAX for the program. The runtime would say it again with the whole word. */

@@ -114,12 +114,14 @@ for (const runtime of ["runc", "crun"]) describe(`engine: containers' settings i
     execFileSync("mount", ["-t", "tmpfs", "inner", join(source, "inner")]);
     try {
       writeFileSync(join(source, "inner", "file"), "");
+      writeFileSync(join(source, "of-its-own"), "a file");
       const bind = (more: object) => ({ mounts: [{ type: "bind" as const, source, target: "/b", readOnly: false, ...more }] });
       assert.deepEqual(await said("ls /b/inner", bind({})), ["file"]);
       assert.deepEqual(await said("ls /b/inner | wc -l", bind({ isNonRecursive: true })), ["0"]);
       const touched = "touch /b/inner/x 2>/dev/null && echo written || echo refused";
       assert.deepEqual(await said(touched, bind({ readOnly: true })), ["refused"]);
       assert.deepEqual(await said(touched, bind({ readOnly: true, readOnlyDepth: "top" })), ["written"]);
+      assert.deepEqual(await said("echo x 2>/dev/null > /b || cat /b", bind({ source: join(source, "of-its-own"), readOnly: true })), ["a file"]);
       assert.deepEqual(await said("cat /proc/self/mountinfo | grep -c ' /b .*master:'", bind({ propagation: "rslave" })).then((l) => Number(l[0]) <= 1), true);
       assert.match(await refusal(bind({ propagation: "loud" })), /bind propagation "loud" is not known/);
       const made = join(rig.directory, "made", "here");
