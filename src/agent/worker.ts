@@ -12,7 +12,7 @@ import { planTask, type Report, type Step } from "./reconcile/plan.js";
 /** How often the engine is asked for all its containers, in case an event was missed. */
 const auditMs = 10_000;
 /** Containers started side by side: each start is a burst of system programs. */
-const parallelStarts = 6;
+const parallelStarts = 12;
 
 /** What this process knows of a task beside its record. */
 interface Runtime {
