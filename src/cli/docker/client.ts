@@ -42,8 +42,13 @@ export class DockerClient {
   upload(method: string, path: string, source: Readable | AsyncIterable<Uint8Array>, options: DockerRequest = {}): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       let isAnswered = false;
-      const outgoing = request(this.#options(method, path, { ...options, headers: { "content-type": "application/x-tar", ...options.headers } }), (response) => { isAnswered = true; settle(response, resolve, reject); });
-      // A refusal in mid-upload comes as the answer; that the rest cannot be sent then is no news.
+      const outgoing = request(this.#options(method, path, { ...options, headers: { "content-type": "application/x-tar", ...options.headers } }), (response) => {
+        isAnswered = true;
+        // Who has answered to the end reads no more of it: a refusal in mid-upload, whose rest would wait for ever.
+        response.once("end", () => { if (!outgoing.writableFinished) outgoing.destroy(); });
+        settle(response, resolve, reject);
+      });
+      // That the rest cannot be sent then is no news.
       outgoing.on("error", (error) => { if (!isAnswered) reject(this.#broken(error)); });
       pipeline(source, outgoing).catch((error: unknown) => { if (!isAnswered) { outgoing.destroy(); reject(error instanceof SwarmError ? error : this.#broken(error)); } });
     });
