@@ -16,6 +16,7 @@ import { silentLogger, systemClock } from "../src/lib/index.js";
 import { packageRoot } from "../src/rpc/index.js";
 import { busyboxImage, dockerSave } from "../scripts/base-images.js";
 import { openDockerEngine } from "./docker-engine.js";
+import { removeControlGroups } from "./skein-engine.js";
 import { median, note, report } from "./report.js";
 
 const rounds = 5;
@@ -113,7 +114,10 @@ try {
   for (const name of ["cold", "cached"] as const) {
     report({ bench: "build", case: `${name}, 20 steps, 3 stages, ${directories * filesInEach} files`, metric: `request to tagged image, median of ${rounds}`, value: own[name], unit: "ms", ...(peer[name] === undefined ? {} : { peer: "docker", peerValue: peer[name] }) });
   }
-} finally { rmSync(work, { recursive: true, force: true }); }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+  removeControlGroups("/skein-bench-build");
+}
 
 async function postBuild(socket: string, context: AsyncIterable<Uint8Array>, noCache: boolean): Promise<void> {
   const text = await new Promise<string>((resolve, reject) => {

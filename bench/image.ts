@@ -18,6 +18,7 @@ import { openEngine, type Engine } from "../src/engine/index.js";
 import { silentLogger, systemClock } from "../src/lib/index.js";
 import { packageRoot } from "../src/rpc/index.js";
 import { openDockerEngine, type DockerEngine } from "./docker-engine.js";
+import { removeControlGroups } from "./skein-engine.js";
 import { median, note, report } from "./report.js";
 
 const layerCount = 5;
@@ -204,4 +205,5 @@ try {
 } finally {
   rmSync(storage, { recursive: true, force: true });
   rmSync(directory, { recursive: true, force: true });
+  removeControlGroups("/skein-bench");
 }

@@ -24,7 +24,7 @@ export async function openSkeinEngine(more: readonly string[] = []): Promise<Ske
     await exited;
     clearTimeout(killing);
     rmSync(directory, { recursive: true, force: true });
-    for (const mount of readdirSync("/sys/fs/cgroup")) try { rmdirSync(join("/sys/fs/cgroup", mount, cgroupParent)); } catch { /* v1 has it once for each controller, v2 once */ }
+    removeControlGroups(cgroupParent);
   };
   try {
     for (let i = 0; ; i++) {
@@ -33,4 +33,9 @@ export async function openSkeinEngine(more: readonly string[] = []): Promise<Ske
     }
     return { socket, directory, pid: Number(readFileSync(pidFile, "utf8")), down };
   } catch (error) { await down(); throw error; }
+}
+
+/** What an engine leaves of its parent group: v1 has it once for each controller, v2 once. */
+export function removeControlGroups(cgroupParent: string): void {
+  for (const mount of ["", ...readdirSync("/sys/fs/cgroup")]) try { rmdirSync(join("/sys/fs/cgroup", mount, cgroupParent)); } catch { /* not there */ }
 }

@@ -5,10 +5,13 @@ import { join } from "node:path";
 import { readBuildSecrets } from "./build-secret.js";
 
 describe("cli: secrets of a build", () => {
-  const directory = mkdtempSync(join(tmpdir(), "skein-secret-"));
+  let directory: string, file: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "skein-secret-"));
+    file = join(directory, "key");
+    writeFileSync(file, "from the file\n");
+  });
   after(() => rmSync(directory, { recursive: true }));
-  const file = join(directory, "key");
-  writeFileSync(file, "from the file\n");
 
   it("are a file's bytes or a variable's value", () => {
     const environment = { TOKEN: "from the variable" };

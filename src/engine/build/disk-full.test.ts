@@ -10,8 +10,9 @@ import { openEngineRig, type EngineRig } from "../testing.js";
 describe("engine: build on a disk that becomes full", function () {
   this.timeout(120_000);
   let rig: EngineRig | undefined;
-  const disk = mkdtempSync(join(tmpdir(), "skein-full-"));
+  let disk: string;
   before(async () => {
+    disk = mkdtempSync(join(tmpdir(), "skein-full-"));
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=40m", "skein-test", disk]);
     rig = await openEngineRig({ stateDir: join(disk, "state") });
     await rig.engine().images.load(dockerSave(await busyboxImage()));
