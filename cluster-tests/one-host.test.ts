@@ -13,6 +13,10 @@ story("the engine of one host, by swarmctl", { managers: 1, workers: 1 }, (clust
   it("run shows a command's output and ends with its exit code", async () => {
     const { code, stdout, stderr } = await cluster().ctl(["run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 5"]);
     assert.deepEqual([code, stdout, stderr], [5, "out\n", "err\n"]);
+    for (const [command, ended] of [["/nothing", 127], ["/etc", 126]] as const) {
+      const refused = await cluster().ctl(["run", "--rm", "busybox", command]);
+      assert.deepEqual([refused.code, refused.stderr.split("\n").length], [ended, 2], refused.stderr);
+    }
     assert.equal((await cluster().ctl(["run", "--rm", "-i", "busybox", "wc", "-c"], { input: "twelve bytes" })).stdout.trim(), "12");
   });
   it("a container lives: ps, logs, exec, top, stats, port, pause, restart, rename, stop, rm", async () => {

@@ -1,4 +1,4 @@
-import { SwarmError, codeOf } from "../../lib/index.js";
+import { SwarmError, codeOf, messageOf } from "../../lib/index.js";
 import type { CommandInput } from "../command.js";
 import { choose } from "../parse/key-value.js";
 import type { DockerClient } from "./client.js";
@@ -22,6 +22,16 @@ export async function createContainer(client: DockerClient, request: ContainerRe
   return created.Id;
 }
 
+/** Starts it. Undefined, or the exit code of a command that is not there (127) or cannot be run (126), which is told. `ended` knows it of a container that is removed by that. */
+export async function startContainer(client: DockerClient, id: string, { terminal }: Pick<CommandInput, "terminal">, ended?: Promise<number>): Promise<number | undefined> {
+  try { await client.json("POST", `/containers/${id}/start`); return undefined; } catch (error) {
+    const code = await client.json<{ State: { ExitCode: number } }>("GET", `/containers/${id}/json`).then(({ State }) => State.ExitCode, () => ended).catch(() => undefined);
+    if (code !== 126 && code !== 127) throw error;
+    terminal.err(`swarmctl: ${messageOf(error)}\n`);
+    return code;
+  }
+}
+
 /**
  * Attaches, then starts, so that nothing of the output is missed; resolves with the container's exit code. Ctrl-C goes to the container,
  * which ends or does not.
@@ -34,7 +44,8 @@ export async function startAttached(client: DockerClient, id: string, input: Com
   const forward = () => { void client.json("POST", `/containers/${id}/kill`, { query: { signal: signal.reason === "SIGTERM" ? "SIGTERM" : "SIGINT" } }).catch(() => {}); };
   signal.addEventListener("abort", forward, { once: true });
   try {
-    await client.json("POST", `/containers/${id}/start`);
+    const refused = await startContainer(client, id, input, exit);
+    if (refused !== undefined) { stream.socket.destroy(); return refused; }
     await session(stream, { terminal, withInput: options.withInput, isTty: options.isTty, resize: resizeContainer(client, id) });
     // Its output has ended, or it was detached from: then it goes on.
     const ended = await Promise.race([exit, client.json<{ State: { Running: boolean } }>("GET", `/containers/${id}/json`).then(({ State }) => (State.Running && options.isTty ? 0 : exit), () => exit)]);

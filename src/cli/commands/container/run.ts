@@ -2,7 +2,7 @@ import { SwarmError } from "../../../lib/index.js";
 import type { Command } from "../../command.js";
 import { containerFlags } from "../../docker/container-flags.js";
 import { containerRequest } from "../../docker/container-request.js";
-import { createContainer, startAttached } from "../../docker/start-container.js";
+import { createContainer, startAttached, startContainer } from "../../docker/start-container.js";
 
 export default {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG…]",
@@ -19,7 +19,8 @@ export default {
     if (isTty && withInput && !flags.on("detach") && terminal.input.isTTY !== true) throw new SwarmError("INVALID_ARGUMENT", "Cannot give the container this terminal: standard input is none; leave -t out.");
     const id = await createContainer(client, containerRequest(flags, args, environment), input);
     if (flags.on("detach")) {
-      await client.json("POST", `/containers/${id}/start`);
+      const refused = await startContainer(client, id, input);
+      if (refused !== undefined) return refused;
       terminal.out(`${id}\n`);
       return 0;
     }
