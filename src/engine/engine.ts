@@ -138,6 +138,7 @@ function assemble(images: LocalImageStore, containers: ContainerStore, parts: Pi
       save: (references) => images.save(references),
       prune: (options) => images.prune(options),
       resolve: (reference, options) => images.resolve(reference, options),
+      tagged: (repository, options) => images.tagged(repository, options),
       login: (host, credentials) => images.login(host, credentials),
       usage: () => images.usage(),
     },

@@ -32,6 +32,8 @@ export interface Images extends ImageStore {
   prune(options: { isAll?: boolean; untilMs?: number; labels?: readonly LabelFilter[]; }): Promise<{ untagged: string[]; deleted: string[]; freedBytes: number }>;
   /** Digest and platforms of what a registry has under this name, without pulling it. */
   resolve(reference: string, options?: PullOptions): Promise<{ digest: string; mediaType: string; sizeBytes: number; platforms: readonly { os: string; architecture: string; variant?: string }[] }>;
+  /** What a registry has of a repository, each with its own tag: "docker.io/library/busybox:1.36". NOT_FOUND when it has none. */
+  tagged(repository: string, options?: PullOptions): Promise<string[]>;
   /** Checks a user name and password (or token) with a registry. */
   login(host: string, credentials: Credentials): Promise<void>;
   /** Bytes on disk of all layers, each counted once; and what each image has to itself. */

@@ -89,6 +89,12 @@ describe("engine: images that leave this host", function () {
     assert.equal((await images().pull(`${registry.host}/out/other:1`)).id, id);
   });
 
+  it("of a repository are told by their names", async () => {
+    for (const tag of ["a", "b", "c.1"]) await pushImage(registry.host, "many/tags", tag, await demoImage(busybox));
+    assert.deepEqual((await images().tagged(`${registry.host}/many/tags`)).sort(), ["a", "a-index", "b", "b-index", "c.1", "c.1-index"].map((tag) => `${registry.host}/many/tags:${tag}`));
+    await assert.rejects(images().tagged(`${registry.host}/never/there`), { code: "NOT_FOUND" });
+  });
+
   it("that were pulled are pushed byte for byte as they came", async () => {
     const { manifestDigest, layerDigests } = await pushImage(registry.host, "in/demo", "1", await demoImage(busybox));
     await images().pull(`${registry.host}/in/demo:1`);

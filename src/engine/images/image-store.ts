@@ -154,6 +154,13 @@ export class LocalImageStore implements Images {
     return { digest, mediaType, sizeBytes: bytes.length, platforms: [{ os, architecture: arch, ...(variant ? { variant } : {}) }] };
   }
 
+  async tagged(repository: string, options: PullOptions = {}): Promise<string[]> {
+    const reference = parseReference(repository);
+    const tags = await this.parts.registry.tags(reference, options);
+    if (tags.length === 0) throw new SwarmError("NOT_FOUND", `Cannot pull all of "${familiar(reference.name)}": the registry has no tag of it`);
+    return tags.map((tag) => `${reference.name}:${tag}`);
+  }
+
   login(host: string, credentials: Credentials): Promise<void> { return this.parts.registry.login(host, credentials); }
 
   async load(tar: AsyncIterable<Uint8Array>): Promise<Image[]> {

@@ -23,6 +23,8 @@ export interface RegistryClientConfig {
 const attempts = 4;
 const manifestMaxBytes = 4 * 1024 * 1024;
 const configMaxBytes = 16 * 1024 * 1024;
+const tagPages = 100;
+const tagsOfPage = 1_000;
 const leastBytesPerStall = 16 * 1024;
 
 /** One exchange with one registry. */
@@ -56,6 +58,23 @@ export class RegistryClient {
       if (claimed !== digest) throw new SwarmError("DATA_LOSS", `its manifest does not match its digest: ${claimed} was asked for, ${digest} arrived`);
       return { digest, bytes, mediaType: mediaTypeOf(bytes, headerOf(response, "content-type")) };
     }));
+  }
+
+  /** Of the whole repository, in the registry's order: 100,000 at most. */
+  async tags(reference: Reference, options: RegistryOptions): Promise<string[]> {
+    return this.#fromAny(reference, options, async (endpoint) => {
+      const tags = new Set<string>();
+      let path: Ask["path"] | undefined = `/tags/list?n=${tagsOfPage}`;
+      for (let page = 0, known = -1; path !== undefined && page < tagPages && tags.size > known; page++) {
+        known = tags.size;
+        path = await this.#ask(endpoint, reference, options, { method: "GET", path, scopes: pullScope(reference) }, async (response, alive) => {
+          for (const tag of tagsIn(await readBody(response, manifestMaxBytes, "its list of tags", alive))) tags.add(tag);
+          const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(headerOf(response, "link") ?? "")?.[1];
+          return next === undefined ? undefined : new URL(next, endpoint.base);
+        });
+      }
+      return [...tags];
+    });
   }
 
   /** A blob that fits in memory, such as a config; nothing is stored. */
@@ -404,4 +423,12 @@ function explain(cause: unknown): string {
   if (code === "EPROTO" || /wrong version number|packet length too long/.test(messageOf(cause))) return "it does not speak TLS; allow plain HTTP for it if that is intended";
   if (code === "ETIMEDOUT") return "no connection could be made in time";
   return messageOf(cause);
+}
+
+function tagsIn(bytes: Buffer): string[] {
+  let parsed: unknown;
+  try { parsed = JSON.parse(bytes.toString()); } catch { /* told below */ }
+  const tags = (parsed as { tags?: unknown } | undefined)?.tags ?? [];   // null where all were deleted
+  if (typeof parsed !== "object" || parsed === null || !Array.isArray(tags) || !tags.every((tag) => typeof tag === "string" && /^\w[\w.-]{0,127}$/.test(tag))) throw new SwarmError("DATA_LOSS", "its list of tags is not one");
+  return tags as string[];
 }

@@ -75,6 +75,22 @@ describe("engine: registries that lie, stall and break", function () {
   };
   const works = async () => { liar.blobs.clear(); liar.image(tar, liar.add(packed)); await pull(); };
 
+  it("list tags on pages that end, and lists that are none", async () => {
+    const tagged = () => rig.engine().images.tagged(`${liar.host}/x`);
+    const pages: Handler = (_, response, url) => {
+      const last = Number(url.searchParams.get("last") ?? 0);
+      response.setHeader("link", `</v2/x/tags/list?last=${Math.min(last + 1, 2)}&n=1>; rel="next"`);
+      response.end(json({ name: "x", tags: [`t${last}`] }));
+    };
+    liar.blobs.set("list", pages);
+    assert.deepEqual(await tagged(), [0, 1, 2].map((i) => `${liar.host}/x:t${i}`));
+    liar.blobs.set("list", json({ name: "x", tags: null }));
+    await assert.rejects(tagged(), { code: "NOT_FOUND", message: /the registry has no tag of it/ });
+    for (const body of ["<html>", "[]", '{"tags":[1]}', '{"tags":["../../etc"]}', '{"tags":"all"}']) {
+      liar.blobs.set("list", Buffer.from(body));
+      await assert.rejects(tagged(), body === "[]" ? { code: "NOT_FOUND" } : { message: /its list of tags is not one/ });
+    }
+  });
   it("send something that is no manifest", async () => {
     liar.manifests = Buffer.from("<html>welcome to the hotel's network</html>");
     await refuses("INVALID_ARGUMENT", /it is not JSON/);

@@ -99,16 +99,19 @@ export function putProgress(lines: JsonLines, { id, status, currentBytes, totalB
 }
 
 async function pull({ engine }: GatewayContext, exchange: Exchange): Promise<void> {
-  const reference = parseReference(withTag(exchange.text("fromImage"), exchange.text("tag")));
+  const asked = exchange.text("fromImage");
+  const reference = parseReference(withTag(asked, exchange.text("tag")));
   const credentials = parseRegistryAuth(exchange.header("x-registry-auth"));
+  const options = { ...(credentials ? { credentials } : {}), ...(exchange.text("platform") ? { platform: exchange.text("platform") } : {}), signal: exchange.signal };
+  // Neither a tag nor a digest is Docker's word for all of them.
+  const isAll = exchange.text("tag") === "" && !/[:@][^/]*$/.test(asked);
   const lines = new JsonLines(exchange);
   await lines.finish((async () => {
-    const image = await engine.images.pull(reference.normalized, {
-      ...(credentials ? { credentials } : {}), ...(exchange.text("platform") ? { platform: exchange.text("platform") } : {}), signal: exchange.signal,
-      onProgress: (progress) => putProgress(lines, progress),
-    });
-    lines.put({ status: `Digest: ${image.pulledDigest}` });
-    lines.put({ status: `Status: ${image.isNewer ? "Downloaded newer image" : "Image is up to date"} for ${familiar(reference.normalized)}` });
+    for (const name of isAll ? await engine.images.tagged(asked, options) : [reference.normalized]) {
+      const image = await engine.images.pull(name, { ...options, onProgress: (progress) => putProgress(lines, progress) });
+      lines.put({ status: `Digest: ${image.pulledDigest}` });
+      lines.put({ status: `Status: ${image.isNewer ? "Downloaded newer image" : "Image is up to date"} for ${familiar(name)}` });
+    }
   })());
 }
 
