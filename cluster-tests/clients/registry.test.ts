@@ -32,4 +32,11 @@ describe("a registry on loopback that answers for docker.io", function () {
     assert.equal((await host.ok("docker inspect --format '{{.Id}}' 127.0.0.1:5000/team/made:1")).trim(), before);
     assert.equal((await host.ok("docker run --rm 127.0.0.1:5000/team/made:1 cat /made")).trim(), "made");
   });
+  it("docker push -a and pull -a carry all tags", async () => {
+    const name = "127.0.0.1:5000/team/several";
+    await host.ok(`docker pull -q alpine && docker tag alpine ${name}:one && docker tag alpine ${name}:two && docker push -aq ${name} && docker rmi ${name}:one ${name}:two`);
+    const said = await host.ok(`docker pull -a ${name}`);
+    for (const tag of ["one", "two"]) assert.match(said, new RegExp(`Status: .* for ${name}:${tag}`));
+    assert.deepEqual((await host.ok(`docker image ls --format '{{.Tag}}' ${name}`)).trim().split("\n").sort(), ["one", "two"]);
+  });
 });

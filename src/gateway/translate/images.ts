@@ -22,7 +22,7 @@ export function selectImages(all: readonly Image[], filters: Filters, resolve: (
   if (until.some((ms) => ms === undefined || Number.isNaN(ms))) throw new SwarmError("INVALID_ARGUMENT", `invalid filter 'until=${filters.all("until")[0]!.slice(0, 60)}': it is no time`);
   return all.filter((image) => (isDangling === undefined || isDangling === (image.references.length === 0)) && filters.matchesLabels(image.config.labels)
     && before.every((at) => image.createdAtMs < at) && since.every((at) => image.createdAtMs > at) && until.every((at) => image.createdAtMs <= at!)
-    && filters.some("reference", (pattern) => image.references.some((reference) => matchesReference(pattern, reference))));
+    && filters.some("reference", (pattern) => [...image.references, ...image.digests].some((reference) => matchesReference(pattern, reference))));
 }
 
 /** "busybox", "busy*", "team/*:1.?", as path patterns over the familiar name with and without its tag. */
@@ -35,8 +35,10 @@ export function matchesReference(pattern: string, normalized: string): boolean {
 export interface ImageUsage { readonly sharedBytes: number; readonly containers: number }
 
 export function imageRow(image: Image, filters: Filters, parent: string, usage: ImageUsage | undefined): Record<string, unknown> {
-  const tags = image.references.filter((reference) => filters.some("reference", (pattern) => matchesReference(pattern, reference)) && !reference.includes("@")).map(familiar);
-  const digests = image.digests.map(familiar);
+  // Digests too: of a name that was not asked for, the docker command would show a row without a tag.
+  const isAsked = (reference: string) => filters.some("reference", (pattern) => matchesReference(pattern, reference));
+  const tags = image.references.filter((reference) => isAsked(reference) && !reference.includes("@")).map(familiar);
+  const digests = image.digests.filter(isAsked).map(familiar);
   return {
     Id: image.id, ParentId: parent, RepoTags: tags, RepoDigests: digests, Created: Math.floor(image.createdAtMs / 1000), Size: image.sizeBytes, VirtualSize: image.sizeBytes,
     SharedSize: usage?.sharedBytes ?? -1, Labels: Object.keys(image.config.labels).length > 0 ? image.config.labels : null, Containers: usage?.containers ?? -1,
