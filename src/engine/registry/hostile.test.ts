@@ -137,6 +137,22 @@ describe("engine: registries that lie, stall and break", function () {
     await works();
   });
 
+  it("name things of other types than they should, of which every list of images would break", async () => {
+    liar.add(packed);
+    const good = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [sha256(tar)] } };
+    const serve = (config: unknown) => { liar.manifests = json({ schemaVersion: 2, config: descriptor(liar.add(json(config))), layers: [descriptor(packed)] }); };
+    for (const [config, words] of [
+      [null, /names no root filesystem/], [{ ...good, os: {} }, /its "os" is/], [{ ...good, history: [null] }, /its "history" is/], [{ ...good, config: "x" }, /its "config" is/], [{ ...good, config: { Labels: { a: 5 } } }, /its "Labels" is/],
+      [{ ...good, config: { Labels: ["a=b"] } }, /its "Labels" is/], [{ ...good, config: { Env: [5] } }, /its "Env" is/], [{ ...good, config: { Volumes: ["/a"] } }, /its "Volumes" is/], [{ ...good, config: { Healthcheck: { Test: ["CMD", "x"], Interval: "1s" } } }, /its "Healthcheck" is/],
+    ] as const) { serve(config); await refuses("INVALID_ARGUMENT", words); }
+    for (const entry of [{ platform: "linux" }, { platform: { os: 5 } }, { annotations: 5 }, { mediaType: 5 }]) {
+      liar.manifests = json({ schemaVersion: 2, manifests: [descriptor(packed, entry)] });
+      await refuses("INVALID_ARGUMENT", /entry 0 is malformed/);
+    }
+    serve({ ...good, created: null, config: { Labels: null, Cmd: "echo", Env: null } });
+    await pull();
+  });
+
   it("declare layers that no disk holds", async () => {
     liar.image(tar, packed, descriptor(packed, { size: Number.MAX_SAFE_INTEGER }));
     liar.add(packed);

@@ -23,6 +23,10 @@ export function parseManifest(bytes: Uint8Array, subject: string): ParsedManifes
   const descriptor = (value: unknown, what: string): Descriptor => {
     const d = value as Descriptor | undefined;
     if (!d || typeof d.digest !== "string" || !digestPattern.test(d.digest) || !Number.isSafeInteger(d.size) || d.size < 0) return refuse(`${what} is malformed`);
+    const isText = (text: unknown): boolean => text === undefined || typeof text === "string";
+    const isPlatform = typeof d.platform !== "object" || d.platform === null ? d.platform === undefined || d.platform === null : typeof d.platform.os === "string" && typeof d.platform.architecture === "string" && isText(d.platform.variant);
+    const areNotes = typeof d.annotations === "object" ? Object.values(d.annotations ?? {}).every(isText) : d.annotations === undefined;
+    if (!isText(d.mediaType) || !isPlatform || !areNotes) return refuse(`${what} is malformed`);
     return d;
   };
   if (Array.isArray(json["manifests"])) return { kind: "index", manifests: json["manifests"].map((m, i) => descriptor(m, `entry ${i}`)) };
