@@ -123,7 +123,9 @@ describe("engine: files in containers", function () {
     await put(running, "/root", { [`${outside}/absolute`]: "x", way: { type: "symlink", linkname: outside } });
     assert.deepEqual(readdirSync(outside), ["secret"]);
     assert.equal(await exec(running, `cat /root${outside}/absolute`), "x");
-    await assert.rejects(put(running, "/root", { "way/in": "x" }), /cannot create the directory of|No such file/);
+    await assert.rejects(put(running, "/root", { "way/in": "x" }), refused("INVALID_ARGUMENT", /cannot create the directory of|No such file/));
+    await assert.rejects(put(running, "/root", { early: { type: "link", linkname: "later" }, later: "x" }), refused("INVALID_ARGUMENT", /cannot link "early": No such file/));
+    await assert.rejects(put(running, "/root", { ["n".repeat(256)]: "x" }), refused("INVALID_ARGUMENT", /File name too long/));
     await put(running, "/root", { device: { type: "character-device", devmajor: 1, devminor: 3, mode: 0o666 }, pipe: { type: "fifo" } });
     assert.equal(await exec(running, "echo gone > /root/device; stat -c %F /root/pipe"), "fifo");
     for (const garbage of [Buffer.from("x".repeat(2000)), (await tarOf({ cut: "x".repeat(5000) })).subarray(0, 3000), Buffer.concat([(await tarOf({ a: "1" })).subarray(0, 1024), randomBytes(1024)])]) {

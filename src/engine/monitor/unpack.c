@@ -49,7 +49,9 @@ int exit_code_of(int error) {
 static int fail(struct unpacking *unpacking, const char *what, const char *name) {
   int error = errno;
   fprintf(stderr, "%s \"%s\": %s", what, name, strerror(error));
-  unpacking->code = error == ENOENT || error == ENOTDIR ? EXIT_OTHER : exit_code_of(error);
+  // What the archive asks for cannot be: a link to what comes later, a name that is too long, something below a file.
+  int is_its_fault = error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG || error == EEXIST || error == EISDIR;
+  unpacking->code = is_its_fault ? EXIT_BAD_ARCHIVE : exit_code_of(error);
   return -1;
 }
 
