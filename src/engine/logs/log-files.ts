@@ -6,6 +6,8 @@ import type { LogForm } from "./record-scanner.js";
 /** One file of a log. Its key stays while it is rotated: json-file's inode, local's number. */
 export interface LogFile { readonly path: string; readonly key: string; readonly isCompressed: boolean }
 export interface LogPosition { readonly file: string; readonly offset: number }
+/** A position whose file is held open: it can be read when rotation has removed it, and no newer file gets its inode. */
+export interface HeldPosition extends LogPosition { readonly handle?: FileHandle }
 
 /** Oldest first. json-file: log.2, log.1, log. local: log.1, log.2, log.3, of which all but the last may be compressed. */
 export async function filesOf(path: string, form: LogForm): Promise<LogFile[]> {
@@ -22,11 +24,17 @@ export class LogReader {
   #file: LogFile | undefined;
   #offset = 0;
 
-  /** `since`: from there on; without, from the oldest file's beginning. `until`: up to there. */
-  constructor(private readonly path: string, private readonly form: LogForm, private readonly range: { readonly since?: LogPosition | undefined; readonly until?: LogPosition | undefined; readonly skip?: (file: LogFile) => Promise<boolean> } = {}) {}
+  /** `since`: from there on; without, from the oldest file's beginning. `until`: up to there. Handles that they hold are closed with the reader. */
+  constructor(private readonly path: string, private readonly form: LogForm, private readonly range: { readonly since?: HeldPosition | undefined; readonly until?: HeldPosition | undefined; readonly skip?: (file: LogFile) => Promise<boolean> } = {}) {}
 
   async close(): Promise<void> {
-    await this.#handle?.close();
+    await this.#closeFile();
+    await this.range.since?.handle?.close();
+    await this.range.until?.handle?.close();
+  }
+
+  async #closeFile(): Promise<void> {
+    if (this.#handle !== this.range.until?.handle) await this.#handle?.close();
     await this.#unpacked?.iterator.return?.();
     this.#handle = this.#unpacked = undefined;
   }
@@ -77,10 +85,10 @@ export class LogReader {
 
   async #openFirst(): Promise<boolean> {
     const { since, until, skip } = this.range;
+    if (since?.handle) return this.#openHeld(since, since.offset);
     for (let attempt = 0; attempt < 10; attempt++) {
       const files = await filesOf(this.path, this.form);
-      // What was up to a file that is gone is gone too.
-      if (until && !files.some((file) => file.key === until.file)) return false;
+      if (until && !files.some((file) => file.key === until.file)) return this.#openHeld(until, since?.file === until.file ? since.offset : 0);
       let first = since ? files.findIndex((file) => file.key === since.file) : 0;
       const offset = since && first >= 0 ? since.offset : 0;
       first = Math.max(0, first);
@@ -95,6 +103,8 @@ export class LogReader {
   async #openNext(): Promise<boolean> {
     for (let attempt = 0; attempt < 10; attempt++) {
       const files = await filesOf(this.path, this.form);
+      const { until } = this.range;
+      if (until && !files.some((file) => file.key === until.file)) return this.#openHeld(until, 0);
       const mine = files.findIndex((file) => file.key === this.#file!.key);
       // Not found: our file has been rotated out of existence; the oldest that is left comes next.
       const next = files[mine + 1];
@@ -104,12 +114,20 @@ export class LogReader {
     return false;
   }
 
-  /** False: another rotation, or a compression, came between looking and opening. */
-  async #open(file: LogFile, offset: number): Promise<boolean> {
-    const handle = await open(file.path, "r").catch(() => undefined);
+  /** False: what was up to a file that is gone, and that nobody holds, is gone too. */
+  async #openHeld({ file, handle }: HeldPosition, offset: number): Promise<boolean> {
     if (!handle) return false;
-    if (this.form === "json" && String((await handle.stat({ bigint: true })).ino) !== file.key) { await handle.close(); return false; }
-    await this.close();
+    await this.#closeFile();
+    this.#file = { path: this.path, key: file, isCompressed: false };
+    this.#handle = handle;
+    this.#offset = offset;
+    return true;
+  }
+
+  async #open(file: LogFile, offset: number): Promise<boolean> {
+    const handle = await openFile(file, this.form);
+    if (!handle) return false;
+    await this.#closeFile();
     this.#file = file;
     this.#offset = 0;
     if (file.isCompressed) {
@@ -125,6 +143,14 @@ export class LogReader {
     }
     return true;
   }
+}
+
+/** Undefined: another rotation, or a compression, came between looking and opening. */
+export async function openFile(file: LogFile, form: LogForm): Promise<FileHandle | undefined> {
+  const handle = await open(file.path, "r").catch(() => undefined);
+  if (!handle || form !== "json" || String((await handle.stat({ bigint: true })).ino) === file.key) return handle;
+  await handle.close();
+  return undefined;
 }
 
 /** The handle is closed with the iterator. */

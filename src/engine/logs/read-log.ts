@@ -3,11 +3,11 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../../lib/index.js";
 import type { LogFrameOptions, LogLine, LogReadOptions } from "../api/index.js";
-import { LogReader, type LogFile, type LogPosition } from "./log-files.js";
+import { LogReader, type HeldPosition, type LogFile, type LogPosition } from "./log-files.js";
 import { FrameWriter, LineJoiner } from "./log-output.js";
 import { scannerOf, type LogForm, type RecordScanner } from "./record-scanner.js";
 import { endPosition, tailPosition } from "./tail.js";
-import { wantedOf } from "./wanted.js";
+import { wantedOf, type Wanted } from "./wanted.js";
 
 export interface LogSource {
   readonly path: string;
@@ -47,10 +47,8 @@ async function* batches(source: LogSource, options: LogReadOptions, visit: (reco
   const scanner = scannerOf(form);
   // A file that was last written before `since` holds nothing of interest.
   const skip = wanted.sinceMs === undefined ? undefined : async (file: LogFile) => (await stat(file.path).then((s) => s.mtimeMs, () => Infinity)) < wanted.sinceMs! - 1;
-  // Docker's tail counts the lines that are there now; those that come later are all shown.
-  const since = tail === undefined || tail < 0 ? undefined : tail === 0 ? await endPosition(path, form) : await tailPosition(path, form, tail, wanted);
   if (tail === 0 && !follow) return;
-  const reader = new LogReader(path, form, { since, until, ...(skip ? { skip } : {}) });
+  const reader = new LogReader(path, form, { ...(await rangeOf(path, form, tail, wanted, follow, until)), ...(skip ? { skip } : {}) });
   const changes = follow ? changeSignal(dirname(path), clock, signal) : undefined;
   let buffer = Buffer.allocUnsafe(bufferBytes);
   let used = 0;
@@ -81,6 +79,22 @@ async function* batches(source: LogSource, options: LogReadOptions, visit: (reco
     changes?.close();
     await reader.close();
   }
+}
+
+/**
+ * Docker's tail counts the lines that are there now; a follower is shown all that come later, and who does not follow none of them:
+ * a container that writes as fast as it is read would never be read to its end.
+ */
+async function rangeOf(path: string, form: LogForm, tail: number | undefined, wanted: Wanted, follow: boolean, until: LogPosition | undefined): Promise<{ since?: HeldPosition | undefined; until?: HeldPosition | undefined }> {
+  const counts = tail !== undefined && tail >= 0;
+  if (until || (follow && !counts)) return { until };
+  const end = await endPosition(path, form);
+  if (!end || !counts) return { until: end };
+  if (tail === 0) return { since: end };
+  const since = await tailPosition(path, form, tail, wanted, end).catch(async (error: unknown) => { await end.handle?.close(); throw error; });
+  if (!follow) return { since, until: end };
+  if (since?.handle !== end.handle) await end.handle?.close();
+  return { since };
 }
 
 /** Wakes a follower when the folder changes, at latest after 100 ms: a watch may be missing (inotify limits). */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../lib/index.js";
@@ -114,6 +114,43 @@ for (const form of ["json", "local"] as const) {
       isEnded = true;
       await done;
       assert.deepEqual(seen, ["1", "2", "3"]);
+    });
+
+    it("ends with what was there when it was asked, though more comes as fast as it is read", async () => {
+      const block = Buffer.concat(Array.from({ length: 10_000 }, () => record(form, `${"z".repeat(99)}\n`)));
+      appendFileSync(file(3), block);
+      let bytes = 0;
+      for await (const chunk of readFrames(source, { isTty: false })) {
+        bytes += chunk.length;
+        assert.ok(bytes <= 10_000 * 108);
+        appendFileSync(file(3), block);
+      }
+      assert.equal(bytes, 10_000 * 108);
+    });
+
+    it("gives the last lines while files rotate all the time", async () => {
+      let newest = 3;
+      const write = () => {
+        const whole = join(directory, "new");     // no reader meets an empty file, which would be a log of fewer lines
+        writeFileSync(whole, Buffer.concat(Array.from({ length: 20 }, (_, i) => record(form, `${newest}.${i}\n`))));
+        renameSync(whole, form === "json" ? source.path : `${source.path}.${newest}`);
+      };
+      const rotate = () => {
+        if (form === "local") rmSync(`${source.path}.${newest - 2}`, { force: true });
+        else for (const number of [1, 0]) if (existsSync(number ? `${source.path}.${number}` : source.path)) renameSync(number ? `${source.path}.${number}` : source.path, `${source.path}.${number + 1}`);
+        newest++;
+        write();
+      };
+      write();
+      let isDone = false;
+      const rotating = (async () => { while (!isDone) { rotate(); await new Promise((resolve) => setImmediate(resolve)); } })();
+      try {
+        for (let i = 0; i < 30; i++) {
+          const last = await lines({ tail: 5 });
+          const [file] = last[0]!.split(".");
+          assert.deepEqual(last, [15, 16, 17, 18, 19].map((n) => `${file}.${n}`));
+        }
+      } finally { isDone = true; await rotating; }
     });
 
     it("holds nothing of a large log in memory", async () => {

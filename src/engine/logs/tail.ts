@@ -1,29 +1,52 @@
 import { open, type FileHandle } from "node:fs/promises";
-import { filesOf, unpack, type LogFile, type LogPosition } from "./log-files.js";
+import { filesOf, openFile, unpack, type HeldPosition, type LogFile, type LogPosition } from "./log-files.js";
 import { scannerOf, type LogForm, type RecordScanner } from "./record-scanner.js";
 import type { Wanted } from "./wanted.js";
 
 const blockBytes = 256 * 1024;
 const recordMaxBytes = 16 * 1024 * 1024;
+const attempts = 10;
 
-/** Where the last `count` wanted lines begin, read from the end; undefined: at the very beginning. What is written meanwhile comes on top. */
-export async function tailPosition(path: string, form: LogForm, count: number, wanted: Wanted): Promise<LogPosition | undefined> {
-  const counter = new LineCounter(count, wanted);
-  for (const file of (await filesOf(path, form)).reverse()) {
-    const handle = await open(file.path, "r").catch(() => undefined);
-    if (!handle) return undefined;       // rotated away just now
-    const offset = await (file.isCompressed ? inCompressed(handle, form, counter) : backwards(handle, form, counter)).finally(() => handle.close().catch(() => {}));
-    if (offset !== undefined) return { file: file.key, offset };
+/** The end of the log as it is now, its file held open; a compressed one is not. */
+export async function endPosition(path: string, form: LogForm): Promise<HeldPosition | undefined> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const newest: LogFile | undefined = (await filesOf(path, form)).at(-1);
+    if (!newest) return undefined;
+    if (newest.isCompressed) return { file: newest.key, offset: Number.MAX_SAFE_INTEGER };
+    const handle = await open(newest.path, "r").catch(() => undefined);
+    if (!handle) continue;       // rotated away just now
+    // The path may name a newer file by now; what was opened is what counts.
+    const { ino, size } = await handle.stat({ bigint: true });
+    return { file: form === "json" ? String(ino) : newest.key, offset: Number(size), handle };
   }
   return undefined;
 }
 
-/** The end of the log as it is now. */
-export async function endPosition(path: string, form: LogForm): Promise<LogPosition | undefined> {
-  const newest: LogFile | undefined = (await filesOf(path, form)).at(-1);
-  const handle = newest && await open(newest.path, "r").catch(() => undefined);
-  if (!handle) return undefined;
-  try { return { file: newest!.key, offset: newest!.isCompressed ? Number.MAX_SAFE_INTEGER : (await handle.stat()).size }; } finally { await handle.close(); }
+/** Where the last `count` wanted lines before `end` begin, read from there backwards; undefined: at the very beginning. */
+export async function tailPosition(path: string, form: LogForm, count: number, wanted: Wanted, end: HeldPosition): Promise<HeldPosition | undefined> {
+  let oldest: LogPosition | undefined;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const counter = new LineCounter(count, wanted);
+    if (end.handle) {
+      const offset = await backwards(end.handle, form, counter, end.offset);
+      if (offset !== undefined) return { ...end, offset };
+    }
+    oldest = { file: end.file, offset: 0 };
+    const files = await filesOf(path, form);
+    const newest = files.findIndex((file) => file.key === end.file);
+    let isRotated = false;
+    for (const file of files.slice(0, end.handle ? Math.max(0, newest) : newest + 1).reverse()) {
+      const handle = await openFile(file, form);
+      if (!handle) { isRotated = true; break; }
+      const offset = await (file.isCompressed ? inCompressed(handle, form, counter) : backwards(handle, form, counter)).catch(async (error: unknown) => { await handle.close(); throw error; });
+      if (offset !== undefined && !file.isCompressed) return { file: file.key, offset, handle };
+      await handle.close();
+      if (offset !== undefined) return { file: file.key, offset };
+      oldest = { file: file.key, offset: 0 };
+    }
+    if (!isRotated) return undefined;
+  }
+  return oldest;
 }
 
 /** Counts lines from the last to the first: a record that ends its line begins another, and so does a stream's very last that does not. */
@@ -48,10 +71,10 @@ class LineCounter {
   isCounted(record: RecordScanner): boolean { return record.isWhole && record.endsLine && this.wanted.matches(record); }
 }
 
-async function backwards(handle: FileHandle, form: LogForm, counter: LineCounter): Promise<number | undefined> {
+async function backwards(handle: FileHandle, form: LogForm, counter: LineCounter, from?: number): Promise<number | undefined> {
   const scanner = scannerOf(form);
   let block = Buffer.alloc(0);           // the file from `at` on, as far as it is not yet looked at
-  let at = (await handle.stat()).size;
+  let at = from ?? (await handle.stat()).size;
   for (;;) {
     let end = block.length;
     for (;;) {
