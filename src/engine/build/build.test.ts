@@ -271,6 +271,12 @@ RUN --mount=from=two,source=/two,target=/mnt/two cat /mnt/two
     assert.match((await build("", {}, { context: once(whole.subarray(0, 512 + dockerfile.length)) })).text, /Successfully built/);
     await assert.rejects(build("", {}, { context: once(whole.subarray(0, 512 + dockerfile.length - 1)) }), /ends in the middle of a file/);
   });
+  it("holds no more names of a context in memory than it can, however long they are", async () => {
+    const entry = (await tarOf({ ["n/".repeat(2000)]: { type: "directory" } })).subarray(0, -1024);
+    const endless = async function* () { for (let i = 0; i < 1_000_000; i++) yield entry; };
+    await fails(build("", {}, { context: endless() }), /the names of its entries have more than 128 MiB together/);
+  });
+
   it("never touches anything outside of the context", async () => {
     const outside = mkdtempSync(join(tmpdir(), "skein-outside-"));
     try {

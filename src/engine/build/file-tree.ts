@@ -21,6 +21,7 @@ export interface FileContent { readonly sizeBytes: number; readonly sha256: stri
 const inMemoryFileBytes = 64 * 1024;
 const inMemoryBytes = 32 * 1024 * 1024;
 const entriesMax = 1_000_000;
+const namesMaxBytes = 128 * 1024 * 1024;   // with the targets of links: they are all held in memory
 const linksMax = 255;
 
 export interface ContextLimits { readonly totalBytes: number }
@@ -32,9 +33,12 @@ export async function readContext(tar: AsyncIterable<Uint8Array>, directory: str
   const root = emptyDirectory();
   const store = new ContentStore(directory, limits.totalBytes);
   let entries = 0;
+  let namesBytes = 0;
   for await (const { entry, content } of readTar(tar)) {
     signal.throwIfAborted();
     if (++entries > entriesMax) refuse(`it has more than ${entriesMax} entries`);
+    namesBytes += entry.name.length + entry.linkName.length;
+    if (namesBytes > namesMaxBytes) refuse(`the names of its entries have more than ${namesMaxBytes >> 20} MiB together; what the build does not need can be named in .dockerignore`);
     const clean = cleanPath(entry.name.replace(/^\/+/, ""));
     if (clean === ".." || clean.startsWith("../")) refuse(`its entry "${entry.name.slice(0, 200)}" leads outside of it`);
     if (clean === ".") { if (entry.type === "directory") { root.mode = entry.mode; root.mtimeSeconds = entry.mtimeSeconds; } continue; }
