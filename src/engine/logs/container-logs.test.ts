@@ -48,6 +48,12 @@ describe("engine: containers' logs", function () {
     assert.ok(kept.length < 30_000);
   });
 
+  it("local: a flood leaves no more files than were asked for, however slowly they are compressed", async () => {
+    const id = await ended("yes this is a line that is not very long | head -c 100000000", "local", { "max-size": "1m", "max-file": "3" });
+    await waitFor("compression", () => filesOf(id).every((name, at, all) => !name.endsWith(".packing") && all.length <= 3));
+    assert.equal(filesOf(id).length, 3);
+  });
+
   it("local: keeps any bytes as they were, and the lines of each life", async () => {
     const id = await ended("printf '\\377\\376\\000\\200\\n\\303'; printf 'x\\n' >&2", "local");
     const expected = Buffer.from([0xff, 0xfe, 0, 0x80, 0x0a, 0xc3]);

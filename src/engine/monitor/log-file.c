@@ -25,7 +25,7 @@ void log_open(struct log_file *log, const struct log_settings *settings) {
   log->settings = *settings;
   if (log->settings.max_files < 1) log->settings.max_files = 1;
   if (strlen(log->settings.attributes) > ATTRIBUTES_MAX_BYTES) log->settings.attributes = "";
-  log->fd = -1;
+  log->fd = log->compressor = -1;
   log->capacity = FLUSH_AT + RECORD_MAX_BYTES;
   log->buffer = malloc(log->capacity);
   if (!log->buffer) abort();
@@ -115,22 +115,15 @@ void log_position(struct log_file *log, uint64_t *file, uint64_t *offset) {
   *offset = log->size;
 }
 
-// A child of its own does it, so that copying goes on and a half-made file has its end also when this process ends first.
 // gzip that is missing, or a full disk: the file stays as it is.
 static void compress(const char *path) {
-  if (fork() != 0) return;
-  close_range(3, ~0u, 0);              // clients' connections and the container's pipes must end when the monitor ends them
-  setpriority(PRIO_PROCESS, 0, 10);
-  for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
   char packed[PATH_BYTES + 8], temporary[PATH_BYTES + 8];
   snprintf(packed, sizeof packed, "%s.gz", path);
   snprintf(temporary, sizeof temporary, "%s.packing", path);
-  int from = open(path, O_RDONLY | O_CLOEXEC), to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (from < 0 || to < 0) _exit(1);
-  pid_t gzip = fork();
+  int from = open(path, O_RDONLY | O_CLOEXEC);
+  if (from < 0) return;                // rotated away before its turn came
+  int to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  pid_t gzip = to < 0 ? -1 : fork();
   if (gzip == 0) {
     dup2(from, 0);
     dup2(to, 1);
@@ -139,8 +132,38 @@ static void compress(const char *path) {
   }
   int status = 1;
   if (gzip > 0) while (waitpid(gzip, &status, 0) < 0 && errno == EINTR) {}
-  if (gzip > 0 && status == 0 && rename(temporary, packed) == 0) unlink(path); else unlink(temporary);
-  _exit(0);
+  // One that was rotated away meanwhile must not come back.
+  struct stat st;
+  int is_wanted = gzip > 0 && status == 0 && fstat(from, &st) == 0 && st.st_nlink > 0;
+  if (is_wanted && rename(temporary, packed) == 0) { if (unlink(path) != 0) unlink(packed); }
+  else unlink(temporary);
+  close(from);
+  if (to >= 0) close(to);
+}
+
+// A child compresses one file after the other, so that copying goes on, a flood does not start a gzip for each file it fills, and what is
+// queued has its end also when this process ends first: then the pipe does.
+static void start_compressor(struct log_file *log) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[0], 3);                  // without O_CLOEXEC unless it was 3 already; gzip does no harm with it
+    close_range(4, ~0u, 0);            // clients' connections and the container's pipes must end when the monitor ends them
+    setpriority(PRIO_PROCESS, 0, 10);
+    for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    char path[PATH_BYTES];
+    for (uint64_t number; read(3, &number, sizeof number) == sizeof number;) {
+      snprintf(path, sizeof path, "%s.%llu", log->settings.path, (unsigned long long)number);
+      compress(path);
+    }
+    _exit(0);
+  }
+  close(ends[0]);
+  if (child > 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0) log->compressor = ends[1]; else close(ends[1]);
 }
 
 static void rotate_local(struct log_file *log) {
@@ -153,8 +176,9 @@ static void rotate_local(struct log_file *log) {
     unlink(packed);
   }
   if (!log->settings.compress || log->settings.max_files == 1) return;
-  snprintf(path, sizeof path, "%s.%llu", log->settings.path, (unsigned long long)rotated);
-  compress(path);
+  if (log->compressor < 0) start_compressor(log);
+  // Its queue is full, or it was killed: this file stays as it is.
+  if (log->compressor >= 0 && write(log->compressor, &rotated, sizeof rotated) < 0 && errno == EPIPE) { close(log->compressor); log->compressor = -1; }
 }
 
 // file -> file.1 -> file.2 …; a reader that holds the old file open finds out where it went.
@@ -243,4 +267,6 @@ void log_finish(struct log_file *log) {
   log_flush(log);
   if (log->fd >= 0) close(log->fd);
   log->fd = -1;
+  if (log->compressor >= 0) close(log->compressor);
+  log->compressor = -1;
 }

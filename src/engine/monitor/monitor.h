@@ -42,6 +42,7 @@ struct log_stream { char line[LINE_MAX_BYTES]; size_t length; };
 struct log_file {
   struct log_settings settings;
   int fd;                    // -1 = not open; tried again with the next record
+  int compressor;            // takes the numbers of files to compress; -1 = not started
   uint64_t number;           // LOG_LOCAL: the current file is path.number
   uint64_t size;
   uint64_t dropped;          // records lost because the disk refused them
