@@ -22,6 +22,11 @@ describe("engine: build: Dockerfiles", () => {
   // UPDATE=1 writes what is read now; the difference is to be looked at.
   if (process.env["UPDATE"]) writeFileSync(file, [head, ...answers].join("---\n"));
 
+  it("with empty lines and comments after a continuation are read to their end", () => {
+    const { stages, warnings } = parseDockerfile("FROM a\nRUN one \\\n\n\n# why\n  two\nRUN three \\\n\n\n");
+    assert.deepEqual([stages[0]!.instructions.map(({ text }) => text), warnings.length], [["RUN one   two", "RUN three"], 2]);
+  });
+
   it("with lines of a megabyte are read or refused, and take no time for it", () => {
     assert.equal(parseDockerfile(`FROM a\nRUN echo ${"x".repeat(900_000)}`).stages[0]!.instructions.length, 1);
     assert.throws(() => parseDockerfile(`FROM a\nRUN ${"xxx\\\n".repeat(700_000)}x`), /line 2.*longer than 1048576/);

@@ -50,7 +50,7 @@ export function splitDockerfile(source: string): DockerfileLines {
       if (length > lineMaxChars) throw parseError(start + 1, `the instruction is longer than ${lineMaxChars} characters; put its text into a file of the context`);
       if (cut === undefined) break;
       // Comments and (for old Dockerfiles) empty lines inside an instruction do not end it.
-      while (at < physical.length && /^\s*(#|$)/.test(physical[at]!)) hasEmpty ||= physical[at++]!.trim() === "";
+      while (at < physical.length && /^\s*(#|$)/.test(physical[at]!)) if (physical[at++]!.trim() === "") hasEmpty = true;
       if (at >= physical.length) break;
       rest = physical[at++]!;
     }
