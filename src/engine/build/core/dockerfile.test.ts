@@ -31,8 +31,19 @@ describe("engine: build: Dockerfiles", () => {
     assert.equal(parseDockerfile(`FROM a\nRUN echo ${"x".repeat(900_000)}`).stages[0]!.instructions.length, 1);
     assert.throws(() => parseDockerfile(`FROM a\nRUN ${"xxx\\\n".repeat(700_000)}x`), /line 2.*longer than 1048576/);
     assert.throws(() => parseDockerfile(`FROM a\nRUN ${"y ".repeat(3_000_000)}`), /characters; \d+ are allowed/);
+    assert.throws(() => parseDockerfile(`FROM a\nRUN ${"--mount=type=cache,target=/x ".repeat(30_000)}true`), /line 2.*more than 1000 flags --mount/);
     assert.throws(() => parseDockerfile("FROM a\nRUN a\0b"), /line 2: the file holds a zero byte/);
     assert.throws(() => parseDockerfile(`FROM a\n${"RUN x\n".repeat(10_001)}`), /more than 10000 instructions/);
+  });
+
+  it("of any pieces are read or refused with a line", () => {
+    const pieces = ["FROM a\n", "FROM a AS b\n", "RUN ", "COPY --from=b ", "ENV a=b ", "ARG x", "ONBUILD ", "HEALTHCHECK ", "CMD ", '["a",', '"b"]', "\\\n", "\n", "\n\n", "  \n", "# c\n", "#escape=`\n", "<<EOF\n", "<<-'E F' ", "EOF\n", "\tEOF\n", "'", '"', "${a:-", "${a#*", "}", "`", "\\", "\r\n", " ", "--mount=type=cache,", "\0", "é", "=", "--", "EXPOSE 1-", "LABEL a=\"", "NONE"];
+    let state = 1;   // a linear congruential generator: the same files each time
+    const below = (count: number) => { state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; return Math.floor((state / 2 ** 32) * count); };
+    for (let i = 0; i < 5_000; i++) {
+      const source = (below(10) < 7 ? "FROM a\n" : "") + Array.from({ length: below(14) }, () => pieces[below(pieces.length)]!).join("");
+      try { parseDockerfile(source); } catch (error) { assert.match(messageOf(error), /parse error on line \d+: ./, `${JSON.stringify(source)}: ${(error as Error).stack}`); }
+    }
   });
 });
 

@@ -95,6 +95,8 @@ export function parseInstruction(source: LogicalLine, escape: string): Instructi
 }
 
 /** `--name`, `--name=value` before an instruction's own words. */
+const sameFlagsMax = 1_000;
+
 class Flags {
   #values = new Map<string, string[]>();
   #known = new Set<string>();
@@ -119,7 +121,10 @@ class Flags {
       const equals = word.indexOf("=");
       const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
       if (equals < 0 && !bools.includes(name)) throw parseError(this.line, `missing a value on flag: ${name}`);
-      this.#values.set(name, [...(this.#values.get(name) ?? []), equals < 0 ? "true" : word.slice(equals + 1)]);
+      const values = this.#values.get(name) ?? [];
+      if (values.length === sameFlagsMax) throw parseError(this.line, `there are more than ${sameFlagsMax} flags --${name}`);
+      values.push(equals < 0 ? "true" : word.slice(equals + 1));
+      this.#values.set(name, values);
     }
     return text.slice(at).trim();
   }
