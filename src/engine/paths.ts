@@ -28,6 +28,7 @@ export interface ContainerPaths {
   readonly bundle: string;     // config.json, rootfs, and the monitor's files
   readonly rootfs: string;
   readonly shm: string;        // mounted only for one that shares it
+  readonly parts: string;      // of volumes, mounted until the runtime has them
 }
 
 export function pathsOf(stateDir: string, runDir: string): Paths {
@@ -48,7 +49,7 @@ export function pathsOf(stateDir: string, runDir: string): Paths {
       const bundle = join(runContainers, id);
       return {
         state, bundle,
-        rootfs: join(bundle, "rootfs"), shm: join(bundle, "shm"),
+        rootfs: join(bundle, "rootfs"), shm: join(bundle, "shm"), parts: join(bundle, "parts"),
         resolvConf: join(state, "resolv.conf"), hosts: join(state, "hosts"), hostname: join(state, "hostname"),
         logDirectory: join(state, "log"), log: join(state, "log", "json.log"), exit: join(exits, `${id}.json`),
       };

@@ -8,6 +8,7 @@ import { checkConfig, type CheckedConfig } from "./check-config.js";
 import { detailsOf } from "./details.js";
 import { ExitWatch } from "./exit-watch.js";
 import { HealthWatch } from "./health-watch.js";
+import { HeldPaths } from "./held-paths.js";
 import { aloneNamespaces } from "./join-namespaces.js";
 import { Lifecycle, lowerFirst, type LifecycleParts } from "./lifecycle.js";
 import type { ContainerAccess, Neighbours } from "./ports.js";
@@ -88,16 +89,17 @@ export class ContainerStore implements ContainerAccess {
       const entry = this.#table.add({
         ...unborn, config, imageId: image.id, phase: "creating", createdAtMs: this.parts.clock.now(), anonymousVolumes: anonymousTargets(config, image).map(() => randomBytes(32).toString("hex")),
       });
+      const held = new HeldPaths(paths.container(config.id).parts);
       try {
         await checkMounts(config.mounts);
         await this.#table.save(entry, {});
         await mountRoot(config.id, paths.container(config.id), image.diffIds, this.parts);
-        await bundleOf(entry.record, image, paths.container(config.id), { network: undefined, namespaces: aloneNamespaces, devices: noDevices }, this.parts);
+        await bundleOf(entry.record, image, paths.container(config.id), { network: undefined, namespaces: aloneNamespaces, devices: noDevices, held }, this.parts);
         await this.#table.save(entry, { phase: "created" });
       } catch (error) {
         await this.#lifecycle.erase(entry, true).catch((cause: unknown) => this.parts.log.error("cleaning up after a failed create failed", { container: config.id, error: cause }));
         throw told(error);
-      }
+      } finally { await held.close(); }
       this.#table.publish(entry.record, "create");
       return { warnings };
     });

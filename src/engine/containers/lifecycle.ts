@@ -13,6 +13,7 @@ import { explainStartFailure } from "../runtime/runtime.js";
 import type { Runtimes } from "../runtime/runtimes.js";
 import { delayToRestart } from "./core/restart-policy.js";
 import type { HealthWatch } from "./health-watch.js";
+import { HeldPaths } from "./held-paths.js";
 import { clearTraces, deleteByForce, freeze, launch, thaw } from "./launch.js";
 import type { Neighbours } from "./ports.js";
 import { joinNamespaces } from "./join-namespaces.js";
@@ -232,6 +233,7 @@ export class Lifecycle {
     this.#cancelRestart(entry);
     const own = paths.container(id);
     let isPrepared = false;
+    const held = new HeldPaths(own.parts);
     try {
       const image = findImage(entry.record.imageId);
       if (!image) throw new SwarmError("FAILED_PRECONDITION", `its image ${entry.record.imageId} is gone; remove the container and create it again`);
@@ -246,7 +248,7 @@ export class Lifecycle {
       const network = isPrepared ? await networking!.prepare(config) : undefined;
       await checkMounts(config.mounts);
       const [namespaces, devices] = await Promise.all([joinNamespaces(config, this.parts.cgroups.kind === "v2", this.parts), findDevices(config)]);
-      await writeBundle(entry.record, image, own, { network, namespaces, devices }, this.parts);
+      await writeBundle(entry.record, image, own, { network, namespaces, devices, held }, this.parts);
       const { streams } = this.parts.neighbours();
       const report = await launch(config, own, this.parts.cgroupPathOf(id, config.cgroupParent), await streams?.launching(id) ?? [], this.parts);
       if (!("error" in report)) streams?.launched(id);
@@ -270,7 +272,7 @@ export class Lifecycle {
       else if (isPrepared) log.error("a container that runs could not be looked after", { container: id, error });
       if (error instanceof SwarmError) throw new SwarmError(error.code, message, { cause: error });
       throw error;
-    }
+    } finally { await held.close(); }
   }
 
   /** What erase takes away can be taken away again: each step bears repetition. */
@@ -290,6 +292,7 @@ export class Lifecycle {
   async eraseFiles(id: string, cgroupParent?: string): Promise<void> {
     const own = this.parts.paths.container(id);
     await unmount(own.shm);
+    await new HeldPaths(own.parts).clear();
     await this.parts.layers.unmount(id, own.rootfs);
     await this.parts.layers.remove(id);
     await rm(own.bundle, { recursive: true, force: true });

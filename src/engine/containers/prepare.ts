@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { arch } from "node:os";
 import { join, posix } from "node:path";
 import { SwarmError } from "../../lib/index.js";
@@ -15,9 +15,10 @@ import { seccompProfile } from "../runtime/seccomp-default.js";
 import { isAtLeast, translateSeccompProfile } from "../runtime/seccomp-profile.js";
 import { parseSecurityOptions, type SeccompChoice } from "../runtime/security-options.js";
 import type { SnapshotDriver } from "../snapshots/driver.js";
+import type { HeldPaths } from "./held-paths.js";
 import type { PreparedNetwork } from "./ports.js";
 import type { ContainerRecord } from "./record.js";
-import { readInRoot, resolveInRoot } from "./root-path.js";
+import { readInRoot } from "./root-path.js";
 import { resolveUser, type ContainerUser } from "./user.js";
 import type { VolumeStore } from "../volumes/volume-store.js";
 
@@ -64,12 +65,12 @@ export async function mountRoot(id: string, paths: ContainerPaths, diffIds: read
 }
 
 /** What a container is about to start in; at creation nothing of it is there. */
-export interface Surroundings { readonly network: PreparedNetwork | undefined; readonly namespaces: JoinedNamespaces; readonly devices: ResourceDevices }
+export interface Surroundings { readonly network: PreparedNetwork | undefined; readonly namespaces: JoinedNamespaces; readonly devices: ResourceDevices; readonly held: HeldPaths }
 
 type Owner = Pick<ContainerRecord, "config" | "anonymousVolumes">;
 
 /** Fills volumes, and decides everything that the runtime is told. The root is mounted and nothing runs in it. Once at creation, which finds what is wrong, and before each start. */
-export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices }: Surroundings, parts: PrepareParts): Promise<OciConfig> {
+export async function bundleOf({ config, anonymousVolumes }: Owner, image: ImageRecord, paths: ContainerPaths, { network, namespaces, devices, held }: Surroundings, parts: PrepareParts): Promise<OciConfig> {
   const { host } = parts;
   const user = await userOf(config.user || image.config.user, config.groups ?? [], paths.rootfs);
   checkCommand(argumentsOf(config, image.config), [...image.config.env, ...config.env]);
@@ -82,7 +83,7 @@ export async function bundleOf({ config, anonymousVolumes }: Owner, image: Image
     cgroupPath: parts.cgroupPathOf(config.id, config.cgroupParent),
     resources: ociResources(config, host.hasSwapLimit, devices),
     devices: devices.given,
-    mounts: await resolveMounts(config, image, paths, anonymousVolumes, parts),
+    mounts: await resolveMounts(config, image, paths, anonymousVolumes, held, parts),
     files: { resolvConf: paths.resolvConf, hosts: paths.hosts, hostname: paths.hostname },
     initProgram: parts.monitorPath,
   });
@@ -116,7 +117,7 @@ export function anonymousTargets(config: ContainerConfig, image: ImageRecord): s
   return [...config.mounts.filter((m) => m.type === "volume" && m.name === "").map((m) => cleanTarget(m.target)), ...image.config.volumes.map((v) => cleanTarget(v)).filter((v) => v.startsWith("/") && v !== "/" && !covered.has(v))];
 }
 
-async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], { volumes, host }: Pick<PrepareParts, "volumes" | "host">): Promise<ResolvedMount[]> {
+async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths: ContainerPaths, anonymousVolumes: readonly string[], held: HeldPaths, { volumes, host }: Pick<PrepareParts, "volumes" | "host">): Promise<ResolvedMount[]> {
   const resolved: ResolvedMount[] = [];
   const targets = anonymousTargets(config, image);
   const volume = async (name: string, target: string, mount: VolumeMount | undefined) => {
@@ -124,7 +125,7 @@ async function resolveMounts(config: ContainerConfig, image: ImageRecord, paths:
       containerId: config.id, target, isReadOnly: mount?.readOnly ?? false, isAnonymous: !mount?.name,
       ...(mount?.driver ? { driver: mount.driver } : {}), ...(mount?.driverOptions ? { options: mount.driverOptions } : {}), ...(mount?.labels ? { labels: mount.labels } : {}),
     });
-    const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name) : whole;
+    const source = mount?.subpath ? await withinVolume(whole, mount.subpath, name, held) : whole;
     resolved.push({ kind: "bind", source, target, access: await accessOf(source, mount ?? { readOnly: false }, host), propagation: "rprivate", isRecursive: true });
   };
   for (const mount of config.mounts) {
@@ -168,10 +169,10 @@ function checkCommand([program, ...args]: readonly string[], env: readonly strin
 type VolumeMount = Extract<EngineMount, { type: "volume" }>;
 
 /** Links inside a volume lead nowhere outside it. */
-async function withinVolume(volume: string, subpath: string, name: string): Promise<string> {
+async function withinVolume(volume: string, subpath: string, name: string, held: HeldPaths): Promise<string> {
   if (subpath.startsWith("/") || subpath.split("/").includes("..")) throw new SwarmError("INVALID_ARGUMENT", `the path "${subpath}" in volume "${name}" must be relative and below it`);
-  const path = await resolveInRoot(volume, `/${subpath}`);
-  if (!(await lstat(path).catch(() => undefined))) throw new SwarmError("FAILED_PRECONDITION", `the path "${subpath}" is not in volume "${name}"; create it there first`);
+  const path = await held.hold(volume, subpath);
+  if (path === undefined) throw new SwarmError("FAILED_PRECONDITION", `the path "${subpath}" is not in volume "${name}"; create it there first`);
   return path;
 }
 
