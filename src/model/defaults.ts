@@ -43,5 +43,10 @@ export function withClusterDefaults(spec: ClusterSpec | null): ClusterSpec {
     dataPort: spec.dataPort || defaults.dataPort,
     certificateValidityMs: spec.certificateValidityMs || defaults.certificateValidityMs,
     placementStrategy: spec.placementStrategy === "DEFAULT" ? defaults.placementStrategy : spec.placementStrategy,
+    quotas: spec.quotas,
+    overcommit: spec.overcommit,
+    usageAware: spec.usageAware,
+    autoRebalance: spec.autoRebalance,
+    preemptionOff: spec.preemptionOff,
   };
 }

@@ -7,7 +7,9 @@ import type {
  * Whole objects from a few fields. Every field is present, with the zero value that protobuf has for it, except where a
  * default is documented in objects.proto and named here.
  */
-export const newResources = (fields: Partial<Resources> = {}): Resources => ({ cpuMillis: 0, memoryBytes: 0, pids: 0, ...fields });
+export const newResources = (fields: Partial<Resources> = {}): Resources => ({
+  cpuMillis: 0, memoryBytes: 0, pids: 0, diskBytes: 0, generic: [], gpus: [], gpu: null, ...fields,
+});
 
 export const newContainerSpec = (fields: Partial<ContainerSpec> = {}): ContainerSpec => ({
   image: "", command: [], args: [], env: [], workdir: "", user: "", groups: [], hostname: "", mounts: [], health: null,
@@ -20,7 +22,7 @@ export const newRestartPolicy = (fields: Partial<RestartPolicy> = {}): RestartPo
 });
 
 export const newPlacement = (fields: Partial<Placement> = {}): Placement => ({
-  constraints: [], spread: [], strategy: "DEFAULT", maxPerNode: 0, platforms: [], ...fields,
+  constraints: [], spread: [], strategy: "DEFAULT", maxPerNode: 0, platforms: [], preferences: [], affinities: [], maxPer: [], tolerations: [], ...fields,
 });
 
 export const newTaskSpec = (fields: Partial<TaskSpec> = {}): TaskSpec => ({
@@ -39,7 +41,8 @@ export const newUpdateConfig = (fields: Partial<UpdateConfig> = {}): UpdateConfi
 });
 
 export const newServiceSpec = (fields: Partial<ServiceSpec> = {}): ServiceSpec => ({
-  name: "", labels: {}, mode: "REPLICATED", replicas: 1, task: newTaskSpec(), endpoint: newEndpointSpec(), update: newUpdateConfig(), ...fields,
+  name: "", labels: {}, mode: "REPLICATED", replicas: 1, task: newTaskSpec(), endpoint: newEndpointSpec(), update: newUpdateConfig(),
+  priority: 0, gang: false, noMove: false, project: "", ...fields,
 });
 
 export const newService = (fields: Partial<Service> & Pick<Service, "id">): Service => ({
@@ -58,13 +61,13 @@ export const newTaskStatus = (fields: Partial<TaskStatus> = {}): TaskStatus => (
 
 export const newTask = (fields: Partial<Task> & Pick<Task, "id">): Task => ({
   meta: null, serviceId: "", revision: 0, slot: 0, nodeId: "", desiredState: "RUNNING", status: newTaskStatus(), networks: [], notBeforeMs: 0,
-  restarts: 0, stopReason: "", ...fields,
+  restarts: 0, stopReason: "", assigned: [], gpus: [], ...fields,
 });
 
-export const newNodeSpec = (fields: Partial<NodeSpec> = {}): NodeSpec => ({ labels: {}, availability: "ACTIVE", desiredRole: "WORKER", ...fields });
+export const newNodeSpec = (fields: Partial<NodeSpec> = {}): NodeSpec => ({ labels: {}, availability: "ACTIVE", desiredRole: "WORKER", taints: [], ...fields });
 
 export const newNodeDescription = (fields: Partial<NodeDescription> = {}): NodeDescription => ({
-  hostname: "", os: "linux", arch: "amd64", resources: newResources(), engineVersion: "", engineLabels: {}, plugins: [], ...fields,
+  hostname: "", os: "linux", arch: "amd64", resources: newResources(), engineVersion: "", engineLabels: {}, plugins: [], attributes: {}, ...fields,
 });
 
 export const newNode = (fields: Partial<Node> & Pick<Node, "id">): Node => ({
@@ -82,7 +85,8 @@ export const newNetwork = (fields: Partial<Network> & Pick<Network, "id">): Netw
 
 export const newClusterSpec = (fields: Partial<ClusterSpec> = {}): ClusterSpec => ({
   name: "default", heartbeatMs: 5_000, taskHistory: 5, addressPools: ["10.0.0.0/8"], subnetPrefix: 24, dataPort: 4789,
-  certificateValidityMs: 90 * 24 * 3_600_000, placementStrategy: "PACK", ...fields,
+  certificateValidityMs: 90 * 24 * 3_600_000, placementStrategy: "PACK", quotas: [], overcommit: [], usageAware: false, autoRebalance: null,
+  preemptionOff: false, ...fields,
 });
 
 export const newCluster = (fields: Partial<Cluster> & Pick<Cluster, "id">): Cluster => ({
