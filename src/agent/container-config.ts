@@ -1,5 +1,5 @@
 import type { ContainerConfig, EngineMount } from "../engine/index.js";
-import { newResources, taskName, type Mount, type TaskAssignment } from "../model/index.js";
+import { taskName, type ContainerResources, type Mount, type Resources, type TaskAssignment } from "../model/index.js";
 import type { Sandbox, SandboxSpec } from "../overlay/index.js";
 import { expandTemplate, templateValues } from "./core/template.js";
 
@@ -32,8 +32,8 @@ export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | u
     hostname: hostnameOf(assignment),
     labels: { ...spec.labels, [taskLabel]: task.id, "skein.service": task.serviceId, "skein.service.name": assignment.serviceName, "skein.node": task.nodeId, "skein.task.name": taskName(assignment.serviceName, task) },
     mounts: spec.mounts.map((mount) => engineMount(mount, (text) => expandTemplate(text, values, "mount"))),
-    limits: assignment.spec!.limits ?? newResources(),
-    reservations: assignment.spec!.reservations ?? newResources(),
+    limits: containerResources(assignment.spec!.limits),
+    reservations: containerResources(assignment.spec!.reservations),
     readOnly: spec.readOnly,
     init: spec.init,
     tty: spec.tty,
@@ -46,6 +46,9 @@ export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | u
     ...(sandbox && { netnsPath: sandbox.netnsPath, resolvConf: sandbox.resolvConf, hosts: sandbox.hosts }),
   };
 }
+
+const containerResources = (resources: Resources | null): ContainerResources =>
+  ({ cpuMillis: resources?.cpuMillis ?? 0, memoryBytes: resources?.memoryBytes ?? 0, pids: resources?.pids ?? 0 });
 
 /** What the overlay is told of a task. */
 export function sandboxSpec(assignment: TaskAssignment): SandboxSpec {

@@ -1,3 +1,8 @@
+import type { Resources } from "../gen/swarm/v1/Resources.js";
+
+/** The amounts that a host's kernel can hold one container to. */
+export type ContainerResources = Pick<Resources, "cpuMillis" | "memoryBytes" | "pids">;
+
 /** The vocabulary's types, as proto/swarm/v1/objects.proto defines them. A message field that may be absent is `| null`. */
 export type { Cluster } from "../gen/swarm/v1/Cluster.js";
 export type { ClusterSpec } from "../gen/swarm/v1/ClusterSpec.js";

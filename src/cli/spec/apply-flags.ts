@@ -60,6 +60,7 @@ function applyToTask(task: TaskSpec, flags: Flags, read: Reader): TaskSpec {
       memoryBytes: read("reserve-memory", parseSize, reservations.memoryBytes),
     },
     limits: {
+      ...limits,
       cpuMillis: read("limit-cpu", parseCpus, limits.cpuMillis),
       memoryBytes: read("limit-memory", parseSize, limits.memoryBytes),
       pids: read("limit-pids", count, limits.pids),

@@ -1,4 +1,4 @@
-import type { HealthConfig, LogDriver, Resources } from "../../model/index.js";
+import type { ContainerResources, HealthConfig, LogDriver } from "../../model/index.js";
 import type { EndpointConfig, PortBinding } from "./networks.js";
 
 /** Everything that a container is made from. Optional fields: absent means Docker's default. */
@@ -16,8 +16,8 @@ export interface ContainerConfig {
   readonly domainname?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly mounts: readonly EngineMount[];
-  readonly limits: Resources;              // 0 = none
-  readonly reservations: Resources;        // cpu shares and memory reservation
+  readonly limits: ContainerResources;     // 0 = none
+  readonly reservations: ContainerResources; // cpu shares and memory reservation
   readonly resources?: ResourceLimits;     // what Docker's HostConfig knows beyond the two above
   readonly readOnly?: boolean;
   readonly init?: boolean;
@@ -149,8 +149,8 @@ export interface ContainerDetails extends ContainerState {
 
 /** Limits that can change while it runs; absent: as before. */
 export interface ContainerUpdate {
-  readonly limits?: Partial<Resources>;
-  readonly reservations?: Partial<Resources>;
+  readonly limits?: Partial<ContainerResources>;
+  readonly reservations?: Partial<ContainerResources>;
   readonly resources?: ResourceLimits;
   readonly restart?: RestartPolicy;
 }

@@ -1,5 +1,5 @@
 import { SwarmError } from "../../lib/index.js";
-import type { Resources } from "../../model/index.js";
+import type { ContainerResources } from "../../model/index.js";
 import type { ContainerConfig, ContainerUpdate, ResourceLimits, RestartPolicy } from "../../engine/index.js";
 import type { Fields } from "./fields.js";
 
@@ -9,7 +9,7 @@ const minimumMemoryBytes = 6 * 1024 * 1024;
 export interface HostSize { readonly cpus: number }
 
 /** The limits of HostConfig (and of update, where what is absent stays). */
-export function parseResources(host: Fields, size: HostSize): { limits: Partial<Resources>; reservations: Partial<Resources>; resources: ResourceLimits } {
+export function parseResources(host: Fields, size: HostSize): { limits: Partial<ContainerResources>; reservations: Partial<ContainerResources>; resources: ResourceLimits } {
   const number = (name: string) => host.integer(name) || undefined;
   const memory = number("Memory");
   const reservation = number("MemoryReservation");
@@ -42,7 +42,7 @@ export function parseResources(host: Fields, size: HostSize): { limits: Partial<
   const highest = Math.max(-1, ...(host.text("CpusetCpus") ?? "").split(/[,-]/).filter(Boolean).map(Number));
   if (highest >= size.cpus) throw refuse(`Requested CPUs are not available - requested ${host.text("CpusetCpus")}, available: 0-${size.cpus - 1}`);
   const pids = host.integer("PidsLimit");
-  const limits: { -readonly [K in keyof Resources]?: number } = {};
+  const limits: { -readonly [K in keyof ContainerResources]?: number } = {};
   if (memory !== undefined) limits.memoryBytes = memory;
   // Docker's unit is finer than the engine's: what rounds to nothing is its smallest share.
   if (nanoCpus !== undefined) limits.cpuMillis = Math.max(1, Math.round(nanoCpus / 1e6));

@@ -25,6 +25,7 @@ export default {
         if (!Object.hasOwn(spec.labels, key)) throw new SwarmError("NOT_FOUND", `Cannot remove the label "${key}" of node "${args[0]}": it has none of that name.`);
       }
       return {
+        ...spec,
         availability: flags.has("availability") ? choose(flags.text("availability")!, "--availability", availabilities) : spec.availability,
         desiredRole: flags.has("role") ? choose(flags.text("role")!, "--role", { worker: "WORKER", manager: "MANAGER" } as const) : spec.desiredRole,
         labels: {
