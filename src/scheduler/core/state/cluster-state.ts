@@ -1,0 +1,402 @@
+import { matchesConstraint, type AssignedGeneric, type Constraint, type Node } from "../../../model/index.js";
+import { AttributeTable, type AttributeColumn } from "./attributes.js";
+import { Bitset } from "./bitset.js";
+import type { CompiledSpec } from "./compile-spec.js";
+import { Interner } from "./columns.js";
+import { cpu, disk, genericDimension, memory, newDimensions, pids } from "./dimensions.js";
+import { Failures } from "./failures.js";
+import { GroupTable } from "./group-table.js";
+import { NodeTable, anyModel, maxGpus, mixedModels, wholeGpu } from "./node-table.js";
+import { PortTable } from "./port-table.js";
+import { PredicateTable, type Predicate } from "./predicates.js";
+import { RequestTable } from "./request-table.js";
+import { ServiceTable } from "./service-table.js";
+import { TaskTable, nowhere } from "./task-table.js";
+
+/** More may be reserved on nodes that match than they have. The first that matches a node counts. */
+export interface OvercommitRule { readonly constraint: Constraint | undefined; readonly cpuPercent: number; readonly memoryPercent: number }
+
+/**
+ * The scheduler's own picture of the cluster: nodes, running and waiting tasks in typed arrays (a row each), kept up to date from commits. A
+ * decision reads only this. Numbers are kept, not recomputed: a change costs the same in a small cluster and a large one. All
+ * changes go through here, so that sums, lists and derived sets agree; audit.ts rebuilds and compares.
+ */
+export class ClusterState {
+  dimensions = newDimensions();
+  nodes = new NodeTable();
+  tasks = new TaskTable();
+  groups = new GroupTable();
+  services = new ServiceTable();
+  requests = new RequestTable();
+  predicates = new PredicateTable();
+  attributes = new AttributeTable();
+  ports = new PortTable();
+  failures = new Failures();
+  gpuModels = new Interner();
+  /** Nodes that had rather not have tasks (PREFER_NO_SCHEDULE). */
+  softTainted = new Bitset();
+  /** The store's objects by row; undefined: removed. Frozen, shared. */
+  readonly nodeObjects: (Node | undefined)[] = [];
+  /** Ids of named generic resources by task row; few tasks have any. */
+  readonly assignedIds = new Map<number, readonly AssignedGeneric[]>();
+  #overcommit: readonly OvercommitRule[] = [];
+
+  // ---- nodes ----
+
+  setOvercommit(rules: readonly OvercommitRule[]): void {
+    this.#overcommit = rules;
+    for (let n = 0; n < this.nodes.size; n++) if (this.nodeObjects[n]) this.#describe(n, this.nodeObjects[n]!);
+  }
+
+  setNode(node: Node): number {
+    let n = this.nodes.rowOf(node.id);
+    if (n === undefined) {
+      n = this.nodes.add(node.id, nameOf(node), this.dimensions.names.length);
+      this.nodeObjects[n] = node;
+      this.#describe(n, node);
+      this.#adoptTasks(n, node.id);
+    } else {
+      this.nodes.names[n] = nameOf(node);
+      this.nodeObjects[n] = node;
+      this.#describe(n, node);
+    }
+    this.predicates.setNode(n, node);
+    this.attributes.setNode(n, node);
+    this.softTainted.set(n, node.spec?.taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE") ?? false);
+    return n;
+  }
+
+  /** Its tasks stay known, nowhere, in case that it comes back. */
+  removeNode(id: string): void {
+    const n = this.nodes.rowOf(id);
+    if (n === undefined) return;
+    for (let t = this.nodes.firstTask[n]!; t !== nowhere; ) {
+      const next = this.tasks.nextOnNode[t]!;
+      this.#orphans.set(this.tasks.ids[t]!, id);
+      const wasCounted = this.tasks.counts[t]!;
+      this.#take(t);
+      this.tasks.counts[t] = wasCounted;
+      t = next;
+    }
+    this.nodeObjects[n] = undefined;
+    this.predicates.setNode(n, undefined);
+    this.attributes.setNode(n, undefined);
+    this.softTainted.set(n, false);
+    this.failures.forgetNode(n);
+    this.nodes.remove(n);
+  }
+
+  #describe(n: number, node: Node): void {
+    const resources = node.description?.resources;
+    const rule = this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));
+    this.#setTotal(n, cpu, Math.floor(((resources?.cpuMillis ?? 0) * (rule?.cpuPercent || 100)) / 100));
+    this.#setTotal(n, memory, Math.floor(((resources?.memoryBytes ?? 0) * (rule?.memoryPercent || 100)) / 100));
+    // A node that does not say how much disk or how many processes it has is not held to any.
+    this.#setTotal(n, disk, resources?.diskBytes || unlimited);
+    this.#setTotal(n, pids, resources?.pids || unlimited);
+    for (const { kind } of resources?.generic ?? []) this.#ensureDimension(genericDimension(kind));
+    for (let d = pids + 1; d < this.dimensions.names.length; d++) {
+      const kind = this.dimensions.names[d]!.slice("generic/".length);
+      let count = 0;
+      for (const resource of resources?.generic ?? []) if (resource.kind === kind) count += resource.ids.length || resource.count;
+      this.#setTotal(n, d, count);
+    }
+    this.#setDevices(n, (resources?.gpus ?? []).map(({ model }) => this.gpuModels.rowOf(model)));
+    this.nodes.touch(n);
+  }
+
+  #setTotal(n: number, d: number, total: number): void {
+    this.nodes.free[d]![n]! += total - this.nodes.total[d]![n]!;
+    this.nodes.total[d]![n] = total;
+  }
+
+  /** Tasks keep the devices that they have; of devices that are gone, nothing. */
+  #setDevices(n: number, models: readonly number[]): void {
+    const { nodes } = this;
+    const start = nodes.gpuStart[n]!;
+    if (models.length === nodes.gpuCount[n] && models.every((model, i) => nodes.deviceModel[start + i] === model)) return;
+    nodes.setDevices(n, models);
+    for (let t = nodes.firstTask[n]!; t !== nowhere; t = this.tasks.nextOnNode[t]!) this.#useDevices(n, this.tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
+    nodes.gpusChanged(n);
+  }
+
+  #ensureDimension(name: string): number {
+    const known = this.dimensions.find(name);
+    if (known !== undefined) return known;
+    const d = this.dimensions.rowOf(name);
+    this.nodes.ensureDimensions(d + 1);
+    this.requests.ensureDimensions(d + 1);
+    return d;
+  }
+
+  // ---- groups ----
+
+  /** The group of a revision; made by `compile` when it is new. It lives as long as it has tasks, or until releaseGroup. */
+  groupOf(key: string, serviceId: string, compile: () => CompiledSpec): number {
+    return this.groups.rowOf(key) ?? this.addGroup(key, serviceId, compile());
+  }
+
+  addGroup(key: string, serviceId: string, spec: CompiledSpec): number {
+    const r = this.requestFor(spec);
+    return this.groups.add(key, this.services.acquire(serviceId), r, spec.priority, spec.rules);
+  }
+
+  /** A request's row, with one user more (requests.release ends that). */
+  requestFor(spec: Pick<CompiledSpec, "amounts" | "gpu" | "predicates">): number {
+    const amounts: number[] = [];
+    for (const [name, amount] of spec.amounts) amounts[this.#ensureDimension(name)] = amount;
+    for (let d = 0; d < amounts.length; d++) amounts[d] ??= 0;
+    const models = (spec.gpu?.models ?? []).map((model) => this.gpuModels.rowOf(model)).sort((a, b) => a - b);
+    const eligibility = this.predicates.classOf(spec.predicates, this.nodeObjects);
+    return this.requests.acquire({ amounts, gpuCount: spec.gpu?.count ?? 0, gpuMillis: spec.gpu?.millis || wholeGpu, gpuModels: models, eligibility }, this.dimensions.names.length);
+  }
+
+  /** A group that nobody uses goes, unless somebody holds it. */
+  holdGroup(g: number): void { this.groups.users[g]!++; }
+
+  releaseGroup(g: number): void {
+    if (--this.groups.users[g]! > 0) return;
+    this.services.release(this.groups.service[g]!);
+    this.requests.release(this.groups.request[g]!);
+    this.groups.remove(g);
+  }
+
+  // ---- tasks ----
+
+  /** A task that waits. Known already: nothing changes. */
+  addTask(id: string, g: number, sinceMs: number): number {
+    const known = this.tasks.rowOf(id);
+    if (known !== undefined) return known;
+    const t = this.tasks.add(id, g, sinceMs);
+    this.holdGroup(g);
+    this.requests.waiting[this.groups.request[g]!]!++;
+    return t;
+  }
+
+  removeTask(t: number): void {
+    if (this.tasks.node[t] !== nowhere) this.unplace(t);
+    const g = this.tasks.group[t]!;
+    this.requests.waiting[this.groups.request[g]!]!--;
+    this.assignedIds.delete(t);
+    this.#orphans.delete(this.tasks.ids[t]!);
+    this.tasks.remove(t);
+    this.releaseGroup(g);
+  }
+
+  /**
+   * Puts waiting task `t` on node `n`, whether it fits or not: what the store says is so. `gpuMask`: its devices; 0 = chosen here
+   * (chooseDevices). `counts`: it is wanted, not being stopped.
+   */
+  place(t: number, n: number, counts = true, gpuMask = 0): void {
+    const { nodes, tasks, groups, requests, services } = this;
+    const g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
+    for (let d = 0; d < requests.amount.length; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount; }
+    if (requests.gpuCount[r]! > 0) {
+      const mask = gpuMask || this.chooseDevices(n, r);
+      tasks.gpuMask[t] = mask;
+      this.#useDevices(n, mask, requests.gpuMillis[r]!);
+      nodes.gpusChanged(n);
+    }
+    tasks.node[t] = n;
+    tasks.counts[t] = counts ? 1 : 0;
+    if (counts) nodes.tasks[n]!++;
+    const onNode = tasks.nextOnNode[t] = nodes.firstTask[n]!;
+    tasks.previousOnNode[t] = nowhere;
+    if (onNode !== nowhere) tasks.previousOnNode[onNode] = t;
+    nodes.firstTask[n] = t;
+    const ofService = tasks.nextOfService[t] = services.firstTask[s]!;
+    tasks.previousOfService[t] = nowhere;
+    if (ofService !== nowhere) tasks.previousOfService[ofService] = t;
+    services.firstTask[s] = t;
+    services.tasks[s]!++;
+    requests.placed[r]!++;
+    requests.waiting[r]!--;
+    const ports = groups.rules[g]!.hostPorts;
+    for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
+    nodes.touch(n);
+  }
+
+  /** Takes `t` from its node: it waits again. */
+  unplace(t: number): void {
+    this.#take(t);
+    this.assignedIds.delete(t);
+  }
+
+  setCounts(t: number, counts: boolean): void {
+    if (this.tasks.counts[t] === (counts ? 1 : 0)) return;
+    this.tasks.counts[t] = counts ? 1 : 0;
+    const n = this.tasks.node[t]!;
+    if (n === nowhere) return;
+    this.nodes.tasks[n]! += counts ? 1 : -1;
+    this.nodes.touch(n);
+  }
+
+  #take(t: number): void {
+    const { nodes, tasks, groups, requests, services } = this;
+    const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
+    for (let d = 0; d < requests.amount.length; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! += amount; }
+    if (tasks.gpuMask[t] !== 0) {
+      this.#useDevices(n, tasks.gpuMask[t]!, -requests.gpuMillis[r]!);
+      tasks.gpuMask[t] = 0;
+      nodes.gpusChanged(n);
+    }
+    if (tasks.counts[t] === 1) nodes.tasks[n]!--;
+    tasks.counts[t] = 0;
+    unlink(t, tasks.previousOnNode, tasks.nextOnNode, nodes.firstTask, n);
+    unlink(t, tasks.previousOfService, tasks.nextOfService, services.firstTask, s);
+    services.tasks[s]!--;
+    requests.placed[r]!--;
+    requests.waiting[r]!++;
+    tasks.node[t] = nowhere;
+    const ports = groups.rules[g]!.hostPorts;
+    for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
+    nodes.touch(n);
+  }
+
+  #useDevices(n: number, mask: number, millis: number): void {
+    const start = this.nodes.gpuStart[n]!, count = this.nodes.gpuCount[n]!;
+    for (let i = 0; i < count; i++) if ((mask & (1 << i)) !== 0) this.nodes.deviceFree[start + i]! -= millis;
+  }
+
+  // Tasks may be known before their node is: after a snapshot, or when it joins again.
+  readonly #orphans = new Map<string, string>();      // task id → node id
+
+  /** What the store says: `t` is on the node with this id (which may not be known yet). */
+  placeById(t: number, nodeId: string, counts: boolean, gpuIds: readonly string[] = [], assigned: readonly AssignedGeneric[] = []): void {
+    const n = this.nodes.rowOf(nodeId);
+    if (n === undefined) {
+      this.#orphans.set(this.tasks.ids[t]!, nodeId);
+      this.tasks.counts[t] = counts ? 1 : 0;
+      return;
+    }
+    if (this.tasks.node[t] === n) this.setCounts(t, counts);
+    else {
+      if (this.tasks.node[t] !== nowhere) this.unplace(t);
+      this.place(t, n, counts, this.#maskOf(n, gpuIds));
+    }
+    if (assigned.some(({ ids }) => ids.length > 0)) this.assignedIds.set(t, assigned);
+  }
+
+  #maskOf(n: number, gpuIds: readonly string[]): number {
+    if (gpuIds.length === 0) return 0;
+    const devices = this.nodeObjects[n]?.description?.resources?.gpus ?? [];
+    let mask = 0;
+    for (let i = 0; i < devices.length && i < maxGpus; i++) if (gpuIds.includes(devices[i]!.id)) mask |= 1 << i;
+    return mask;
+  }
+
+  #adoptTasks(n: number, nodeId: string): void {
+    for (const [taskId, onNode] of [...this.#orphans]) {
+      if (onNode !== nodeId) continue;
+      this.#orphans.delete(taskId);
+      const t = this.tasks.rowOf(taskId);
+      if (t !== undefined) this.place(t, n, this.tasks.counts[t] === 1);
+    }
+  }
+
+  // ---- questions ----
+
+  requestOf(t: number): number { return this.groups.request[this.tasks.group[t]!]!; }
+  isEligible(n: number, r: number): boolean { return this.predicates.eligible[this.requests.eligibility[r]!]!.has(n); }
+  attribute(key: string): AttributeColumn { return this.attributes.column(key, this.nodeObjects); }
+  /** Nodes that pass `predicate`; kept up to date like those of constraints. */
+  passing(predicate: Predicate): Bitset { return this.predicates.eligible[this.predicates.classOf([predicate], this.nodeObjects)]!; }
+
+  /** Whether resources and GPUs of node `n` suffice for one more of `r`. Hot: no allocation. */
+  fits(n: number, r: number): boolean {
+    const { nodes, requests } = this;
+    for (let d = 0; d < requests.amount.length; d++) {
+      const amount = requests.amount[d]![r]!;
+      if (amount > 0 && nodes.free[d]![n]! < amount) return false;
+    }
+    const count = requests.gpuCount[r]!;
+    return count === 0 || this.fitsGpus(n, r, count);
+  }
+
+  fitsGpus(n: number, r: number, count: number): boolean {
+    const { nodes, requests } = this;
+    const millis = requests.gpuMillis[r]!;
+    if (requests.gpuModels[r] === anyModel || nodes.gpuModel[n] !== mixedModels) {
+      if (requests.gpuModels[r] !== anyModel && !requests.allowsModel(r, nodes.gpuModel[n]!)) return false;
+      return millis >= wholeGpu ? nodes.gpuWhole[n]! >= count : nodes.gpuLargest[n]! >= millis;
+    }
+    return this.chooseDevices(n, r) !== 0;
+  }
+
+  /** How many more of `r` fit by resources and GPUs alone. */
+  room(n: number, r: number): number {
+    const { nodes, requests } = this;
+    let room = unlimited;
+    for (let d = 0; d < requests.amount.length; d++) {
+      const amount = requests.amount[d]![r]!;
+      if (amount > 0) room = Math.min(room, Math.floor(nodes.free[d]![n]! / amount));
+    }
+    const count = requests.gpuCount[r]!;
+    if (count > 0 && room > 0) {
+      const start = nodes.gpuStart[n]!, millis = requests.gpuMillis[r]!;
+      let fitting = 0;
+      for (let i = start; i < start + nodes.gpuCount[n]!; i++) {
+        if (requests.allowsModel(r, nodes.deviceModel[i]!)) fitting += Math.max(0, Math.floor(nodes.deviceFree[i]! / millis));
+      }
+      room = Math.min(room, Math.floor(fitting / count));
+    }
+    return Math.max(0, room);
+  }
+
+  /**
+   * Devices of node `n` for one of `r`, as bits; 0: it does not fit. A share goes to the device with the least left that has enough (the first of
+   * those), whole devices are the first that are free.
+   */
+  chooseDevices(n: number, r: number): number {
+    const { nodes, requests } = this;
+    const start = nodes.gpuStart[n]!, devices = nodes.gpuCount[n]!, millis = requests.gpuMillis[r]!;
+    let wanted = requests.gpuCount[r]!;
+    if (millis < wholeGpu) {
+      let best = -1, least = wholeGpu + 1;
+      for (let i = 0; i < devices; i++) {
+        const free = nodes.deviceFree[start + i]!;
+        if (free >= millis && free < least && requests.allowsModel(r, nodes.deviceModel[start + i]!)) { best = i; least = free; }
+      }
+      return best < 0 ? 0 : 1 << best;
+    }
+    let mask = 0;
+    for (let i = 0; i < devices && wanted > 0; i++) {
+      if (nodes.deviceFree[start + i]! >= wholeGpu && requests.allowsModel(r, nodes.deviceModel[start + i]!)) { mask |= 1 << i; wanted--; }
+    }
+    return wanted > 0 ? 0 : mask;
+  }
+
+  /** Independent of this one: for what-if, rebalancing and explanations. Costs as much as copying the arrays and the maps of ids. */
+  copy(): ClusterState {
+    const copy = new ClusterState();
+    copy.dimensions = this.dimensions.copy();
+    copy.nodes = this.nodes.copy();
+    copy.tasks = this.tasks.copy();
+    copy.groups = this.groups.copy();
+    copy.services = this.services.copy();
+    copy.requests = this.requests.copy();
+    copy.predicates = this.predicates.copy();
+    copy.attributes = this.attributes.copy();
+    copy.ports = this.ports.copy();
+    copy.failures = this.failures.copy();
+    copy.gpuModels = this.gpuModels.copy();
+    copy.softTainted = this.softTainted.copy();
+    for (const node of this.nodeObjects) copy.nodeObjects.push(node);
+    for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
+    for (const [taskId, nodeId] of this.#orphans) copy.#orphans.set(taskId, nodeId);
+    copy.#overcommit = this.#overcommit;
+    return copy;
+  }
+}
+
+/** Of what a node does not limit. Far above any request, and exact in sums. */
+export const unlimited = 2 ** 52;
+
+const nameOf = (node: Node): string => node.description?.hostname || node.id;
+
+function unlink(t: number, previous: Int32Array, next: Int32Array, first: Int32Array, owner: number): void {
+  const before = previous[t]!, after = next[t]!;
+  if (before === nowhere) first[owner] = after;
+  else next[before] = after;
+  if (after !== nowhere) previous[after] = before;
+}

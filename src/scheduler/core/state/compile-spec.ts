@@ -1,0 +1,121 @@
+import {
+  canonicalArch, formatConstraint, matchesConstraint, parseConstraint, type Constraint, type GpuRequest, type Node, type Protocol, type ServiceSpec, type Toleration,
+} from "../../../model/index.js";
+import { genericDimension } from "./dimensions.js";
+import type { Predicate } from "./predicates.js";
+import { noRules, type AffinityRule, type Rules } from "./rules.js";
+
+/** A service's spec as the scheduler reads it. Made once for each revision. */
+export interface CompiledSpec {
+  /** Dimension name → whole number above 0. */
+  readonly amounts: readonly (readonly [name: string, amount: number])[];
+  readonly gpu: GpuRequest | undefined;
+  /** In the order in which a node is refused: what a user cannot change by waiting comes before what time may cure. */
+  readonly predicates: readonly Predicate[];
+  readonly priority: number;
+  readonly rules: Rules;
+}
+
+/** `undefined`: the revision is not known (any more); its tasks ask for nothing. */
+export function compileSpec(serviceId: string, spec: ServiceSpec | undefined): CompiledSpec {
+  const reservations = spec?.task?.reservations;
+  const placement = spec?.task?.placement;
+  const gpu = reservations?.gpu && reservations.gpu.count > 0 ? reservations.gpu : undefined;
+  const amounts = ([
+    ["cpu", reservations?.cpuMillis ?? 0], ["memory", reservations?.memoryBytes ?? 0], ["disk", reservations?.diskBytes ?? 0], ["pids", reservations?.pids ?? 0],
+    ...(reservations?.generic ?? []).map(({ kind, count }) => [genericDimension(kind), count] as const),
+  ] as const).filter(([, amount]) => amount > 0);
+  const predicates: Predicate[] = [
+    isReady,
+    ...(placement?.constraints ?? []).map(stored),
+    ...(placement && placement.platforms.length > 0 ? [runsOneOf(placement.platforms)] : []),
+    ...pluginsOf(spec).map(hasPlugin),
+    tolerates(placement?.tolerations ?? []),
+    ...(gpu && gpu.models.length > 0 ? [hasGpuModel(gpu.models)] : []),
+  ];
+  return { amounts, gpu, predicates, priority: spec?.priority ?? 0, rules: rulesOf(serviceId, spec) };
+}
+
+function rulesOf(serviceId: string, spec: ServiceSpec | undefined): Rules {
+  const placement = spec?.task?.placement;
+  if (!spec) return noRules;
+  const hostPorts = (spec.endpoint?.ports ?? []).filter((port) => port.mode === "HOST" && port.publishedPort !== 0).map((port) => portKey(port.publishedPort, port.protocol));
+  return {
+    strategy: placement?.strategy ?? "DEFAULT", replicas: spec.mode === "REPLICATED" ? spec.replicas : 0, hostPorts,
+    maxPerNode: placement?.maxPerNode ?? 0, maxPer: placement?.maxPer ?? [], spread: placement?.spread ?? [],
+    preferences: (placement?.preferences ?? []).map(({ constraint, weight }) => ({ predicate: stored(constraint), weight })),
+    affinities: (placement?.affinities ?? []).map((affinity): AffinityRule => ({
+      serviceId: affinity.service || serviceId, isAnti: affinity.anti, isRequired: affinity.required, weight: affinity.weight, key: affinity.key || "node.id",
+    })),
+    image: spec.task?.container?.image ?? "", isGang: spec.gang, mayMove: !spec.noMove, project: spec.project,
+  };
+}
+
+export const portKey = (port: number, protocol: Protocol): string => `${port}/${protocol.toLowerCase()}`;
+
+/** Specs are validated before they are stored; one that is not fits nowhere, and does not stop the others. */
+function stored(text: string): Predicate {
+  try {
+    return satisfies(parseConstraint(text));
+  } catch { return { filter: "constraint", key: text, test: () => false, refusal: () => `constraint ${text} is not understood` }; }
+}
+
+/** Only a node that is up, described and active takes new tasks. */
+export const isReady: Predicate = { filter: "ready", key: "", test: (node) => whyNotReady(node) === undefined, refusal: (node) => whyNotReady(node) ?? "" };
+
+function whyNotReady(node: Node): string | undefined {
+  if (node.status?.state === "DOWN") return "node is down";
+  if (node.spec?.availability === "DRAIN") return "node is drained";
+  if (node.spec?.availability === "PAUSE") return "node is paused";
+  if (node.status?.state !== "READY" || !node.description) return "node has not reported yet";
+  return undefined;
+}
+
+export function satisfies(constraint: Constraint): Predicate {
+  const text = formatConstraint(constraint);
+  return { filter: "constraint", key: text, test: (node) => matchesConstraint(constraint, node), refusal: () => `constraint ${text} not met` };
+}
+
+/** Where the platforms of the image are known ("linux/amd64"), the node must be one of them. */
+function runsOneOf(platforms: readonly string[]): Predicate {
+  const wanted = platforms.map((platform) => platform.split("/"));
+  return {
+    filter: "platform", key: platforms.join(","),
+    test: ({ description }) => wanted.some(([os = "", arch = ""]) => (os === "" || os.toLowerCase() === description?.os.toLowerCase()) && (arch === "" || canonicalArch(arch) === canonicalArch(description?.arch ?? ""))),
+    refusal: ({ description }) => `image is for ${platforms.join(", ")}, node is ${description?.os}/${canonicalArch(description?.arch ?? "")}`,
+  };
+}
+
+/** The node must have the drivers that the task uses. A node that lists none does not say, and is taken at its silence. */
+const hasPlugin = (plugin: string): Predicate => ({
+  filter: "plugin", key: plugin,
+  test: ({ description }) => !description || description.plugins.length === 0 || description.plugins.includes(plugin),
+  refusal: () => `node has no plugin ${plugin}`,
+});
+
+function pluginsOf(spec: ServiceSpec | undefined): string[] {
+  const plugins = new Set<string>();
+  if ((spec?.task?.networks.length ?? 0) > 0 || spec?.endpoint?.ports.some((port) => port.mode === "INGRESS")) plugins.add("network/overlay");
+  if (spec?.task?.container?.mounts.some((mount) => mount.type === "VOLUME")) plugins.add("volume/local");
+  if (spec?.task?.logDriver?.name) plugins.add(`log/${spec.task.logDriver.name}`);
+  return [...plugins].sort();
+}
+
+function tolerates(tolerations: readonly Toleration[]): Predicate {
+  const isTolerated = (key: string, value: string) => tolerations.some((toleration) => toleration.key === key && (toleration.value === "" || toleration.value === value));
+  const refused = (node: Node) => node.spec?.taints.find(({ key, value, effect }) => effect !== "PREFER_NO_SCHEDULE" && !isTolerated(key, value));
+  return {
+    filter: "taint", key: tolerations.map(({ key, value }) => `${key}=${value}`).sort().join(","),
+    test: (node) => refused(node) === undefined,
+    refusal: (node) => {
+      const taint = refused(node);
+      return `node has taint ${taint ? `${taint.key}${taint.value === "" ? "" : `=${taint.value}`}` : ""}, which the service does not tolerate`;
+    },
+  };
+}
+
+const hasGpuModel = (models: readonly string[]): Predicate => ({
+  filter: "gpu-model", key: [...models].sort().join(","),
+  test: ({ description }) => description?.resources?.gpus.some(({ model }) => models.includes(model)) ?? false,
+  refusal: () => `node has no GPU of model ${models.join(" or ")}`,
+});

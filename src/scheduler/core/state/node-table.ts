@@ -1,0 +1,165 @@
+import { Bitset } from "./bitset.js";
+import { capacityFor, grown } from "./columns.js";
+
+/** Thousandths in one GPU. */
+export const wholeGpu = 1000;
+/** Devices of a node that the scheduler knows of: tasks note theirs in the bits of an Int32. */
+export const maxGpus = 31;
+export const anyModel = -1;
+/** In `gpuModel`: the node's devices are of several models, or it has none. */
+export const mixedModels = -2;
+
+/**
+ * Nodes, a row each, in the order in which they joined. Rows are not used again while the table lives, so that a row number stays good
+ * through everything that happens meanwhile; "first node first" is what ties are broken by.
+ *
+ * Free amounts go below zero when a node shrinks under its tasks. Totals are what tasks may reserve, over-commit included.
+ */
+export class NodeTable {
+  size = 0;
+  capacity = 0;
+  readonly ids: string[] = [];
+  readonly names: string[] = [];
+  /** By dimension, then node. */
+  readonly free: Float64Array[] = [];
+  readonly total: Float64Array[] = [];
+  /** In the cluster (not removed). */
+  readonly alive = new Bitset();
+  /** Wanted tasks: those that are being stopped hold resources, and do not count. */
+  tasks = new Int32Array(0);
+  /** First task in the node's list, -1 = none (TaskTable.nextOnNode). */
+  firstTask = new Int32Array(0);
+
+  gpuStart = new Int32Array(0);          // first device in the device columns
+  gpuCount = new Uint8Array(0);
+  gpuModel = new Int16Array(0);          // of all its devices, or mixedModels
+  /** Kept with every change of a device, because every decision about GPUs reads them. */
+  gpuWhole = new Uint8Array(0);          // devices that nobody uses
+  gpuLargest = new Int32Array(0);        // the largest share free on one device
+  gpuFreeMillis = new Int32Array(0);     // sum over the devices
+  devices = 0;
+  deviceFree = new Int32Array(0);        // thousandths
+  deviceModel = new Int16Array(0);
+
+  /** Rows in the order of their changes: what derived indexes catch up from. A ring; `changes` counts all that ever were. */
+  changes = 0;
+  changeLog = new Int32Array(1024);
+
+  readonly #rows = new Map<string, number>();
+
+  rowOf(id: string): number | undefined { return this.#rows.get(id); }
+
+  add(id: string, name: string, dimensions: number): number {
+    const n = this.size++;
+    this.#reserve(this.size, dimensions);
+    this.ids.push(id);
+    this.names.push(name);
+    this.#rows.set(id, n);
+    this.alive.set(n, true);
+    this.firstTask[n] = -1;
+    this.gpuModel[n] = mixedModels;
+    this.touch(n);
+    return n;
+  }
+
+  /** The row stays, and stands for nothing any more. */
+  remove(n: number): void {
+    this.#rows.delete(this.ids[n]!);
+    this.alive.set(n, false);
+    this.touch(n);
+  }
+
+  /** Something that decisions depend on has changed on node `n`. */
+  touch(n: number): void { this.changeLog[this.changes++ & (this.changeLog.length - 1)] = n; }
+
+  /** Visits the nodes that changed after `since` (an earlier `changes`), some more than once. False: too long ago, look at all. */
+  changedSince(since: number, visit: (n: number) => void): boolean {
+    if (this.changes - since > this.changeLog.length) return false;
+    for (let i = since; i < this.changes; i++) visit(this.changeLog[i & (this.changeLog.length - 1)]!);
+    return true;
+  }
+
+  ensureDimensions(dimensions: number): void { this.#reserve(this.size, dimensions); }
+
+  /** Gives node `n` these devices, all free. */
+  setDevices(n: number, models: readonly number[]): void {
+    const count = Math.min(models.length, maxGpus);
+    if (count > this.gpuCount[n]!) {
+      this.gpuStart[n] = this.devices;
+      this.devices += count;
+      const capacity = capacityFor(this.devices, this.deviceFree.length);
+      this.deviceFree = grown(this.deviceFree, capacity);
+      this.deviceModel = grown(this.deviceModel, capacity);
+    }
+    this.gpuCount[n] = count;
+    const start = this.gpuStart[n]!;
+    for (let i = 0; i < count; i++) { this.deviceFree[start + i] = wholeGpu; this.deviceModel[start + i] = models[i]!; }
+    this.gpuModel[n] = count > 0 && models.every((model) => model === models[0]) ? models[0]! : mixedModels;
+    this.gpusChanged(n);
+  }
+
+  gpusChanged(n: number): void {
+    const start = this.gpuStart[n]!, end = start + this.gpuCount[n]!;
+    let whole = 0, largest = 0, sum = 0;
+    for (let i = start; i < end; i++) {
+      const free = this.deviceFree[i]!;
+      if (free >= wholeGpu) whole++;
+      if (free > largest) largest = free;
+      if (free > 0) sum += free;
+    }
+    this.gpuWhole[n] = whole;
+    this.gpuLargest[n] = largest;
+    this.gpuFreeMillis[n] = sum;
+  }
+
+  copy(): NodeTable {
+    const copy = new NodeTable();
+    copy.size = this.size;
+    copy.capacity = this.capacity;
+    for (let n = 0; n < this.size; n++) { copy.ids.push(this.ids[n]!); copy.names.push(this.names[n]!); }
+    for (const [id, n] of this.#rows) copy.#rows.set(id, n);
+    for (const column of this.free) copy.free.push(column.slice());
+    for (const column of this.total) copy.total.push(column.slice());
+    copy.alive.words = this.alive.words.slice();
+    copy.tasks = this.tasks.slice();
+    copy.firstTask = this.firstTask.slice();
+    copy.gpuStart = this.gpuStart.slice();
+    copy.gpuCount = this.gpuCount.slice();
+    copy.gpuModel = this.gpuModel.slice();
+    copy.gpuWhole = this.gpuWhole.slice();
+    copy.gpuLargest = this.gpuLargest.slice();
+    copy.gpuFreeMillis = this.gpuFreeMillis.slice();
+    copy.devices = this.devices;
+    copy.deviceFree = this.deviceFree.slice();
+    copy.deviceModel = this.deviceModel.slice();
+    copy.changes = this.changes;
+    copy.changeLog = this.changeLog.slice();
+    return copy;
+  }
+
+  #reserve(size: number, dimensions: number): void {
+    while (this.free.length < dimensions) { this.free.push(new Float64Array(this.capacity)); this.total.push(new Float64Array(this.capacity)); }
+    if (size <= this.capacity) return;
+    const capacity = this.capacity = capacityFor(size, this.capacity);
+    for (let d = 0; d < this.free.length; d++) { this.free[d] = grown(this.free[d]!, capacity); this.total[d] = grown(this.total[d]!, capacity); }
+    this.tasks = grown(this.tasks, capacity);
+    this.firstTask = grown(this.firstTask, capacity, -1);
+    this.gpuStart = grown(this.gpuStart, capacity);
+    this.gpuCount = grown(this.gpuCount, capacity);
+    this.gpuModel = grown(this.gpuModel, capacity, mixedModels);
+    this.gpuWhole = grown(this.gpuWhole, capacity);
+    this.gpuLargest = grown(this.gpuLargest, capacity);
+    this.gpuFreeMillis = grown(this.gpuFreeMillis, capacity);
+    this.alive.grow(capacity);
+    // As many changes as there are nodes are cheaper to look at one by one than all nodes are.
+    if (this.changeLog.length < capacity) this.#growLog(capacity);
+  }
+
+  #growLog(capacity: number): void {
+    let length = this.changeLog.length;
+    while (length < capacity) length *= 2;
+    const log = new Int32Array(length);
+    for (let i = Math.max(0, this.changes - this.changeLog.length); i < this.changes; i++) log[i & (length - 1)] = this.changeLog[i & (this.changeLog.length - 1)]!;
+    this.changeLog = log;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Node } from "../../../model/index.js";
+import { Bitset } from "./bitset.js";
+
+/**
+ * Something that is true or false of a node whatever runs on it: "is ready", one constraint, one platform, a taint that is tolerated.
+ * One that many services name is evaluated once for each node, and again only when that node changes.
+ */
+export interface Predicate {
+  /** As in PendingReason.filter. */
+  readonly filter: string;
+  /** Two with the same key are one. */
+  readonly key: string;
+  readonly test: (node: Node) => boolean;
+  /** Why a node is refused that does not pass: "constraint node.labels.disk==ssd not met". Nodes with the same words are told together. */
+  readonly refusal: (node: Node) => string;
+}
+
+/** Predicates with the nodes that pass them, and eligibility classes: sets of predicates, with the nodes that pass all. */
+export class PredicateTable {
+  readonly predicates: Predicate[] = [];
+  readonly passing: Bitset[] = [];
+  /** By class: its predicates, in the order in which they are asked, and the nodes that pass all of them. */
+  readonly classes: Int32Array[] = [];
+  readonly eligible: Bitset[] = [];
+  readonly #rows = new Map<string, number>();
+  readonly #classRows = new Map<string, number>();
+
+  /** The class of those who ask for all of `predicates`. `nodes`: every node there is, by row. */
+  classOf(predicates: readonly Predicate[], nodes: readonly (Node | undefined)[]): number {
+    const rows = predicates.map((predicate) => this.#rowOf(predicate, nodes));
+    const key = rows.join(",");
+    const known = this.#classRows.get(key);
+    if (known !== undefined) return known;
+    const row = this.classes.length;
+    this.#classRows.set(key, row);
+    this.classes.push(Int32Array.from(rows));
+    const eligible = new Bitset(nodes.length);
+    for (let n = 0; n < nodes.length; n++) if (nodes[n] && rows.every((p) => this.passing[p]!.has(n))) eligible.set(n, true);
+    this.eligible.push(eligible);
+    return row;
+  }
+
+  /** Node `n` is new, other than it was, or (undefined) gone. */
+  setNode(n: number, node: Node | undefined): void {
+    for (let p = 0; p < this.predicates.length; p++) this.passing[p]!.set(n, node !== undefined && this.predicates[p]!.test(node));
+    for (let c = 0; c < this.classes.length; c++) {
+      let isEligible = node !== undefined;
+      for (const p of this.classes[c]!) isEligible &&= this.passing[p]!.has(n);
+      this.eligible[c]!.set(n, isEligible);
+    }
+  }
+
+  copy(): PredicateTable {
+    const copy = new PredicateTable();
+    copy.predicates.push(...this.predicates);
+    copy.passing.push(...this.passing.map((bits) => bits.copy()));
+    copy.classes.push(...this.classes);
+    copy.eligible.push(...this.eligible.map((bits) => bits.copy()));
+    for (const [key, row] of this.#rows) copy.#rows.set(key, row);
+    for (const [key, row] of this.#classRows) copy.#classRows.set(key, row);
+    return copy;
+  }
+
+  #rowOf(predicate: Predicate, nodes: readonly (Node | undefined)[]): number {
+    const name = `${predicate.filter}\0${predicate.key}`;
+    const known = this.#rows.get(name);
+    if (known !== undefined) return known;
+    const row = this.predicates.length;
+    this.#rows.set(name, row);
+    this.predicates.push(predicate);
+    const passing = new Bitset(nodes.length);
+    for (let n = 0; n < nodes.length; n++) if (nodes[n] && predicate.test(nodes[n]!)) passing.set(n, true);
+    this.passing.push(passing);
+    return row;
+  }
+}

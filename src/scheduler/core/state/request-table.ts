@@ -1,0 +1,120 @@
+import { capacityFor, grown } from "./columns.js";
+import { anyModel, wholeGpu } from "./node-table.js";
+
+/** What a task takes from a node, and which nodes it may go to. Tasks that ask for the same have the same row, whatever service they are of. */
+export interface Request {
+  /** By dimension; missing = 0. Whole numbers. */
+  readonly amounts: readonly number[];
+  readonly gpuCount: number;
+  /** Of each device, thousandths: below 1000 only with one device. */
+  readonly gpuMillis: number;
+  /** Rows of models, ascending; empty = any. */
+  readonly gpuModels: readonly number[];
+  /** Row of PredicateTable.classes. */
+  readonly eligibility: number;
+}
+
+export class RequestTable {
+  size = 0;
+  capacity = 0;
+  readonly amount: Float64Array[] = [];      // by dimension, then request
+  gpuCount = new Uint8Array(0);
+  gpuMillis = new Int32Array(0);
+  /** Row of modelSets, or anyModel. */
+  gpuModels = new Int32Array(0);
+  eligibility = new Int32Array(0);
+  /** Tasks that hold it, and tasks that wait with it: the mix that scores learn from. */
+  placed = new Int32Array(0);
+  waiting = new Int32Array(0);
+  /** Rows are used again; whoever remembers something about one compares this. */
+  generation = new Int32Array(0);
+  readonly modelSets: (readonly number[])[] = [];
+  #users = new Int32Array(0);
+  readonly #free: number[] = [];
+  readonly #keys: string[] = [];
+  readonly #rows = new Map<string, number>();
+  readonly #modelSetRows = new Map<string, number>();
+
+  /** The row of `request`, with one user more. */
+  acquire(request: Request, dimensions: number): number {
+    const key = `${request.eligibility};${request.gpuCount}x${request.gpuMillis}:${request.gpuModels.join("|")};${request.amounts.join(",")}`;
+    let r = this.#rows.get(key);
+    if (r === undefined) {
+      r = this.#free.pop() ?? this.size++;
+      this.#reserve(this.size, Math.max(dimensions, request.amounts.length));
+      for (let d = 0; d < this.amount.length; d++) this.amount[d]![r] = request.amounts[d] ?? 0;
+      this.gpuCount[r] = request.gpuCount;
+      this.gpuMillis[r] = request.gpuCount > 0 ? request.gpuMillis : 0;
+      this.gpuModels[r] = request.gpuModels.length === 0 ? anyModel : this.#modelSet(request.gpuModels);
+      this.eligibility[r] = request.eligibility;
+      this.placed[r] = this.waiting[r] = this.#users[r] = 0;
+      this.generation[r]!++;
+      this.#keys[r] = key;
+      this.#rows.set(key, r);
+    }
+    this.#users[r]!++;
+    return r;
+  }
+
+  release(r: number): void {
+    if (--this.#users[r]! > 0) return;
+    this.#rows.delete(this.#keys[r]!);
+    this.#free.push(r);
+  }
+
+  ensureDimensions(dimensions: number): void { this.#reserve(this.size, dimensions); }
+
+  allowsModel(r: number, model: number): boolean {
+    const set = this.gpuModels[r]!;
+    return set === anyModel || this.modelSets[set]!.includes(model);
+  }
+
+  isWholeGpus(r: number): boolean { return this.gpuMillis[r]! >= wholeGpu; }
+
+  /** Rows in use. */
+  *rows(): Iterable<number> { for (let r = 0; r < this.size; r++) if (this.#users[r]! > 0) yield r; }
+
+  copy(): RequestTable {
+    const copy = new RequestTable();
+    copy.size = this.size;
+    copy.capacity = this.capacity;
+    for (const column of this.amount) copy.amount.push(column.slice());
+    copy.gpuCount = this.gpuCount.slice();
+    copy.gpuMillis = this.gpuMillis.slice();
+    copy.gpuModels = this.gpuModels.slice();
+    copy.eligibility = this.eligibility.slice();
+    copy.placed = this.placed.slice();
+    copy.waiting = this.waiting.slice();
+    copy.generation = this.generation.slice();
+    copy.modelSets.push(...this.modelSets);
+    copy.#users = this.#users.slice();
+    for (const r of this.#free) copy.#free.push(r);
+    for (let r = 0; r < this.size; r++) copy.#keys.push(this.#keys[r]!);
+    for (const [key, r] of this.#rows) copy.#rows.set(key, r);
+    for (const [key, row] of this.#modelSetRows) copy.#modelSetRows.set(key, row);
+    return copy;
+  }
+
+  #modelSet(models: readonly number[]): number {
+    const key = models.join(",");
+    const known = this.#modelSetRows.get(key);
+    if (known !== undefined) return known;
+    this.#modelSetRows.set(key, this.modelSets.length);
+    return this.modelSets.push([...models]) - 1;
+  }
+
+  #reserve(size: number, dimensions: number): void {
+    while (this.amount.length < dimensions) this.amount.push(new Float64Array(this.capacity));
+    if (size <= this.capacity) return;
+    const capacity = this.capacity = capacityFor(size, this.capacity);
+    for (let d = 0; d < this.amount.length; d++) this.amount[d] = grown(this.amount[d]!, capacity);
+    this.gpuCount = grown(this.gpuCount, capacity);
+    this.gpuMillis = grown(this.gpuMillis, capacity);
+    this.gpuModels = grown(this.gpuModels, capacity);
+    this.eligibility = grown(this.eligibility, capacity);
+    this.placed = grown(this.placed, capacity);
+    this.waiting = grown(this.waiting, capacity);
+    this.generation = grown(this.generation, capacity);
+    this.#users = grown(this.#users, capacity);
+  }
+}

@@ -1,0 +1,56 @@
+import { capacityFor, grown } from "./columns.js";
+
+/** Services that have tasks; each with the list of its placed ones (TaskTable.nextOfService). Rows are used again. */
+export class ServiceTable {
+  size = 0;
+  capacity = 0;
+  readonly ids: string[] = [];
+  firstTask = new Int32Array(0);
+  /** Placed tasks. */
+  tasks = new Int32Array(0);
+  #groups = new Int32Array(0);
+  readonly #free: number[] = [];
+  readonly #rows = new Map<string, number>();
+
+  rowOf(id: string): number | undefined { return this.#rows.get(id); }
+
+  /** The row of the service, with one group more. */
+  acquire(id: string): number {
+    let s = this.#rows.get(id);
+    if (s === undefined) {
+      s = this.#free.pop() ?? this.size++;
+      if (this.size > this.capacity) {
+        this.capacity = capacityFor(this.size, this.capacity);
+        this.firstTask = grown(this.firstTask, this.capacity, -1);
+        this.tasks = grown(this.tasks, this.capacity);
+        this.#groups = grown(this.#groups, this.capacity);
+      }
+      this.ids[s] = id;
+      this.firstTask[s] = -1;
+      this.tasks[s] = this.#groups[s] = 0;
+      this.#rows.set(id, s);
+    }
+    this.#groups[s]!++;
+    return s;
+  }
+
+  release(s: number): void {
+    if (--this.#groups[s]! > 0) return;
+    this.#rows.delete(this.ids[s]!);
+    this.ids[s] = "";
+    this.#free.push(s);
+  }
+
+  copy(): ServiceTable {
+    const copy = new ServiceTable();
+    copy.size = this.size;
+    copy.capacity = this.capacity;
+    for (let s = 0; s < this.size; s++) copy.ids.push(this.ids[s]!);
+    copy.firstTask = this.firstTask.slice();
+    copy.tasks = this.tasks.slice();
+    copy.#groups = this.#groups.slice();
+    for (const s of this.#free) copy.#free.push(s);
+    for (const [id, s] of this.#rows) copy.#rows.set(id, s);
+    return copy;
+  }
+}

@@ -1,0 +1,84 @@
+import { capacityFor, grown } from "./columns.js";
+
+/** In `node`: it waits for one. */
+export const nowhere = -1;
+
+/**
+ * Tasks that hold something on a node or wait for one, a row each; rows are used again. Placed tasks are in two doubly linked lists,
+ * of their node and of their service: who asks for counts of one service walks its tasks, and a million pairs (service, node) need no map.
+ */
+export class TaskTable {
+  size = 0;
+  capacity = 0;
+  readonly ids: string[] = [];
+  node = new Int32Array(0);
+  group = new Int32Array(0);
+  /** 1: wanted; 0: it is being stopped, holds what it has to the end, and does not count when tasks are spread. */
+  counts = new Uint8Array(0);
+  /** When it was created, Unix milliseconds: the youngest is the cheapest to stop. */
+  sinceMs = new Float64Array(0);
+  /** Bit i: it holds (a share of) device i of its node. */
+  gpuMask = new Int32Array(0);
+  nextOnNode = new Int32Array(0);
+  previousOnNode = new Int32Array(0);
+  nextOfService = new Int32Array(0);
+  previousOfService = new Int32Array(0);
+  readonly #free: number[] = [];
+  readonly #rows = new Map<string, number>();
+
+  rowOf(id: string): number | undefined { return this.#rows.get(id); }
+  get count(): number { return this.#rows.size; }
+
+  add(id: string, group: number, sinceMs: number): number {
+    const t = this.#free.pop() ?? this.size++;
+    if (this.size > this.capacity) this.#reserve();
+    this.ids[t] = id;
+    this.node[t] = nowhere;
+    this.group[t] = group;
+    this.counts[t] = 0;
+    this.sinceMs[t] = sinceMs;
+    this.gpuMask[t] = 0;
+    this.#rows.set(id, t);
+    return t;
+  }
+
+  remove(t: number): void {
+    this.#rows.delete(this.ids[t]!);
+    this.ids[t] = "";
+    this.#free.push(t);
+  }
+
+  *rows(): Iterable<number> { for (let t = 0; t < this.size; t++) if (this.ids[t] !== "") yield t; }
+
+  copy(): TaskTable {
+    const copy = new TaskTable();
+    copy.size = this.size;
+    copy.capacity = this.capacity;
+    for (let t = 0; t < this.size; t++) copy.ids.push(this.ids[t]!);
+    copy.node = this.node.slice();
+    copy.group = this.group.slice();
+    copy.counts = this.counts.slice();
+    copy.sinceMs = this.sinceMs.slice();
+    copy.gpuMask = this.gpuMask.slice();
+    copy.nextOnNode = this.nextOnNode.slice();
+    copy.previousOnNode = this.previousOnNode.slice();
+    copy.nextOfService = this.nextOfService.slice();
+    copy.previousOfService = this.previousOfService.slice();
+    for (const t of this.#free) copy.#free.push(t);
+    for (const [id, t] of this.#rows) copy.#rows.set(id, t);
+    return copy;
+  }
+
+  #reserve(): void {
+    const capacity = this.capacity = capacityFor(this.size, this.capacity);
+    this.node = grown(this.node, capacity);
+    this.group = grown(this.group, capacity);
+    this.counts = grown(this.counts, capacity);
+    this.sinceMs = grown(this.sinceMs, capacity);
+    this.gpuMask = grown(this.gpuMask, capacity);
+    this.nextOnNode = grown(this.nextOnNode, capacity);
+    this.previousOnNode = grown(this.previousOnNode, capacity);
+    this.nextOfService = grown(this.nextOfService, capacity);
+    this.previousOfService = grown(this.previousOfService, capacity);
+  }
+}
