@@ -1,52 +1,91 @@
 import { SwarmError } from "../lib/index.js";
-import { contains, parseCidr, parseIpv4 } from "./network-address.js";
+import { contains, parseCidr, parseIpv4, type Cidr } from "./network-address.js";
+import { compareValues, isOrderedValue } from "./ordered-value.js";
+import { compileGlob, compileRegularExpression, PatternError, type Pattern } from "./pattern.js";
 import type { Node } from "./types.js";
 
+export type ConstraintOperator = "==" | "!=" | "in" | "not in" | "like" | "not like" | "=~" | "!~" | ">" | ">=" | "<" | "<=" | "exists" | "not exists";
+
 /** One placement constraint: "node.labels.disk==ssd". */
-export interface Constraint { readonly key: string; readonly operator: "==" | "!="; readonly value: string }
+export interface Constraint {
+  readonly key: string;
+  readonly operator: ConstraintOperator;
+  readonly value: string;                        // as written: "a,b" for in (a,b), "" for exists
+  /** Whether a known, non-empty value of the key satisfies it. Compiled once, so that a check of 100,000 nodes parses nothing. */
+  readonly accepts: (actual: string) => boolean;
+}
 
 const plainKeys = ["node.id", "node.hostname", "node.ip", "node.role", "node.platform.os", "node.platform.arch"];
-const labelPrefixes = ["node.labels.", "engine.labels."];
-const validKeys = `${plainKeys.join(", ")}, node.labels.NAME, engine.labels.NAME`;
-
-/** Throws INVALID_ARGUMENT with a sentence for people. Keys are case-sensitive (label names are), values are not. */
-export function parseConstraint(text: string): Constraint {
-  const refuse = (why: string) => new SwarmError("INVALID_ARGUMENT", `Cannot use constraint "${text.slice(0, 200)}": ${why}.`);
-  const match = /^\s*([^\s=!<>~]+)\s*(==|!=)\s*(.*?)\s*$/s.exec(text);
-  if (!match) throw refuse('write it as KEY==VALUE or KEY!=VALUE, such as node.labels.disk==ssd');
-  const [, key, operator, value] = match as unknown as [string, string, "==" | "!=", string];
-  if (!isConstraintKey(key)) throw refuse(`"${key}" is not a key; use ${validKeys}`);
-  if (value === "") throw refuse(`the value after "${operator}" is empty; give one, such as ${key}${operator}VALUE`);
-  if (value.length > 255 || /[\u0000-\u001f\u007f]/.test(value)) throw refuse("the value must be at most 255 printable characters");
-  if (/^=/.test(value)) throw refuse('write it as KEY==VALUE or KEY!=VALUE, with one operator');
-  if (key === "node.ip" && parseAddressRange(value) === undefined) throw refuse(`"${value}" is neither an IPv4 address nor a range such as 10.1.0.0/16`);
-  if (key === "node.role" && !["manager", "worker"].includes(value.toLowerCase())) throw refuse(`a node's role is manager or worker, not "${value}"`);
-  return { key, operator, value };
-}
-
-/** Whether `key` is one that constraints may name; for labels the name must not be empty. */
-export function isConstraintKey(key: string): boolean {
-  return plainKeys.includes(key) || labelPrefixes.some((prefix) => key.startsWith(prefix) && key.length > prefix.length);
-}
-
-export const formatConstraint = (constraint: Constraint): string => `${constraint.key}${constraint.operator}${constraint.value}`;
+const namePrefixes = ["node.labels.", "engine.labels.", "node.attr."];
+const validKeys = `${plainKeys.join(", ")}, node.labels.NAME, engine.labels.NAME, node.attr.NAME`;
+const shape = "write it as KEY==VALUE, such as node.labels.disk==ssd, or with !=, in (A,B), not in (A,B), like GLOB, not like GLOB, =~REGEX, !~REGEX, >, >=, <, <=, exists or not exists";
 
 /**
- * Whether `node` satisfies `constraint`. A label that the node lacks equals nothing, so `!=` holds. What is not known yet (a node that
- * never reported its description or address) satisfies neither operator.
+ * Throws INVALID_ARGUMENT with a sentence for people. Names of labels and attributes are case-sensitive; the other keys and all values are
+ * not. `==` and `!=` are Swarm's: their values are literal.
+ */
+export function parseConstraint(text: string): Constraint {
+  const refuse: Refuse = (why) => new SwarmError("INVALID_ARGUMENT", `Cannot use constraint "${text.slice(0, 200)}": ${why}.`);
+  const [, keyText = "", rest = ""] = /^([^\s=!<>~]+)(.*)$/s.exec(text.trim()) ?? [];
+  const found = splitOperator(rest);
+  if (!found) throw refuse(shape);
+  const key = canonicalKey(keyText);
+  if (!isConstraintKey(key)) throw refuse(`"${keyText.slice(0, 100)}" is not a key; use ${validKeys}`);
+  return { key, ...found, accepts: compile(key, found.operator, found.value, refuse) };
+}
+
+type Refuse = (why: string) => SwarmError;
+
+function splitOperator(rest: string): { operator: ConstraintOperator; value: string } | undefined {
+  const symbol = /^\s*(==|!=|=~|!~|>=|<=|>|<)\s*(.*)$/s.exec(rest);
+  if (symbol) return { operator: symbol[1] as ConstraintOperator, value: symbol[2]! };
+  const member = /^\s+(not\s+)?in\s*\((.*)\)$/is.exec(rest);
+  if (member) return { operator: member[1] ? "not in" : "in", value: member[2]!.split(",").map((each) => each.trim()).join(",") };
+  const glob = /^\s+(not\s+)?like\s+(.*)$/is.exec(rest);
+  if (glob) return { operator: glob[1] ? "not like" : "like", value: glob[2]! };
+  const presence = /^\s+(not\s+|!\s*)?exists$/i.exec(rest);
+  return presence ? { operator: presence[1] ? "not exists" : "exists", value: "" } : undefined;
+}
+
+/** Whether `key` is one that constraints may name; for labels and attributes the name must not be empty. */
+export function isConstraintKey(key: string): boolean {
+  return plainKeys.includes(key) || namePrefixes.some((prefix) => key.startsWith(prefix) && key.length > prefix.length);
+}
+
+/** "Node.Role" → "node.role", "NODE.LABELS.Disk" → "node.labels.Disk". */
+function canonicalKey(key: string): string {
+  const lower = key.toLowerCase();
+  if (plainKeys.includes(lower)) return lower;
+  const prefix = namePrefixes.find((each) => lower.startsWith(each));
+  return prefix === undefined ? key : prefix + key.slice(prefix.length);
+}
+
+/** The form that is read again as the same constraint. */
+export function formatConstraint({ key, operator, value }: Constraint): string {
+  switch (operator) {
+    case "in": case "not in": return `${key} ${operator} (${value})`;
+    case "like": case "not like": return `${key} ${operator} ${value}`;
+    case "exists": case "not exists": return `${key} ${operator}`;
+    default: return `${key}${operator}${value}`;
+  }
+}
+
+/**
+ * Whether `node` satisfies `constraint`. A label or attribute that the node lacks equals nothing, so the negative operators hold and the
+ * others do not. What is not known yet (a node that never reported its description or address) satisfies no operator at all.
  */
 export function matchesConstraint(constraint: Constraint, node: Node): boolean {
-  if (constraint.key === "node.ip") {
-    const ip = parseIpv4(node.status?.addr ?? "");
-    const range = parseAddressRange(constraint.value);
-    if (ip === undefined || range === undefined) return false;
-    return contains(range, ip) === (constraint.operator === "==");
-  }
   const actual = nodeAttribute(node, constraint.key);
-  if (actual === undefined) return false;
-  const wanted = constraint.key === "node.platform.arch" ? canonicalArch(constraint.value) : constraint.value;
-  return (actual.toLowerCase() === wanted.toLowerCase()) === (constraint.operator === "==");
+  if (actual === undefined || (constraint.key === "node.ip" && parseIpv4(actual) === undefined)) return false;
+  switch (constraint.operator) {
+    case "exists": return actual !== "" || isNamed(node, constraint.key);
+    case "not exists": return actual === "" && !isNamed(node, constraint.key);
+    default: return actual === "" ? isNegative(constraint.operator) : constraint.accepts(actual);
+  }
 }
+
+/** A node that lacks the key satisfies it. */
+export const isNegative = (operator: ConstraintOperator): boolean => operator === "!=" || operator === "!~" || operator.startsWith("not ");
 
 /** What constraints and placement preferences read from a node: "" for a label it lacks, undefined for what is not known. */
 export function nodeAttribute(node: Node, key: string): string | undefined {
@@ -60,12 +99,20 @@ export function nodeAttribute(node: Node, key: string): string | undefined {
   }
   if (key.startsWith("node.labels.")) return labelOf(node.spec?.labels, key.slice("node.labels.".length));
   if (key.startsWith("engine.labels.")) return labelOf(node.description?.engineLabels, key.slice("engine.labels.".length));
+  if (key.startsWith("node.attr.")) return node.description ? labelOf(node.description.attributes, key.slice("node.attr.".length)) : undefined;
   return undefined;
 }
 
 // Own properties only: a label named "constructor" is a label like any other.
 const labelOf = (labels: Record<string, string> | undefined, name: string): string =>
   labels !== undefined && Object.hasOwn(labels, name) ? labels[name]! : "";
+
+/** A label without a value is there all the same. */
+function isNamed(node: Node, key: string): boolean {
+  if (key.startsWith("node.labels.")) return Object.hasOwn(node.spec?.labels ?? {}, key.slice("node.labels.".length));
+  if (key.startsWith("engine.labels.")) return Object.hasOwn(node.description?.engineLabels ?? {}, key.slice("engine.labels.".length));
+  return key.startsWith("node.attr.") && Object.hasOwn(node.description?.attributes ?? {}, key.slice("node.attr.".length));
+}
 
 /** The kernel's names for what Go (and so images) call otherwise. */
 export function canonicalArch(arch: string): string {
@@ -75,6 +122,86 @@ export function canonicalArch(arch: string): string {
   return lower;
 }
 
-function parseAddressRange(text: string) {
+// ---- compilation -------------------------------------------------------------------------------------------------
+
+const maxValueLength = 255;
+const maxMembers = 100;
+
+function compile(key: string, operator: ConstraintOperator, value: string, refuse: Refuse): (actual: string) => boolean {
+  if (operator === "exists" || operator === "not exists") return () => operator === "exists";
+  // A list may be long; its members are as short as any value.
+  if (value.length > (operator.endsWith("in") ? maxMembers * (maxValueLength + 1) : maxValueLength) || /[\u0000-\u001f\u007f]/.test(value)) throw refuse("the value must be at most 255 printable characters");
+  const isWanted = !isNegative(operator);
+  switch (operator) {
+    case "==": case "!=": {
+      if (value === "") throw refuse(`the value after "${operator}" is empty; give one, such as ${key}${operator}VALUE`);
+      if (value.startsWith("=")) throw refuse("write it as KEY==VALUE or KEY!=VALUE, with one operator");
+      const equals = equality(key, value, refuse);
+      return (actual) => equals(actual) === isWanted;
+    }
+    case "in": case "not in": {
+      const members = value.split(",");
+      if (members.length > maxMembers) throw refuse(`${members.length} values are more than the limit of ${maxMembers}`);
+      const unfit = members.find((member) => member === "" || /[()]/.test(member) || member.length > maxValueLength);
+      if (unfit !== undefined) throw refuse(unfit === "" ? `a value in the list is empty; write it as ${key} ${operator} (A,B)` : `"${unfit.slice(0, 60)}" cannot be in a list: a value has at most 255 characters and no parentheses`);
+      const checks = members.map((member) => equality(key, member, refuse));
+      if (key === "node.ip") return (actual) => checks.some((equals) => equals(actual)) === isWanted;
+      const wanted = new Set(members.map((member) => comparable(key, member)));
+      return (actual) => wanted.has(comparable(key, actual)) === isWanted;
+    }
+    case "like": case "not like": {
+      if (!/[*?]/.test(value)) throw refuse(`"${value}" holds neither "*" (any characters) nor "?" (any one); use == for a value as it is`);
+      const glob = compileGlob(value);
+      return (actual) => glob.matches(actual) === isWanted;
+    }
+    case "=~": case "!~": {
+      if (value === "") throw refuse(`the regular expression after "${operator}" is empty; give one, such as ${key}${operator}^nvme`);
+      const expression = compileExpression(value, refuse);
+      return (actual) => expression.matches(actual) === isWanted;
+    }
+    default: {
+      if (plainKeys.includes(key)) throw refuse(`"${operator}" compares numbers, sizes and versions, and ${key} is none; use a label or an attribute`);
+      if (!isOrderedValue(value)) throw refuse(`"${value}" cannot be compared by "${operator}"; write a number, a size such as 16g or a version such as 6.8.0`);
+      const areVersions = comparesVersions(key);
+      return (actual) => satisfies(operator, compareValues(actual, value, areVersions));
+    }
+  }
+}
+
+function compileExpression(text: string, refuse: Refuse): Pattern {
+  try {
+    return compileRegularExpression(text);
+  } catch (error) {
+    throw error instanceof PatternError ? refuse(`the regular expression "${text}" cannot be used: ${error.message}`) : error;
+  }
+}
+
+/** "node.attr.kernel.version", "node.labels.os-release": 9.10 is a version there, not a number. */
+export const comparesVersions = (key: string): boolean => /(?:version|release)$/i.test(key);
+
+function satisfies(operator: ">" | ">=" | "<" | "<=", order: number | undefined): boolean {
+  if (order === undefined) return false;
+  switch (operator) {
+    case ">": return order > 0;
+    case ">=": return order >= 0;
+    case "<": return order < 0;
+    case "<=": return order <= 0;
+  }
+}
+
+function equality(key: string, value: string, refuse: Refuse): (actual: string) => boolean {
+  if (key === "node.ip") {
+    const range = parseAddressRange(value);
+    if (range === undefined) throw refuse(`"${value}" is neither an IPv4 address nor a range such as 10.1.0.0/16`);
+    return (actual) => { const ip = parseIpv4(actual); return ip !== undefined && contains(range, ip); };
+  }
+  if (key === "node.role" && !["manager", "worker"].includes(value.toLowerCase())) throw refuse(`a node's role is manager or worker, not "${value}"`);
+  const wanted = comparable(key, value);
+  return (actual) => actual.toLowerCase() === wanted;
+}
+
+const comparable = (key: string, value: string): string => (key === "node.platform.arch" ? canonicalArch(value) : value.toLowerCase());
+
+export function parseAddressRange(text: string): Cidr | undefined {
   return parseIpv4(text) === undefined ? parseCidr(text) : parseCidr(`${text}/32`);
 }

@@ -15,8 +15,9 @@ export {
   addressOf, contains, formatCidr, formatIpv4, macOf, maskOf, overlaps, parseCidr, parseIpv4, sizeOf, type Cidr,
 } from "./network-address.js";
 export {
-  canonicalArch, formatConstraint, isConstraintKey, matchesConstraint, nodeAttribute, parseConstraint, type Constraint,
+  canonicalArch, formatConstraint, isConstraintKey, matchesConstraint, nodeAttribute, parseConstraint, type Constraint, type ConstraintOperator,
 } from "./constraint.js";
+export { problemOfContradiction } from "./contradiction.js";
 export { problemOfImageReference } from "./image-reference.js";
 export { bytesText, problemOfName, type Problem } from "./validate.js";
 export { maxReplicas, minMemoryBytes, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";
