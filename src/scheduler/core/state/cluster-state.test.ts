@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, whereabouts } from "../../testing.js";
+import { audit, ClusterState, compileSpec, cpu, memory, nowhere, satisfies, wholeGpu } from "./index.js";
+import { parseConstraint } from "../../../model/index.js";
+
+describe("scheduler state", () => {
+  it("keeps what each node has left", () => {
+    const state = stateOfNodes([nodeOf("n1", { cpu: 4, memoryMiB: 1024 })]);
+    const { tasks } = addService(state, "web", specOf({ cpu: 1.5, memoryMiB: 256, replicas: 2 }));
+    for (const t of tasks) state.place(t, 0);
+    assert.equal(state.nodes.free[cpu]![0], 1000);
+    assert.equal(state.nodes.free[memory]![0], 512 * 2 ** 20);
+    assert.equal(state.nodes.tasks[0], 2);
+    state.unplace(tasks[0]!);
+    assert.equal(state.nodes.free[cpu]![0], 2500);
+    assert.equal(whereabouts(state, tasks), "web.1@- web.2@n1");
+  });
+
+  it("goes below zero when a node shrinks, and knows that nothing fits", () => {
+    const state = stateOfNodes([nodeOf("n1", { cpu: 4 })]);
+    const { g, tasks } = addService(state, "web", specOf({ cpu: 3 }));
+    state.place(tasks[0]!, 0);
+    state.setNode(nodeOf("n1", { cpu: 2 }));
+    assert.equal(state.nodes.free[cpu]![0], -1000);
+    assert.equal(state.fits(0, state.groups.request[g]!), false);
+    assert.equal(state.room(0, state.groups.request[g]!), 0);
+  });
+
+  it("gives a share of a GPU from the device with the least left that has enough", () => {
+    const state = stateOfNodes([nodeOf("n1", { gpus: { T4: 2 } })]);
+    const half = addService(state, "half", specOf({ gpu: { millis: 500 }, replicas: 2 }));
+    const small = addService(state, "small", specOf({ gpu: { millis: 400 } }));
+    const whole = addService(state, "whole", specOf({ gpu: { count: 1 } }));
+    state.place(half.tasks[0]!, 0);
+    state.place(small.tasks[0]!, 0);
+    assert.deepEqual([...state.nodes.deviceFree.subarray(0, 2)], [100, 1000]);
+    assert.equal(state.fits(0, state.groups.request[whole.g]!), true);
+    state.place(half.tasks[1]!, 0);
+    assert.equal(state.fits(0, state.groups.request[whole.g]!), false);
+    state.unplace(half.tasks[1]!);
+    assert.deepEqual([state.nodes.gpuWhole[0], state.nodes.gpuLargest[0], state.nodes.gpuFreeMillis[0]], [1, wholeGpu, 1100]);
+  });
+
+  it("takes GPUs of an allowed model only, on a node that has several", () => {
+    const state = stateOfNodes([nodeOf("n1", { gpus: { T4: 1, A100: 2 } })]);
+    const { g, tasks } = addService(state, "train", specOf({ gpu: { count: 2, models: ["A100"] } }));
+    assert.equal(state.room(0, state.groups.request[g]!), 1);
+    state.place(tasks[0]!, 0);
+    assert.deepEqual([...state.nodes.deviceFree.subarray(0, 3)], [1000, 0, 0]);
+    assert.equal(state.fits(0, state.groups.request[g]!), false);
+  });
+
+  it("keeps a task's devices when the node describes itself again", () => {
+    const state = stateOfNodes([nodeOf("n1", { gpus: { T4: 2 } })]);
+    const { tasks } = addService(state, "train", specOf({ gpu: { count: 1 } }));
+    state.placeById(tasks[0]!, "n1", true, ["n1-T4-1"]);
+    assert.deepEqual([...state.nodes.deviceFree.subarray(0, 2)], [1000, 0]);
+    state.setNode(nodeOf("n1", { gpus: { T4: 3 } }));
+    const start = state.nodes.gpuStart[0]!;
+    assert.deepEqual([...state.nodes.deviceFree.subarray(start, start + 3)], [1000, 0, 1000]);
+  });
+
+  it("evaluates a constraint once for each node, and again only for the node that changed", () => {
+    let evaluations = 0;
+    const state = stateOfNodes([nodeOf("n1", { labels: { disk: "ssd" } }), nodeOf("n2")]);
+    const predicate = satisfies(parseConstraint("node.labels.disk==ssd"));
+    const counted = { ...predicate, test: (node: Parameters<typeof predicate.test>[0]) => { evaluations++; return predicate.test(node); } };
+    assert.deepEqual([...state.passing(counted).toArray()], [0]);
+    state.passing(counted);
+    assert.equal(evaluations, 2);
+    state.setNode(nodeOf("n2", { labels: { disk: "ssd" } }));
+    assert.deepEqual([...state.passing(counted).toArray()], [0, 1]);
+    assert.equal(evaluations, 3);
+  });
+
+  it("finds tasks their node when it joins after they were known", () => {
+    const state = new ClusterState();
+    const { tasks } = addService(state, "web", specOf({ cpu: 1 }));
+    state.placeById(tasks[0]!, "n1", true);
+    assert.equal(state.tasks.node[tasks[0]!], nowhere);
+    state.setNode(nodeOf("n1", { cpu: 4 }));
+    assert.equal(state.nodes.free[cpu]![0], 3000);
+    state.removeNode("n1");
+    state.setNode(nodeOf("n1", { cpu: 4 }));
+    assert.equal(state.nodes.free[cpu]![1], 3000, "the row of a removed node is not used again");
+    assert.equal(state.nodes.tasks[1], 1);
+  });
+
+  it("counts over-commit in the totals of the nodes it is for", () => {
+    const state = stateOfNodes([nodeOf("n1", { cpu: 4, labels: { tier: "dev" } }), nodeOf("n2", { cpu: 4 })]);
+    state.setOvercommit([{ constraint: parseConstraint("node.labels.tier==dev"), cpuPercent: 150, memoryPercent: 100 }]);
+    assert.deepEqual([state.nodes.total[cpu]![0], state.nodes.total[cpu]![1]], [6000, 4000]);
+  });
+
+  it("uses rows of services, revisions and requests again when their last task is gone", () => {
+    const state = stateOfNodes([nodeOf("n1")]);
+    for (let i = 0; i < 1000; i++) {
+      const { g, tasks } = addService(state, `s${i}`, specOf({ cpu: 0.001 * (i + 1) }));
+      state.removeTask(tasks[0]!);
+      state.releaseGroup(g);
+    }
+    assert.deepEqual([state.services.size, state.groups.size, state.requests.size, state.tasks.size], [1, 1, 1, 1]);
+  });
+
+  it("equals one rebuilt from the same facts, whatever happened on the way", () => {
+    fc.assert(fc.property(fc.integer(), (seed) => {
+      const random = seededRandom(seed);
+      const cluster = randomCluster(random, { nodes: 6, services: 8 });
+      const state = new ClusterState();
+      for (const node of cluster.nodes) state.setNode(node);
+      const where = new Map<string, { service: number; nodeId: string; counts: boolean; gpuIds: string[] }>();
+      for (let step = 0; step < 150; step++) {
+        const service = Math.floor(random() * cluster.services.length);
+        const { id, spec } = cluster.services[service]!;
+        const taskId = `${id}.${Math.floor(random() * 3)}`;
+        const node = cluster.nodes[Math.floor(random() * cluster.nodes.length)]!;
+        const action = random();
+        const known = state.tasks.rowOf(taskId);
+        if (action < 0.6) {
+          const g = state.groupOf(`${id}.1`, id, () => compileSpec(id, spec));
+          const t = state.addTask(taskId, g, step);
+          const hasDevices = state.requests.gpuCount[state.requestOf(t)] === 0 || state.fits(state.nodes.rowOf(node.id)!, state.requestOf(t));
+          if (state.tasks.node[t] === nowhere && !where.has(taskId) && hasDevices) {
+            state.placeById(t, node.id, true);
+            const gpuIds = node.description!.resources!.gpus.filter((_, i) => (state.tasks.gpuMask[t]! & (1 << i)) !== 0).map((gpu) => gpu.id);
+            where.set(taskId, { service, nodeId: node.id, counts: true, gpuIds });
+          } else if (!where.has(taskId)) state.removeTask(t);
+        } else if (action < 0.75 && known !== undefined) {
+          state.removeTask(known);
+          where.delete(taskId);
+        } else if (action < 0.85 && known !== undefined) {
+          state.setCounts(known, false);
+          where.get(taskId)!.counts = false;
+        } else state.setNode(node);
+      }
+      const rebuilt = new ClusterState();
+      for (const node of cluster.nodes) rebuilt.setNode(node);
+      for (const [taskId, { service, nodeId, counts, gpuIds }] of where) {
+        const { id, spec } = cluster.services[service]!;
+        rebuilt.placeById(rebuilt.addTask(taskId, rebuilt.groupOf(`${id}.1`, id, () => compileSpec(id, spec)), 0), nodeId, counts, gpuIds);
+      }
+      assert.deepEqual(audit(state, rebuilt), []);
+      assert.deepEqual(audit(state.copy(), rebuilt), []);
+    }), { numRuns: 100 });
+  });
+
+  it("an audit finds what is wrong", () => {
+    const build = () => { const state = stateOfNodes([nodeOf("n1", { gpus: { T4: 1 } })]); state.place(addService(state, "web", specOf({ cpu: 1, gpu: { millis: 300 }, hostPorts: [80] })).tasks[0]!, 0); return state; };
+    const state = build();
+    state.nodes.free[cpu]![0]!--;
+    state.nodes.deviceFree[0] = 0;
+    assert.deepEqual(audit(state, build()), ["cpu free on node n1: 2999 is kept, 3000 is right", "GPUs free on node n1: 0 is kept, 700 is right"]);
+  });
+});
