@@ -64,7 +64,7 @@ describe("placement constraints", () => {
     fc.assert(fc.property(text, anyNode, (written, anyone) => {
       const constraint = parseConstraint(written);
       const again = parseConstraint(formatConstraint(constraint));
-      assert.deepEqual({ ...again, accepts: undefined }, { ...constraint, accepts: undefined });
+      assert.deepEqual({ ...again, read: undefined, accepts: undefined }, { ...constraint, read: undefined, accepts: undefined });
       assert.equal(formatConstraint(again), formatConstraint(constraint));
       assert.equal(matchesConstraint(again, anyone), matchesConstraint(constraint, anyone));
     }), { numRuns: 1000 });
