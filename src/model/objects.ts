@@ -61,7 +61,7 @@ export const newTaskStatus = (fields: Partial<TaskStatus> = {}): TaskStatus => (
 
 export const newTask = (fields: Partial<Task> & Pick<Task, "id">): Task => ({
   meta: null, serviceId: "", revision: 0, slot: 0, nodeId: "", desiredState: "RUNNING", status: newTaskStatus(), networks: [], notBeforeMs: 0,
-  restarts: 0, stopReason: "", assigned: [], gpus: [], ...fields,
+  restarts: 0, stopReason: "", assigned: [], gpus: [], move: null, ...fields,
 });
 
 export const newNodeSpec = (fields: Partial<NodeSpec> = {}): NodeSpec => ({ labels: {}, availability: "ACTIVE", desiredRole: "WORKER", taints: [], ...fields });

@@ -58,6 +58,7 @@ export type { UpdateStatus } from "../gen/swarm/v1/UpdateStatus.js";
 export type { Task } from "../gen/swarm/v1/Task.js";
 export type { AssignedGeneric } from "../gen/swarm/v1/AssignedGeneric.js";
 export type { AssignedGpu } from "../gen/swarm/v1/AssignedGpu.js";
+export type { TaskMove } from "../gen/swarm/v1/TaskMove.js";
 export type { TaskState } from "../gen/swarm/v1/TaskState.js";
 export type { TaskStatus } from "../gen/swarm/v1/TaskStatus.js";
 export type { ContainerStatus } from "../gen/swarm/v1/ContainerStatus.js";

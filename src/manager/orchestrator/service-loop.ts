@@ -69,7 +69,10 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
       const view = viewOf(tx, id, room);
       if (!view) { alarms.delete(id); continue; }
       const plan = superviseService(view);
-      for (const step of plan.steps) perform(tx, step);
+      for (const step of plan.steps) {
+        perform(tx, step);
+        if (step.kind === "give-up-move") log.warn("a task stays where it is: its move was given up", { task: step.taskId, service: view.spec.name, reason: step.reason });
+      }
       room -= plan.steps.length;
       if (plan.updateStatus && plan.updateStatus !== view.service.updateStatus) {
         tx.update("service", { ...view.service, updateStatus: plan.updateStatus });
@@ -123,6 +126,11 @@ function perform(tx: WriteTx, step: Step): void {
       if (task?.desiredState === "TASK_READY") tx.update("task", { ...task, desiredState: "RUNNING" });
       return;
     }
+    case "give-up-move": {
+      const task = tx.get("task", step.taskId);
+      if (task?.move) tx.update("task", { ...task, move: null });
+      return;
+    }
     default: {
       const never: never = step;
       throw new Error(`invariant broken: every step is performed (${JSON.stringify(never)})`);
@@ -135,7 +143,7 @@ function concernsService(task: Task, previous: Task | undefined): boolean {
   if (!previous) return true;
   const before = stateOf(previous), after = stateOf(task);
   return before !== after && (after === "RUNNING" || isTerminal(after) || after === "ASSIGNED")
-    || task.desiredState !== previous.desiredState || task.nodeId !== previous.nodeId;
+    || task.desiredState !== previous.desiredState || task.nodeId !== previous.nodeId || (task.move?.sinceMs ?? 0) !== (previous.move?.sinceMs ?? 0);
 }
 
 // A stored object is decoded anew with each change, so parts are compared by value.

@@ -164,7 +164,7 @@ export function shapeOf(serviceId: string, key: string, spec: ServiceSpec | unde
 function parseStored(text: string): Constraint {
   try {
     return parseConstraint(text);
-  } catch { return { key: text, operator: "==", value: "" }; }
+  } catch { return { ...parseConstraint("node.id==none"), accepts: () => false }; }
 }
 
 export const portKey = (port: number, protocol: Protocol): string => `${port}/${protocol.toLowerCase()}`;

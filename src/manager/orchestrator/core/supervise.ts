@@ -3,6 +3,7 @@ import { evictionOf } from "./enforcer.js";
 import { nodesToFill, takesNewTask } from "./global.js";
 import { missingSlots, surplusPlaces } from "./replicated.js";
 import { decideRestart, heldUntil } from "./restart.js";
+import { isMoving, planMoves } from "./move.js";
 import { planUpdate } from "./update.js";
 import { groupByPlace, hasEnded, isFinished, isRunning, restartedReason, type Place } from "./places.js";
 import { needsReplacing } from "./spec-compare.js";
@@ -48,6 +49,9 @@ export function superviseService(view: ServiceView): Plan {
     return isFinished(place) && node !== undefined && takesNewTask(node, view.spec);
   };
   const held = isGlobal ? places.filter(isHeld) : places;
+  const moves = planMoves(view, places, isOutdated, touched);
+  steps.push(...moves.steps);
+  wakeAtMs = earliest(wakeAtMs, moves.wakeAtMs);
   const update = planUpdate(view, held, isOutdated, touched);
   steps.push(...update.steps);
   wakeAtMs = earliest(wakeAtMs, update.wakeAtMs);
@@ -82,7 +86,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
     const eviction = evictionOf(task, spec, view.node(task.nodeId));
     if (hasEnded(task) && !(isGlobal && eviction)) {
       const decision = decideRestart(task, spec, place);
-      if (decision.kind === "finished" || (hasSpare && isOld)) {
+      if (decision.kind === "finished" || (hasSpare && (isOld || isMoving(place)))) {
         steps.push({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: "" });
       } else if (decision.delayMs > 0 && task.notBeforeMs > view.nowMs) {
         // It ended, rejected say, while it was itself held back: a successor is prepared at once, so one made now would spin.
@@ -94,7 +98,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
       continue;
     }
     if (eviction) {
-      if (isGlobal || (hasSpare && isOld)) steps.push({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: eviction.reason });
+      if (isGlobal || (hasSpare && (isOld || isMoving(place)))) steps.push({ kind: "stop", taskId: task.id, desired: "SHUTDOWN", reason: eviction.reason });
       else steps.push({ kind: "replace", taskId: task.id, reason: eviction.reason, successor: freshTask(view, { ...seat, desiredState: eviction.isNodeLost ? "RUNNING" : "TASK_READY" }) });
       continue;
     }
@@ -104,7 +108,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
       else steps.push({ kind: "release", taskId: task.id });
     }
   }
-  if (steps.length === 0) steps.push(...stopDuplicates(place, isOutdated));
+  if (steps.length === 0 && !isMoving(place)) steps.push(...stopDuplicates(place, isOutdated));
   return { steps, wakeAtMs };
 }
 

@@ -22,7 +22,9 @@ export type Step =
   | { readonly kind: "stop"; readonly taskId: string; readonly desired: "SHUTDOWN" | "REMOVE"; readonly reason: string }
   | { readonly kind: "replace"; readonly taskId: string; readonly reason: string; readonly successor: Task }
   /** Lets a task that was held back at READY run. */
-  | { readonly kind: "release"; readonly taskId: string };
+  | { readonly kind: "release"; readonly taskId: string }
+  /** The task stays where it is after all. */
+  | { readonly kind: "give-up-move"; readonly taskId: string; readonly reason: string };
 
 export interface Plan {
   readonly steps: readonly Step[];
