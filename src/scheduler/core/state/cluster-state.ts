@@ -10,6 +10,7 @@ import { NodeTable, anyModel, maxGpus, mixedModels, wholeGpu } from "./node-tabl
 import { PortTable } from "./port-table.js";
 import { PredicateTable, type Predicate } from "./predicates.js";
 import { RequestTable } from "./request-table.js";
+import type { AffinityRule } from "./rules.js";
 import { ServiceTable } from "./service-table.js";
 import { TaskTable, nowhere } from "./task-table.js";
 
@@ -138,7 +139,26 @@ export class ClusterState {
 
   addGroup(key: string, serviceId: string, spec: CompiledSpec): number {
     const r = this.requestFor(spec);
-    return this.groups.add(key, this.services.acquire(serviceId), r, spec.priority, spec.rules);
+    const g = this.groups.add(key, this.services.acquire(serviceId), r, spec.priority, spec.rules);
+    for (const rule of spec.rules.affinities) {
+      if (!rule.isAnti || !rule.isRequired || rule.serviceId === serviceId) continue;
+      this.#repellers.set(rule.serviceId, [...(this.#repellers.get(rule.serviceId) ?? []), { group: g, rule }]);
+    }
+    return g;
+  }
+
+  // Required anti-affinity holds in both directions: who is kept away from must know.
+  readonly #repellers = new Map<string, readonly Repeller[]>();      // by service id
+
+  /** Revisions of other services that keep away from the service of `g`. */
+  repellersOf(g: number): readonly Repeller[] { return this.#repellers.size === 0 ? noRepellers : this.#repellers.get(this.services.ids[this.groups.service[g]!]!) ?? noRepellers; }
+
+  #forgetRepeller(g: number): void {
+    for (const { serviceId } of this.groups.rules[g]!.affinities) {
+      const left = this.#repellers.get(serviceId)?.filter(({ group }) => group !== g) ?? [];
+      if (left.length > 0) this.#repellers.set(serviceId, left);
+      else this.#repellers.delete(serviceId);
+    }
   }
 
   /** A request's row, with one user more (requests.release ends that). */
@@ -156,6 +176,7 @@ export class ClusterState {
 
   releaseGroup(g: number): void {
     if (--this.groups.users[g]! > 0) return;
+    if (this.groups.rules[g]!.affinities.length > 0) this.#forgetRepeller(g);
     this.services.release(this.groups.service[g]!);
     this.requests.release(this.groups.request[g]!);
     this.groups.remove(g);
@@ -384,10 +405,15 @@ export class ClusterState {
     for (const node of this.nodeObjects) copy.nodeObjects.push(node);
     for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
     for (const [taskId, nodeId] of this.#orphans) copy.#orphans.set(taskId, nodeId);
+    for (const [serviceId, repellers] of this.#repellers) copy.#repellers.set(serviceId, repellers);
     copy.#overcommit = this.#overcommit;
     return copy;
   }
 }
+
+/** A revision with a rule to be where a service is not. */
+export interface Repeller { readonly group: number; readonly rule: AffinityRule }
+const noRepellers: readonly Repeller[] = [];
 
 /** Of what a node does not limit. Far above any request, and exact in sums. */
 export const unlimited = 2 ** 52;

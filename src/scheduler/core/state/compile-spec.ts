@@ -47,7 +47,7 @@ function rulesOf(serviceId: string, spec: ServiceSpec | undefined): Rules {
     affinities: (placement?.affinities ?? []).map((affinity): AffinityRule => ({
       serviceId: affinity.service || serviceId, isAnti: affinity.anti, isRequired: affinity.required, weight: affinity.weight, key: affinity.key || "node.id",
     })),
-    image: spec.task?.container?.image ?? "", isGang: spec.gang, mayMove: !spec.noMove, project: spec.project,
+    tolerations: placement?.tolerations ?? [], image: spec.task?.container?.image ?? "", isGang: spec.gang, mayMove: !spec.noMove, project: spec.project,
   };
 }
 
@@ -101,11 +101,21 @@ function pluginsOf(spec: ServiceSpec | undefined): string[] {
   return [...plugins].sort();
 }
 
+const isTolerated = (tolerations: readonly Toleration[], key: string, value: string): boolean =>
+  tolerations.some((toleration) => toleration.key === key && (toleration.value === "" || toleration.value === value));
+const tolerationsKey = (tolerations: readonly Toleration[]): string => tolerations.map(({ key, value }) => `${key}=${value}`).sort().join(",");
+
+/** Whether the node had rather not have tasks with these tolerations (PREFER_NO_SCHEDULE): a soft rule, so true is the bad case. */
+export const prefersOthers = (tolerations: readonly Toleration[]): Predicate => ({
+  filter: "soft-taint", key: tolerationsKey(tolerations),
+  test: (node) => node.spec?.taints.some(({ key, value, effect }) => effect === "PREFER_NO_SCHEDULE" && !isTolerated(tolerations, key, value)) ?? false,
+  refusal: () => "node has no taint that asks to go elsewhere",
+});
+
 function tolerates(tolerations: readonly Toleration[]): Predicate {
-  const isTolerated = (key: string, value: string) => tolerations.some((toleration) => toleration.key === key && (toleration.value === "" || toleration.value === value));
-  const refused = (node: Node) => node.spec?.taints.find(({ key, value, effect }) => effect !== "PREFER_NO_SCHEDULE" && !isTolerated(key, value));
+  const refused = (node: Node) => node.spec?.taints.find(({ key, value, effect }) => effect !== "PREFER_NO_SCHEDULE" && !isTolerated(tolerations, key, value));
   return {
-    filter: "taint", key: tolerations.map(({ key, value }) => `${key}=${value}`).sort().join(","),
+    filter: "taint", key: tolerationsKey(tolerations),
     test: (node) => refused(node) === undefined,
     refusal: (node) => {
       const taint = refused(node);

@@ -1,8 +1,8 @@
 /** The cluster in typed arrays: what the rest of the core decides on. cluster-state.ts is the one that changes it. */
-export { ClusterState, unlimited, type OvercommitRule } from "./cluster-state.js";
+export { ClusterState, unlimited, type OvercommitRule, type Repeller } from "./cluster-state.js";
 export { audit } from "./audit.js";
 export { Bitset, popcount } from "./bitset.js";
-export { compileSpec, isReady, portKey, satisfies, type CompiledSpec } from "./compile-spec.js";
+export { compileSpec, isReady, portKey, prefersOthers, satisfies, type CompiledSpec } from "./compile-spec.js";
 export { cpu, disk, fixedDimensions, genericDimension, memory, pids } from "./dimensions.js";
 export { failureWindowMs, maxFailures } from "./failures.js";
 export { anyModel, maxGpus, mixedModels, wholeGpu, type NodeTable } from "./node-table.js";

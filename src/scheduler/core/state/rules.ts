@@ -1,4 +1,4 @@
-import type { PlacementStrategy } from "../../../model/index.js";
+import type { PlacementStrategy, Toleration } from "../../../model/index.js";
 import type { Predicate } from "./predicates.js";
 
 /**
@@ -14,6 +14,7 @@ export interface Rules {
   readonly spread: readonly string[];         // attribute keys, outermost first
   readonly preferences: readonly { readonly predicate: Predicate; readonly weight: number }[];   // soft; negative = avoid
   readonly affinities: readonly AffinityRule[];
+  readonly tolerations: readonly Toleration[];
   readonly image: string;
   readonly isGang: boolean;
   readonly mayMove: boolean;
@@ -30,5 +31,5 @@ export interface AffinityRule {
 }
 
 export const noRules: Rules = {
-  strategy: "DEFAULT", replicas: 0, hostPorts: [], maxPerNode: 0, maxPer: [], spread: [], preferences: [], affinities: [], image: "", isGang: false, mayMove: true, project: "",
+  strategy: "DEFAULT", replicas: 0, hostPorts: [], maxPerNode: 0, maxPer: [], spread: [], preferences: [], affinities: [], tolerations: [], image: "", isGang: false, mayMove: true, project: "",
 };
