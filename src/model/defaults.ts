@@ -1,5 +1,5 @@
 import { newClusterSpec, newEndpointSpec, newNetworkSpec, newPlacement, newResources, newRestartPolicy, newUpdateConfig } from "./objects.js";
-import type { ClusterSpec, HealthConfig, NetworkSpec, ServiceSpec, TaskSpec } from "./types.js";
+import type { ClusterSpec, HealthConfig, NetworkSpec, Placement, Resources, ServiceSpec, TaskSpec } from "./types.js";
 
 /**
  * Fills what a request left out. A part that is absent gets its defaults; inside a part 0 and "" stand for the default only where
@@ -14,12 +14,27 @@ function withTaskDefaults(task: TaskSpec): TaskSpec {
   return {
     ...task,
     container: container && { ...container, stopGraceMs: container.stopGraceMs || 10_000, health: container.health && withHealthDefaults(container.health) },
-    reservations: task.reservations ?? newResources(),
+    reservations: task.reservations ? inOrder(task.reservations) : newResources(),
     limits: task.limits ?? newResources(),
     restart: restart ? { ...restart, maxDelayMs: restart.maxDelayMs || Math.max(newRestartPolicy().maxDelayMs, restart.delayMs) } : newRestartPolicy(),
-    placement: task.placement ?? newPlacement(),
+    placement: task.placement ? withPlacementDefaults(task.placement) : newPlacement(),
   };
 }
+
+/** Kinds sorted, so that specs that mean the same are the same; a GPU request for nothing is none. */
+const inOrder = (resources: Resources): Resources => ({
+  ...resources,
+  generic: [...resources.generic].sort((a, b) => (a.kind < b.kind ? -1 : 1)),
+  gpu: resources.gpu && (resources.gpu.count > 0 || resources.gpu.millis > 0 || resources.gpu.models.length > 0) ? resources.gpu : null,
+});
+
+const defaultWeight = 50;
+
+const withPlacementDefaults = (placement: Placement): Placement => ({
+  ...placement,
+  preferences: placement.preferences.map((preference) => ({ ...preference, weight: preference.weight || defaultWeight })),
+  affinities: placement.affinities.map((affinity) => ({ ...affinity, key: affinity.key || "node.id", weight: affinity.weight || (affinity.required ? 0 : defaultWeight) })),
+});
 
 const withHealthDefaults = (health: HealthConfig): HealthConfig => ({
   ...health,
@@ -46,7 +61,7 @@ export function withClusterDefaults(spec: ClusterSpec | null): ClusterSpec {
     quotas: spec.quotas,
     overcommit: spec.overcommit,
     usageAware: spec.usageAware,
-    autoRebalance: spec.autoRebalance,
+    autoRebalance: spec.autoRebalance && { ...spec.autoRebalance, movesPerHour: spec.autoRebalance.movesPerHour || 60 },
     preemptionOff: spec.preemptionOff,
   };
 }

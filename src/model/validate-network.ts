@@ -1,6 +1,8 @@
 import { contains, formatCidr, parseCidr, parseIpv4 } from "./network-address.js";
-import type { ClusterSpec, NetworkSpec, NodeSpec } from "./types.js";
-import { first, firstOf, problemOfChoice, problemOfLabels, problemOfName, type Problem } from "./validate.js";
+import type { ClusterSpec, NetworkSpec, NodeSpec, Overcommit, ProjectQuota } from "./types.js";
+import { first, firstOf, problemOfChoice, problemOfLabels, problemOfName, problemOfProject, type Problem } from "./validate.js";
+import { problemOfConstraint, problemOfTaints } from "./validate-placement.js";
+import { problemOfQuotaAmounts } from "./validate-resources.js";
 
 export function problemOfNetworkSpec(spec: NetworkSpec): Problem {
   return first(
@@ -28,6 +30,7 @@ export function problemOfNodeSpec(spec: NodeSpec): Problem {
     () => problemOfLabels(spec.labels, "node label"),
     () => problemOfChoice("availability", spec.availability, ["ACTIVE", "PAUSE", "DRAIN"]),
     () => problemOfChoice("role", spec.desiredRole, ["WORKER", "MANAGER"]),
+    () => problemOfTaints(spec.taints),
   );
 }
 
@@ -50,6 +53,39 @@ export function problemOfClusterSpec(spec: ClusterSpec): Problem {
     () => (spec.dataPort < 1024 || spec.dataPort > 65_535 ? `the data port ${spec.dataPort} is not between 1024 and 65535` : undefined),
     () => (spec.certificateValidityMs < 3_600_000 ? "certificates must be valid for at least 1 h" : undefined),
     () => (spec.certificateValidityMs > longestCertificateValidityMs ? "certificates may be valid for a year at most; nodes renew theirs by themselves" : undefined),
-    () => problemOfChoice("placement strategy", spec.placementStrategy, ["PACK", "SPREAD"]),
+    () => problemOfChoice("placement strategy", spec.placementStrategy, ["PACK", "SPREAD", "BALANCED"]),
+    () => problemOfQuotas(spec.quotas),
+    () => problemOfOvercommit(spec.overcommit),
+    () => (spec.autoRebalance && spec.autoRebalance.movesPerHour > mostMovesPerHour ? `${spec.autoRebalance.movesPerHour} moves an hour are more than the limit of ${mostMovesPerHour}` : undefined),
   );
+}
+
+const mostMovesPerHour = 10_000;
+
+function problemOfQuotas(quotas: readonly ProjectQuota[]): Problem {
+  const seen = new Set<string>();
+  if (quotas.length > 1_000) return `${quotas.length} quotas are more than the limit of 1000`;
+  return firstOf(quotas, ({ project, limits }) => {
+    const problem = problemOfProject(project);
+    if (problem !== undefined) return problem;
+    if (seen.has(project)) return `project "${project}" has two quotas; give it one`;
+    seen.add(project);
+    const amounts = limits ? problemOfQuotaAmounts(limits) : undefined;
+    return amounts && `the quota of project "${project}" cannot be used: ${amounts}`;
+  });
+}
+
+function problemOfOvercommit(overcommit: readonly Overcommit[]): Problem {
+  const seen = new Set<string>();
+  if (overcommit.length > 100) return `${overcommit.length} over-commit factors are more than the limit of 100`;
+  return firstOf(overcommit, ({ constraint, cpuPercent, memoryPercent }) => {
+    const nodes = constraint === "" ? "every node" : `nodes with "${constraint}"`;
+    const problem = constraint === "" ? undefined : problemOfConstraint(constraint);
+    if (problem !== undefined) return problem;
+    if (seen.has(constraint)) return `the over-commit factor of ${nodes} is given twice; give it once`;
+    seen.add(constraint);
+    const isFactor = (percent: number) => percent === 0 || (Number.isInteger(percent) && percent >= 10 && percent <= 1_000);
+    return firstOf([["CPU", cpuPercent], ["memory", memoryPercent]] as const, ([word, percent]) =>
+      (isFactor(percent) ? undefined : `the ${word} over-commit of ${nodes} is ${percent} %; give 10 % to 1000 %, where 100 % is what a node has`));
+  });
 }

@@ -1,12 +1,11 @@
-import { messageOf } from "../lib/index.js";
-import { isConstraintKey, parseConstraint } from "./constraint.js";
 import { problemOfImageReference } from "./image-reference.js";
 import { parseIpv4 } from "./network-address.js";
-import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, Placement, PortConfig, Resources, ServiceSpec, TaskSpec, UpdateConfig, RestartPolicy } from "./types.js";
-import { bytesText, first, firstOf, problemOfChoice, problemOfDuration, problemOfLabels, problemOfName, type Problem } from "./validate.js";
+import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, PortConfig, ServiceSpec, TaskSpec, UpdateConfig, RestartPolicy } from "./types.js";
+import { first, firstOf, problemOfChoice, problemOfDuration, problemOfLabels, problemOfName, problemOfProject, type Problem } from "./validate.js";
+import { maxPriority, problemOfPlacement } from "./validate-placement.js";
+import { problemOfReservationAboveLimit, problemOfResources } from "./validate-resources.js";
 
 export const maxReplicas = 10_000;
-export const minMemoryBytes = 4 * 2 ** 20;
 
 /** What a service's spec alone can be wrong about; what depends on other objects (names, ports, networks) is the control API's. */
 export function problemOfServiceSpec(spec: ServiceSpec): Problem {
@@ -15,6 +14,7 @@ export function problemOfServiceSpec(spec: ServiceSpec): Problem {
     () => problemOfLabels(spec.labels),
     () => problemOfChoice("mode", spec.mode, ["REPLICATED", "GLOBAL"]),
     () => problemOfReplicas(spec),
+    () => problemOfRank(spec),
     () => (spec.task ? problemOfTaskSpec(spec.task) : "it says nothing about its tasks; give an image"),
     () => spec.endpoint ? problemOfEndpoint(spec.endpoint) : undefined,
     () => spec.update ? problemOfUpdate(spec.update) : undefined,
@@ -25,6 +25,13 @@ function problemOfReplicas({ mode, replicas }: ServiceSpec): Problem {
   if (mode === "GLOBAL") return replicas > 1 ? "a global service runs once on each node; leave the number of replicas out" : undefined;
   if (!Number.isInteger(replicas) || replicas < 0) return `the number of replicas is ${replicas}; give a whole number from 0 to ${maxReplicas}`;
   return replicas > maxReplicas ? `${replicas} replicas are more than the limit of ${maxReplicas} for one service; split it into several` : undefined;
+}
+
+/** Its place among the services that want the same nodes. */
+function problemOfRank({ mode, priority, gang, project }: ServiceSpec): Problem {
+  if (!Number.isInteger(priority) || Math.abs(priority) > maxPriority) return `the priority is ${priority}; give a whole number from -${maxPriority} to ${maxPriority}`;
+  if (gang && mode === "GLOBAL") return "a global service cannot be a gang: which nodes run it changes as they come and go; leave one of the two out";
+  return project === "" ? undefined : problemOfProject(project);
 }
 
 function problemOfTaskSpec(task: TaskSpec): Problem {
@@ -117,23 +124,6 @@ function problemOfHealth(health: HealthConfig): Problem {
   );
 }
 
-function problemOfResources(kind: "reservation" | "limit", { cpuMillis, memoryBytes, pids }: Resources): Problem {
-  // A thousandth of a core is the smallest amount that the API can name: 0 is "none", so only negative amounts are too small.
-  if (cpuMillis < 0) return `the CPU ${kind} is ${cpuMillis / 1000}; the least is 0.001`;
-  if (cpuMillis > 1e9) return `the CPU ${kind} of ${cpuMillis / 1000} cores is more than any host has`;
-  if (memoryBytes < 0) return `the memory ${kind} is negative; the least is 4 MiB`;
-  if (memoryBytes > 0 && memoryBytes < minMemoryBytes) return `the memory ${kind} of ${bytesText(memoryBytes)} is too small to run anything; the least is 4 MiB`;
-  if (memoryBytes > 2 ** 50) return `the memory ${kind} of ${bytesText(memoryBytes)} is more than any host has`;
-  return pids < 0 ? `the pids ${kind} is ${pids}; it cannot be negative` : undefined;
-}
-
-function problemOfReservationAboveLimit({ reservations, limits }: TaskSpec): Problem {
-  if (!reservations || !limits) return undefined;
-  if (limits.cpuMillis > 0 && reservations.cpuMillis > limits.cpuMillis) return `it reserves ${reservations.cpuMillis / 1000} CPUs and is limited to ${limits.cpuMillis / 1000}; reserve no more than the limit`;
-  if (limits.memoryBytes > 0 && reservations.memoryBytes > limits.memoryBytes) return `it reserves ${bytesText(reservations.memoryBytes)} of memory and is limited to ${bytesText(limits.memoryBytes)}; reserve no more than the limit`;
-  return undefined;
-}
-
 function problemOfRestart(restart: RestartPolicy): Problem {
   return first(
     () => problemOfChoice("restart condition", restart.condition, ["ANY", "ON_FAILURE", "NONE"]),
@@ -142,26 +132,6 @@ function problemOfRestart(restart: RestartPolicy): Problem {
     () => problemOfDuration("restart window", restart.windowMs),
     () => (restart.maxDelayMs > 0 && restart.maxDelayMs < restart.delayMs ? `the longest restart delay (${restart.maxDelayMs} ms) is shorter than the first (${restart.delayMs} ms)` : undefined),
   );
-}
-
-function problemOfPlacement(placement: Placement): Problem {
-  return first(
-    () => firstOf(placement.constraints, problemOfConstraint),
-    () => (placement.constraints.length > 100 ? `${placement.constraints.length} constraints are more than the limit of 100` : undefined),
-    () => firstOf(placement.spread, (key) => (isConstraintKey(key) ? undefined : `it cannot be spread over "${key}"; use a key such as node.labels.rack`)),
-    () => problemOfChoice("placement strategy", placement.strategy, ["DEFAULT", "PACK", "SPREAD"]),
-    () => firstOf(placement.platforms, (platform) => (/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9]+)?$/.test(platform) ? undefined : `"${platform}" is no platform; write OS/ARCH, such as linux/amd64`)),
-  );
-}
-
-function problemOfConstraint(text: string): Problem {
-  try {
-    parseConstraint(text);
-    return undefined;
-  } catch (error) {
-    const sentence = messageOf(error).replace(/\.$/, "");
-    return sentence.charAt(0).toLowerCase() + sentence.slice(1);
-  }
 }
 
 function problemOfRepeatedNetwork({ networks }: TaskSpec): Problem {

@@ -29,6 +29,10 @@ export function problemOfName(name: string): Problem {
   return undefined;
 }
 
+export function problemOfProject(project: string): Problem {
+  return /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/.test(project) ? undefined : `"${project.slice(0, 80)}" is no project's name; use up to 63 letters, digits, "-", "_" and "."`;
+}
+
 /** `subject` names the labels: "label", "node label". */
 export function problemOfLabels(labels: Readonly<Record<string, string>>, subject = "label"): Problem {
   return firstOf(Object.entries(labels), ([key, value]) => {
