@@ -1,3 +1,2 @@
 /** Why a group's tasks are where they are, or nowhere. Reads the state; whoever wants suggestions tried out gives a copy. */
-export { dimensionWord, formatAmount, formatBytes, formatCpus } from "./format.js";
 export { explainRefusals, sentenceForNode, sentenceOf } from "./sentence.js";

@@ -1,5 +1,5 @@
 import type { PendingReason } from "../../../model/index.js";
-import type { Filter, Refusal } from "../filters/filter.js";
+import { filters, type Refusal } from "../filters/index.js";
 import { memory, type ClusterState } from "../state/index.js";
 
 /** Labels can make every node a reason of its own; the rest says no more than the first ones. */
@@ -10,7 +10,7 @@ const maxReasons = 10;
  * that fit give none. The short form, written on tasks that wait: the loop makes it for every group that is blocked, so a node
  * that lacks an amount costs a comparison and no string.
  */
-export function explainRefusals(state: ClusterState, g: number, filters: readonly Filter[], nodes?: Iterable<number>): PendingReason[] {
+export function explainRefusals(state: ClusterState, g: number, nodes?: Iterable<number>): PendingReason[] {
   const r = state.groups.request[g]!;
   const classOf = state.requests.eligibility[r]!;
   const asked = filters.filter((filter) => filter.concerns(state, g));
@@ -48,8 +48,9 @@ export const sentenceForNode = (nodeName: string, reasons: readonly PendingReaso
 
 /** "needs 2.0 GiB memory, 1.2 GiB free", said of the best of several nodes: "needs 2.0 GiB memory, most free is 1.2 GiB on n3". */
 export function mostFree(detail: string, nodeName: string): string {
-  const [, asked, free] = /^(.*), (.+) free$/.exec(detail) ?? [];
-  return asked === undefined ? detail : `${asked}, most free is ${free} on ${nodeName}`;
+  const [, amount, free] = /^(.*), (.+?)(?: is| are)? free$/.exec(detail) ?? [];
+  if (amount !== undefined) return `${amount}, most free is ${free} on ${nodeName}`;
+  return detail.includes(", most free on one is ") ? `${detail}, on ${nodeName}` : detail;
 }
 
 /** Reasons as they are counted. Amounts are told of the node that has most of it, everything else in its own words. */
