@@ -8,6 +8,7 @@ export { backoffMs } from "./backoff.js";
 export { createLogger, silentLogger, type LogFields, type LogLevel, type Logger } from "./log.js";
 export { idFromBytes } from "./id.js";
 export { KeyedLock } from "./keyed-lock.js";
+export { Counter, Gauge, Histogram, Metrics, type Labels } from "./metrics.js";
 export { printable } from "./printable.js";
 export { RepeatFilter } from "./repeat-filter.js";
 export { startCoalescingLoop, type CoalescingLoop } from "./coalescing-loop.js";
