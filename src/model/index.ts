@@ -22,6 +22,6 @@ export { problemOfImageReference } from "./image-reference.js";
 export { bytesText, problemOfName, type Problem } from "./validate.js";
 export { maxReplicas, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";
 export { affinityText, maxPriority, problemOfPair, taintEffects } from "./validate-placement.js";
-export { isGpuWord, minMemoryBytes, problemOfGenericKind } from "./validate-resources.js";
+export { isDeviceWord, minMemoryBytes, problemOfGenericKind } from "./validate-resources.js";
 export { longestCertificateValidityMs, problemOfClusterSpec, problemOfNetworkSpec, problemOfNodeSpec } from "./validate-network.js";
 export { withClusterDefaults, withNetworkDefaults, withServiceDefaults } from "./defaults.js";

@@ -83,7 +83,7 @@ function problemOfModels(models: readonly string[]): Problem {
   if (models.length > maxKinds) return `${models.length} models of GPUs are more than the limit of ${maxKinds}`;
   const seen = new Set<string>();
   return firstOf(models, (model) => {
-    if (!isGpuWord(model)) return `"${model.slice(0, 80)}" is no model of a GPU; use up to 100 letters, digits, blanks, "-", "_" and ".", as "swarmctl node inspect" shows it`;
+    if (!isDeviceWord(model)) return `"${model.slice(0, 80)}" is no model of a GPU; use up to 100 letters, digits, blanks, "-", "_" and ".", as "swarmctl node inspect" shows it`;
     if (seen.has(model.toLowerCase())) return `the GPU model "${model}" is named twice; name it once`;
     seen.add(model.toLowerCase());
     return undefined;
@@ -91,7 +91,7 @@ function problemOfModels(models: readonly string[]): Problem {
 }
 
 /** A model or a device's id. Separators of the command line's forms and of lists of devices cannot be in it. */
-export const isGpuWord = (text: string): boolean => /^[a-zA-Z0-9](?:[a-zA-Z0-9 _./-]{0,98}[a-zA-Z0-9])?$/.test(text);
+export const isDeviceWord = (text: string): boolean => /^[a-zA-Z0-9](?:[a-zA-Z0-9 _./-]{0,98}[a-zA-Z0-9])?$/.test(text);
 
 export function problemOfReservationAboveLimit({ reservations, limits }: TaskSpec): Problem {
   if (!reservations || !limits) return undefined;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { silentLogger, systemClock, codeOf } from "../../lib/index.js";
 import {
   newCluster, newContainerSpec, newEndpointSpec, newNetwork, newNetworkSpec, newNode, newNodeDescription, newNodeSpec, newPlacement, newPort, newServiceSpec, newTask,
-  newTaskSpec, newTaskStatus, type ServiceSpec,
+  newTaskSpec, newTaskStatus, newClusterSpec, newResources, type Affinity, type Resources, type ServiceSpec,
 } from "../../model/index.js";
 import { waitFor } from "../../lib/testing.js";
 import { codec } from "../../rpc/index.js";
@@ -138,6 +138,80 @@ describe("control API: services", () => {
     await refuses("CreateService", { spec: spec({ name: "b", ports: [80] }) }, "ALREADY_EXISTS", /service "web", which is being removed/);
     await refuses("UpdateService", { ref: "web", spec: spec() }, "FAILED_PRECONDITION", /being removed/);
     await refuses("RemoveService", { ref: "" }, "INVALID_ARGUMENT", /no name or id is given/);
+  });
+});
+
+describe("control API: placement", () => {
+  type Wish = Partial<Affinity> & { service: string };
+  const placed = (name: string, affinities: Wish[], fields: Partial<ServiceSpec> = {}) => {
+    const base = spec({ name, ...fields });
+    return { ...base, task: { ...base.task!, placement: newPlacement({ affinities: affinities.map((wish) => ({ anti: false, required: true, weight: 0, key: "", ...wish })) }) } };
+  };
+  const asking = (reservations: Partial<Resources>, name = "web") => { const base = spec({ name }); return { ...base, task: { ...base.task!, reservations: newResources(reservations) } }; };
+  const withDevices = async () => {
+    const made = await cluster();
+    await made.store.update((tx) => {
+      const node = tx.get("node", "w1")!;
+      const resources = newResources({ generic: [{ kind: "fpga", count: 0, ids: ["f1", "f2"] }, { kind: "licence", count: 3, ids: [] }], gpus: [{ id: "GPU-1", model: "A100", memoryBytes: 0 }] });
+      tx.update("node", { ...node, description: { ...node.description!, resources } });
+    });
+    return made;
+  };
+
+  it("affinities name services by name or the beginning of an id, also the service itself, and are stored by id", async () => {
+    const { write, refuses } = await cluster();
+    const db = (await write("CreateService", { spec: spec({ name: "db" }) })).service;
+    const { service } = await write("CreateService", { spec: placed("web", [{ service: "db", key: "node.labels.zone" }, { service: "web", anti: true }]) });
+    assert.deepEqual(service.spec.task.placement.affinities.map((each) => [each.service, each.anti, each.key]), [[db.id, false, "node.labels.zone"], [service.id, true, "node.id"]]);
+    await refuses("CreateService", { spec: placed("x", [{ service: "nowhere" }]) }, "NOT_FOUND", /Cannot create service "x": cannot place it by service "nowhere": there is no such service/);
+    await refuses("CreateService", { spec: placed("x", [{ service: "db" }, { service: db.id, anti: true }]) }, "INVALID_ARGUMENT", /the required affinity to service "db" and the required anti-affinity to service "db" contradict each other/);
+    await refuses("CreateService", { spec: placed("x", [{ service: "x" }, { service: "x", anti: true }]) }, "INVALID_ARGUMENT", /contradict each other/);
+  });
+
+  it("services that would wait for each other are refused, over any number of them; one may be near itself, and preferences may cross", async () => {
+    const { write, refuses } = await cluster();
+    await write("CreateService", { spec: placed("a", [{ service: "a", key: "node.labels.zone" }]) });
+    await write("CreateService", { spec: placed("b", [{ service: "a" }]) });
+    await write("CreateService", { spec: placed("c", [{ service: "b" }]) });
+    await refuses("UpdateService", { ref: "a", spec: placed("a", [{ service: "c" }]) }, "INVALID_ARGUMENT", /"a" requires to be near "c", which requires to be near "b", which requires to be near "a": none of them could be placed first/);
+    await refuses("UpdateService", { ref: "a", spec: placed("a", [{ service: "b" }]) }, "INVALID_ARGUMENT", /"a" requires to be near "b", which requires to be near "a"/);
+    await write("UpdateService", { ref: "a", spec: placed("a", [{ service: "c", required: false, weight: 10 }, { service: "c", anti: true, key: "node.labels.rack" }]) });
+  });
+
+  it("one that keeps away from a service that wants to be near it is refused", async () => {
+    const { write, refuses } = await cluster();
+    await write("CreateService", { spec: spec({ name: "a" }) });
+    await write("CreateService", { spec: placed("b", [{ service: "a" }]) });
+    await refuses("UpdateService", { ref: "a", spec: placed("a", [{ service: "b", anti: true, key: "node.labels.zone" }]) }, "INVALID_ARGUMENT", /its required anti-affinity to service "b" by node\.labels\.zone contradicts that one's required affinity to service "a"; drop one/);
+  });
+
+  it("a service that was removed stays in an affinity without being in the way", async () => {
+    const { store, write } = await cluster();
+    const db = (await write("CreateService", { spec: spec({ name: "db" }) })).service;
+    const { service } = await write("CreateService", { spec: placed("web", [{ service: "db" }]) });
+    await store.update((tx) => tx.remove("service", db.id));
+    const again = await write("UpdateService", { ref: "web", spec: { ...service.spec, replicas: 3 } });
+    assert.deepEqual(again.service.spec.task.placement.affinities.map((each) => each.service), [db.id]);
+  });
+
+  it("a generic resource that no node has is refused with those that there are; one that was there stays", async () => {
+    const { store, write, refuses } = await withDevices();
+    await refuses("CreateService", { spec: asking({ generic: [{ kind: "FPGA", count: 1, ids: [] }] }) }, "INVALID_ARGUMENT", /no node has the generic resource "FPGA" \(there are "fpga", "licence"\); name one with "swarmd --generic-resource FPGA=COUNT"/);
+    const { service } = await write("CreateService", { spec: asking({ generic: [{ kind: "licence", count: 1, ids: [] }, { kind: "fpga", count: 2, ids: [] }] }) });
+    await store.update((tx) => tx.remove("node", "w1"));
+    await refuses("CreateService", { spec: asking({ generic: [{ kind: "fpga", count: 1, ids: [] }] }, "other") }, "INVALID_ARGUMENT", /\(no node has any\)/);
+    await write("UpdateService", { ref: "web", spec: { ...service.spec, replicas: 2 } });
+  });
+
+  it("warns of GPUs that no node has, and of a project without a quota", async () => {
+    const { write } = await withDevices();
+    const gpu = (name: string, ...models: string[]) => write("CreateService", { spec: asking({ gpu: { count: 1, millis: 0, models } }, name) });
+    assert.deepEqual((await gpu("a")).warnings, []);
+    assert.deepEqual((await gpu("b", "H100", "a100")).warnings, []);
+    assert.match((await gpu("c", "H100")).warnings[0]!, /no node has a GPU of model "H100" now \(there is "A100"\): tasks wait/);
+    assert.match((await write("CreateService", { spec: spec({ name: "d", project: "team" }) })).warnings[0]!, /project "team" has no quota/);
+    await write("UpdateCluster", { spec: newClusterSpec({ quotas: [{ project: "team", limits: null, tasks: 5 }] }) });
+    assert.deepEqual((await write("CreateService", { spec: spec({ name: "e", project: "team" }) })).warnings, []);
   });
 });
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { SwarmError } from "../../lib/index.js";
 import {
-  bytesText, isWanted, matchesConstraint, newRevision, newService, parseConstraint, problemOfServiceSpec, stateOf, withServiceDefaults, type Service, type ServiceSpec,
+  bytesText, isWanted, newRevision, newService, problemOfServiceSpec, stateOf, withServiceDefaults, type Service, type ServiceSpec,
 } from "../../model/index.js";
 import { codec } from "../../rpc/index.js";
 import type { ReadTx, WriteTx } from "../../store/index.js";
@@ -16,6 +16,7 @@ import type { UpdateServiceRequest } from "../../gen/swarm/v1/UpdateServiceReque
 import type { UpdateServiceResponse } from "../../gen/swarm/v1/UpdateServiceResponse.js";
 import { containsFilter, idFilter, labelFilter, matcher, wordFilter } from "./filters.js";
 import type { ControlDependencies } from "./ports.js";
+import { refuseUnknownKinds, resolveAffinities, warningsOfPlacement } from "./placement.js";
 import { nameOf, resolveRef } from "./refs.js";
 import { refuseOldVersion, refuseProblem } from "./refusals.js";
 import { refuseTakenPorts } from "./service-ports.js";
@@ -31,11 +32,11 @@ export async function createService({ store, newId }: ControlDependencies, reque
   await store.update((tx) => {
     const [holder] = tx.byName("service", wished.name);
     if (holder) throw new SwarmError("ALREADY_EXISTS", `${action}: ${holder.isRemoving ? "a service of that name is still being removed; try again in a moment" : `the name is taken by service ${holder.id}; choose another, or change that one with "swarmctl service update ${wished.name}"`}`);
-    const spec = fitIntoCluster(tx, action, id, wished);
+    const spec = fitIntoCluster(tx, action, id, wished, null);
     tx.create("service", newService({ id, spec, revision: 1 }));
     tx.create("revision", newRevision(id, 1, spec));
   });
-  return { service: store.view((tx) => tx.get("service", id)!), warnings: store.view((tx) => warningsFor(tx, wished)) };
+  return { service: store.view((tx) => tx.get("service", id)!), warnings: store.view((tx) => warningsOfPlacement(tx, wished)) };
 }
 
 export async function updateService({ store }: ControlDependencies, request: UpdateServiceRequest): Promise<UpdateServiceResponse> {
@@ -47,7 +48,7 @@ export async function updateService({ store }: ControlDependencies, request: Upd
     refuseOldVersion(action, request.version, service.meta?.version);
     if (wished.name !== service.spec?.name) throw new SwarmError("INVALID_ARGUMENT", `${action}: a service cannot be renamed (to "${wished.name}"); create another and remove this one`);
     if (wished.mode !== service.spec.mode) throw new SwarmError("INVALID_ARGUMENT", `${action}: its mode is ${service.spec.mode.toLowerCase()} and cannot be changed; create another service and remove this one`);
-    const spec = fitIntoCluster(tx, action, service.id, wished);
+    const spec = fitIntoCluster(tx, action, service.id, wished, service.spec);
     if (isDeepStrictEqual(spec, service.spec)) return service.id;
     const revision = service.revision + 1;
     tx.create("revision", newRevision(service.id, revision, spec));
@@ -57,7 +58,7 @@ export async function updateService({ store }: ControlDependencies, request: Upd
   });
   const service = store.view((tx) => tx.get("service", id));
   if (!service) throw new SwarmError("NOT_FOUND", `Cannot update service "${request.ref}": it was removed meanwhile`);
-  return { service, warnings: store.view((tx) => warningsFor(tx, service.spec!)) };
+  return { service, warnings: store.view((tx) => warningsOfPlacement(tx, service.spec!)) };
 }
 
 /** Accepted at once; the orchestrator stops the tasks, and the service goes with the last of them. */
@@ -109,8 +110,8 @@ function validSpec(action: string, given: ServiceSpec | null): ServiceSpec {
   return spec;
 }
 
-/** The spec with network ids for refs, sound beside everything else in the cluster. */
-function fitIntoCluster(tx: ReadTx, action: string, serviceId: string, spec: ServiceSpec): ServiceSpec {
+/** The spec with network and service ids for refs, sound beside everything else in the cluster. */
+function fitIntoCluster(tx: ReadTx, action: string, serviceId: string, spec: ServiceSpec, present: ServiceSpec | null): ServiceSpec {
   const networks = spec.task!.networks.map((attachment) => ({ ...attachment, target: networkId(tx, action, attachment.target) }));
   const repeated = networks.find(({ target }, i) => networks.findIndex((other) => other.target === target) !== i);
   if (repeated) throw new SwarmError("INVALID_ARGUMENT", `${action}: network "${tx.get("network", repeated.target)?.spec?.name}" is named twice; name it once`);
@@ -120,7 +121,9 @@ function fitIntoCluster(tx: ReadTx, action: string, serviceId: string, spec: Ser
   }
   refuseTakenPorts(tx, action, serviceId, ports);
   refuseTooManyReplicas(tx, action, serviceId, spec);
-  return { ...spec, task: { ...spec.task!, networks } };
+  refuseUnknownKinds(tx, action, spec, present);
+  const placement = { ...spec.task!.placement!, affinities: resolveAffinities(tx, action, serviceId, spec, present) };
+  return { ...spec, task: { ...spec.task!, networks, placement } };
 }
 
 function networkId(tx: ReadTx, action: string, ref: string): string {
@@ -142,11 +145,4 @@ function dropOldRevisions(tx: WriteTx, service: Service, newest: number): void {
   for (const { id, number } of tx.revisionsOfService(service.id)) {
     if (number <= newest - keptRevisions && !used.has(number)) tx.remove("revision", id);
   }
-}
-
-function warningsFor(tx: ReadTx, spec: ServiceSpec): string[] {
-  const texts = spec.task?.placement?.constraints ?? [];
-  const constraints = texts.map(parseConstraint);
-  if (constraints.length === 0 || tx.list("node").some((node) => constraints.every((c) => matchesConstraint(c, node)))) return [];
-  return [`no node satisfies ${texts.map((text) => `"${text}"`).join(" and ")} now: tasks wait until one does`];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { newNetwork, newNetworkSpec, newNode, newNodeDescription, newPort, newRevision, newService, newServiceSpec, newTask, newTaskStatus, type Task, type TaskState } from "../../../model/index.js";
+import { newNetwork, newNetworkSpec, newNode, newNodeDescription, newPort, newResources, newRevision, newService, newServiceSpec, newTask, newTaskStatus, type Task, type TaskState } from "../../../model/index.js";
 import { diffNetworks, diffTasks, isHeld, taskAssignment } from "./assignments.js";
 import { endpointSet, nodeAttachmentSet } from "./endpoints.js";
 import { LeaseTable } from "./lease-table.js";
@@ -30,6 +30,16 @@ describe("dispatcher: what an agent says", () => {
     assert.equal(description.hostname, "h?]0;x?");
     assert.deepEqual(description.engineLabels, { "a?]0;x?": "b c" });
     assert.equal(description.plugins.length, 100);
+  });
+  it("offers amounts that can be added up, and each kind and device once", () => {
+    const { resources } = reportedDescription(newNodeDescription({ resources: newResources({
+      cpuMillis: NaN, memoryBytes: -5, pids: 1.5, diskBytes: Infinity, gpu: { count: 1, millis: 0, models: [] },
+      generic: [{ kind: "a", count: -1, ids: [] }, { kind: "a", count: 5, ids: [] }, { kind: "b=", count: 1, ids: [] }, { kind: "c", count: 9, ids: ["x", "x", "y", "\u001b"] }],
+      gpus: [{ id: "g", model: "M\n", memoryBytes: 2 ** 70 }, { id: "g", model: "N", memoryBytes: 0 }, { id: "", model: "O", memoryBytes: 0 }],
+    }) }));
+    assert.deepEqual(resources, newResources({
+      pids: 1, generic: [{ kind: "a", count: 0, ids: [] }, { kind: "c", count: 2, ids: ["x", "y"] }], gpus: [{ id: "g", model: "M ", memoryBytes: 2 ** 50 }],
+    }));
   });
   it("names a tunnel end only by an address", () => {
     assert.equal(reportedAddr("198.18.0.1"), "198.18.0.1");
