@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { fromJSON, type PackageDefinition } from "@grpc/proto-loader";
 import protobuf from "protobufjs";
 import { loadPackageDefinition, type ServiceDefinition, type GrpcObject } from "@grpc/grpc-js";
+import { messageCodec, type MessageCodec } from "./message-codec.js";
 import { packageRoot } from "./package-root.js";
+import { WireReader, WireWriter } from "./wire.js";
 
 const conversion = { longs: Number, enums: String, defaults: true, arrays: true, objects: true, oneofs: true } as const;
 
@@ -35,21 +37,37 @@ export function clientConstructor(name: ServiceName) {
   return namespace[name] as import("@grpc/grpc-js").ServiceClientConstructor;
 }
 
-/** Encodes and decodes one message type, to and from the plain objects that gRPC handlers see. */
+/**
+ * Encodes and decodes one message type, to and from the plain objects that gRPC handlers see. What it gives is canonical: whole, and frozen but for
+ * the outermost `openLevels` levels (message-codec.ts).
+ */
 export interface Codec<T> {
   encode(message: object): Uint8Array;
-  decode(bytes: Uint8Array): T;
-  /** Fills every field that is left out with its default. */
-  normalize(partial: object): T;
+  /** Of what `decode` or `normalize` gave, or of parts of it: saves making it canonical. */
+  encodeCanonical(message: object): Uint8Array;
+  decode(bytes: Uint8Array, openLevels?: number): T;
+  /** Fills every field that is left out with its default. Parts that are those of `previous`, which is canonical, stay the same objects. */
+  normalize(partial: object, previous?: object, openLevels?: number): T;
 }
+
+/** The reflection of a message of swarm.v1. */
+export const messageType = (name: string): protobuf.Type => load().root.lookupType(`swarm.v1.${name}`);
 
 /** `name` is a message of swarm.v1: codec<StoreTransaction>("StoreTransaction"). */
 export function codec<T>(name: string): Codec<T> {
-  const type = load().root.lookupType(`swarm.v1.${name}`);
-  const decode = (bytes: Uint8Array) => type.toObject(type.decode(bytes), conversion) as T;
+  const message = messageCodec(messageType(name));
   return {
-    encode: (message) => type.encode(type.fromObject(message)).finish(),
-    decode,
-    normalize: (partial) => type.toObject(type.fromObject(partial), conversion) as T,
+    encode: (partial) => encode(message, message.canonical(partial, undefined, 0)),
+    encodeCanonical: (canonical) => encode(message, canonical),
+    decode: (bytes, openLevels = 0) => message.read(new WireReader(bytes), bytes.byteLength, openLevels) as T,
+    normalize: (partial, previous, openLevels = 0) => message.canonical(partial, previous, openLevels) as T,
   };
+}
+
+const writer = new WireWriter();
+
+function encode(codec: MessageCodec, message: object): Uint8Array {
+  writer.clear();   // a message that could not be written left its beginning
+  codec.write(writer, message);
+  return writer.finish();
 }

@@ -106,6 +106,64 @@ describe("store: transactions", () => {
     await assert.rejects(store.update((tx) => tx.create("service", service("s"))), refusedWith("UNAVAILABLE", /not the leader/));
   });
 
+  it("leave the leader, which does not read its own entries, with what a follower reads from them", async () => {
+    const leader = createStore({ clock: systemClock, log: silentLogger });
+    const follower = createStore({ clock: systemClock, log: silentLogger });
+    const told: Commit[][] = [[], []];
+    [leader, follower].forEach((store, i) => store.watch((commit) => told[i]!.push(commit)));
+    let held: Uint8Array[] = [];
+    leader.setProposer({ isLeader: true, propose: (data) => { held.push(data); return new Promise(() => {}); } });
+    const odd = (task: object) => task as Task;   // more, less and other than its type says
+    for (let round = 0; round < 20; round++) {
+      for (let k = 0; k < 4; k++) {
+        void leader.update((tx) => {
+          const id = `t${(round * 7 + k * 3) % 11}`;
+          const present = tx.get("task", id);
+          if (!present) tx.create("task", odd({ id, slot: -0, revision: 1.5, serviceId: undefined, colour: "red", stopReason: "\ud800", status: { state: "PENDING", timestampMs: Number.NaN, message: 5 } }));
+          else if (k === 3) tx.remove("task", id);
+          else tx.update("task", odd({ ...present, nodeId: `n${k}`, status: k === 2 ? null : { ...present.status, hostPorts: undefined, pending: [{ filter: "ready", nodes: 2 ** 32 + round }] } }));
+          tx.create("service", newService({ id: `s${round}.${k}`, spec: newServiceSpec({ labels: { round: String(round) } }) }));
+        });
+      }
+      const entries = held.map((data, k) => ({ index: leader.index + 1 + k, data }));
+      held = [];
+      leader.applyEntries(round % 3 === 0 ? entries.map(({ index, data }) => ({ index, data: data.slice() })) : entries);   // a log may hand out a copy
+      follower.applyEntries(entries);
+    }
+    assert.equal(leader.index, 80);
+    assert.deepEqual(leader.view(dump), follower.view(dump));
+    assert.deepEqual(told[0], told[1]);
+  });
+
+  it("hold what was written when it was written, whatever becomes of the writer's object", async () => {
+    const store = createTestStore();
+    await store.update((tx) => {
+      const task = newTask({ id: "t", nodeId: "n1" });
+      tx.create("task", task);
+      task.nodeId = "n2";
+      task.status!.message = "changed";
+      task.networks.push({ networkId: "w", addr: "", mac: "", aliases: [] });
+      assert.equal(tx.get("task", "t")!.nodeId, "n1");
+    });
+    const { nodeId, status, networks } = store.view((tx) => tx.get("task", "t")!);
+    assert.deepEqual([nodeId, status!.message, networks], ["n1", "", []]);
+  });
+
+  it("hand out, while they are in flight, objects that stay as they are", async () => {
+    const store = createTestStore();
+    store.hold();
+    const created = store.update((tx) => tx.create("task", newTask({ id: "t", serviceId: "s" })));
+    const read = await store.update((tx) => tx.get("task", "t")!);
+    const found = await store.update((tx) => tx.tasksOfService("s")[0]!);
+    assert.ok(Object.isFrozen(read) && read.meta!.version < 0);
+    assert.equal(found, read);
+    store.release();
+    await created;
+    assert.ok(read.meta!.version < 0);
+    assert.equal(store.view((tx) => tx.get("task", "t")!.meta!.version), 1);
+    await assert.rejects(store.update((tx) => tx.update("task", read)), refusedWith("ABORTED"));
+  });
+
   it("that create and remove the same object write nothing", async () => {
     const store = createTestStore();
     await store.update((tx) => { tx.create("task", newTask({ id: "t" })); tx.remove("task", "t"); });

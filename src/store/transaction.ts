@@ -1,28 +1,26 @@
 import { SwarmError, assert } from "../lib/index.js";
 import type { Cluster, Revision, Task } from "../model/index.js";
 import type { ReadTx, TableName, Tables, WriteTx } from "./api.js";
-import { deepFreeze } from "./freeze.js";
-import { Layer, type Write } from "./layer.js";
-import { slotKey, type Table } from "./table.js";
+import { canonicalRow } from "./codec.js";
+import { PendingTable, shownBy, type Meta, type PendingTables, type Write } from "./pending.js";
+import { Table, tableNames, type IndexName, type Row } from "./table.js";
 
-/** Reads through layers, bottom first: what a higher one decides about hides the lower ones. */
-export class LayeredReader implements ReadTx {
-  constructor(private readonly layers: readonly Layer[], readonly index: number) {}
+export type CommittedTables = { readonly [K in TableName]: Table };
 
-  get<K extends TableName>(table: K, id: string): Tables[K] | undefined {
-    for (let i = this.layers.length - 1; i > 0; i--) {
-      const layer = this.layers[i]!;
-      if (layer.decides(table, id)) return layer.tables[table].get(id) as Tables[K] | undefined;
-    }
-    return this.layers[0]!.tables[table].get(id) as Tables[K] | undefined;
-  }
+export const newTables = (): CommittedTables => Object.fromEntries(tableNames.map((name) => [name, new Table(name)])) as CommittedTables;
 
-  list<K extends TableName>(table: K): Tables[K][] { return this.#collect(table, (rows) => rows.rows()); }
-  byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][] { return this.#collect(table, (rows) => rows.find("name", name)); }
-  tasksOfService(serviceId: string): Task[] { return this.#collect("task", (rows) => rows.find("service", serviceId)); }
-  tasksOfNode(nodeId: string): Task[] { return this.#collect("task", (rows) => rows.find("node", nodeId)); }
-  tasksOfSlot(serviceId: string, slot: number): Task[] { return this.#collect("task", (rows) => rows.find("slot", slotKey(serviceId, slot))); }
-  revisionsOfService(serviceId: string): Revision[] { return this.#collect("revision", (rows) => rows.find("service", serviceId)); }
+/** Reads what is committed. */
+export class Reader implements ReadTx {
+  constructor(protected readonly committed: CommittedTables, readonly index: number) {}
+
+  get<K extends TableName>(table: K, id: string): Tables[K] | undefined { return this.committed[table].get(id) as Tables[K] | undefined; }
+  list<K extends TableName>(table: K): Tables[K][] { return this.all(table) as Tables[K][]; }
+  byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][] { return this.find(table, "name", name) as Tables[K][]; }
+  tasksOfService(serviceId: string): Task[] { return this.find("task", "service", serviceId) as Task[]; }
+  tasksOfNode(nodeId: string): Task[] { return this.find("task", "node", nodeId) as Task[]; }
+  /** No index of its own, which would cost 120 bytes a task: it is asked for by people only, who name one task. */
+  tasksOfSlot(serviceId: string, slot: number): Task[] { return this.tasksOfService(serviceId).filter((task) => task.slot === slot); }
+  revisionsOfService(serviceId: string): Revision[] { return this.find("revision", "service", serviceId) as Revision[]; }
 
   cluster(): Cluster {
     const [cluster] = this.list("cluster");
@@ -30,75 +28,100 @@ export class LayeredReader implements ReadTx {
     return cluster;
   }
 
-  #collect<K extends TableName>(table: K, select: (rows: Table<Tables[K]>) => Iterable<Tables[K]>): Tables[K][] {
-    const relevant = this.layers.filter((layer, i) => i === 0 || !layer.isEmptyFor(table));
-    const [bottom, ...above] = relevant as [Layer, ...Layer[]];
-    const found = select(bottom.tables[table] as unknown as Table<Tables[K]>);
-    if (above.length === 0) return [...found];
-    const rows: Tables[K][] = [];
-    const take = (from: Iterable<Tables[K]>, hiders: readonly Layer[]) => {
-      for (const row of from) if (!hiders.some((layer) => layer.decides(table, row.id))) rows.push(row);
-    };
-    take(found, above);
-    above.forEach((layer, i) => take(select(layer.tables[table] as unknown as Table<Tables[K]>), above.slice(i + 1)));
-    return rows;
-  }
+  protected all(table: TableName): Row[] { return this.committed[table].rows(); }
+  protected find(table: TableName, index: IndexName, key: string): Row[] { return this.committed[table].find(index, key); }
 }
 
-/** Collects one transaction's writes in a layer of its own on top of what it reads. */
-export class Transaction extends LayeredReader implements WriteTx {
-  readonly #own: Layer;
-  readonly #below: LayeredReader;
-  readonly #writes = new Map<string, Write>();
+/** Reads also what is in flight and its own writes, and collects these. */
+export class Transaction extends Reader implements WriteTx {
+  readonly #inFlight: PendingTables;
+  readonly #own: { [K in TableName]?: PendingTable } = {};
+  /** Last write of each object, in the order of the first; undefined where an object was created and removed again. */
+  readonly #writes: (Write | undefined)[] = [];
+  readonly #provisionalVersion: number;
+  readonly #nowMs: number;
+  #meta: Meta | undefined;
   #isOpen = true;
 
   /** `provisionalVersion` stands for the raft index that the changes will get; unlike any version that was read before. */
-  constructor(layers: readonly Layer[], index: number, private readonly options: { readonly provisionalVersion: number; readonly nowMs: number }) {
-    const own = new Layer();
-    super([...layers, own], index);
-    this.#own = own;
-    this.#below = new LayeredReader(layers, index);
+  constructor(committed: CommittedTables, inFlight: PendingTables, index: number, options: { readonly provisionalVersion: number; readonly nowMs: number }) {
+    super(committed, index);
+    this.#inFlight = inFlight;
+    this.#provisionalVersion = options.provisionalVersion;
+    this.#nowMs = options.nowMs;
   }
 
-  /** Last write of each object, in the order of the first. An object that was created and removed again is not among them. */
   close(): readonly Write[] {
     this.#isOpen = false;
-    return [...this.#writes.values()];
+    return this.#writes.filter((write) => write !== undefined);
+  }
+
+  override get<K extends TableName>(table: K, id: string): Tables[K] | undefined {
+    const write = this.#pending(table, id);
+    return (write ? shownBy(write) : this.committed[table].get(id)) as Tables[K] | undefined;
   }
 
   create<K extends TableName>(table: K, object: Tables[K]): void {
     assert(object.id !== "", `a new ${table} has an id`);
-    if (this.get(table, object.id)) throw new SwarmError("ALREADY_EXISTS", `Cannot create ${table} "${object.id}": the id is taken.`);
-    this.#put(table, object, { createdAtMs: this.options.nowMs, isCreation: true });
+    const pending = this.#pending(table, object.id);
+    if (pending ? pending.object : this.committed[table].get(object.id)) throw new SwarmError("ALREADY_EXISTS", `Cannot create ${table} "${object.id}": the id is taken.`);
+    this.#write(table, object.id, canonicalRow(table, object, undefined), this.#nowMs, true);
   }
 
   update<K extends TableName>(table: K, object: Tables[K]): void {
-    const present = this.get(table, object.id);
+    const pending = this.#pending(table, object.id);
+    const present = pending ? pending.object : this.committed[table].get(object.id);
     if (!present) throw new SwarmError("NOT_FOUND", `Cannot update ${table} "${object.id}": it does not exist any more.`);
-    if (object.meta?.version !== present.meta?.version) {
-      throw new SwarmError("ABORTED", `Cannot update ${table} "${object.id}": it has changed since it was read (version ${object.meta?.version ?? 0}, now ${present.meta?.version}); read it again and retry.`);
+    const meta = pending ? pending.meta : present.meta!;
+    if (object.meta?.version !== meta.version) {
+      throw new SwarmError("ABORTED", `Cannot update ${table} "${object.id}": it has changed since it was read (version ${object.meta?.version ?? 0}, now ${meta.version}); read it again and retry.`);
     }
-    const isCreation = this.#writes.get(keyOf(table, object.id))?.isCreation ?? false;
-    this.#put(table, object, { createdAtMs: present.meta?.createdAtMs ?? this.options.nowMs, isCreation });
+    this.#write(table, object.id, canonicalRow(table, object, present), meta.createdAtMs, this.#own[table]?.get(object.id)?.isCreation ?? false);
   }
 
   remove<K extends TableName>(table: K, id: string): void {
     if (!this.get(table, id)) throw new SwarmError("NOT_FOUND", `Cannot remove ${table} "${id}": it does not exist any more.`);
-    if (this.#below.get(table, id)) return this.#write({ table, id, object: undefined, isCreation: false });
-    this.#own.forget(table, id);
-    this.#writes.delete(keyOf(table, id));
+    const below = this.#inFlight[table].get(id);
+    if (below ? below.object : this.committed[table].get(id)) return this.#write(table, id, undefined, this.#nowMs, false);
+    this.#writes[this.#own[table]!.get(id)!.place] = undefined;
+    this.#own[table]!.delete(id);
   }
 
-  #put<K extends TableName>(table: K, object: Tables[K], { createdAtMs, isCreation }: { createdAtMs: number; isCreation: boolean }): void {
-    const meta = { version: this.options.provisionalVersion, createdAtMs, updatedAtMs: this.options.nowMs };
-    this.#write({ table, id: object.id, object: deepFreeze({ ...object, meta }), isCreation });
+  protected override all(table: TableName): Row[] {
+    return this.#seen(table, super.all(table), (pending) => pending.rows());
   }
 
-  #write(write: Write): void {
+  protected override find(table: TableName, index: IndexName, key: string): Row[] {
+    return this.#seen(table, super.find(table, index, key), (pending) => pending.find(index, key));
+  }
+
+  /** Each layer hides the rows below that it writes. */
+  #seen(table: TableName, committed: Row[], select: (pending: PendingTable) => Row[]): Row[] {
+    let rows = committed;
+    for (const pending of [this.#inFlight[table], this.#own[table]]) {
+      if (!pending || pending.size === 0) continue;
+      rows = rows.filter(({ id }) => pending.get(id) === undefined).concat(select(pending));
+    }
+    return rows;
+  }
+
+  #pending(table: TableName, id: string): Write | undefined {
+    const own = this.#own[table]?.get(id);
+    return own !== undefined ? own : this.#inFlight[table].get(id);
+  }
+
+  #write(table: TableName, id: string, object: Write["object"], createdAtMs: number, isCreation: boolean): void {
     assert(this.#isOpen, "a transaction is used only until its function returns");
-    this.#own.write(write);
-    this.#writes.set(keyOf(write.table, write.id), write);
+    const own = this.#own[table] ??= new PendingTable(table);
+    const place = own.get(id)?.place ?? this.#writes.length;
+    const write: Write = { table, id, object, isCreation, meta: this.#metaOf(createdAtMs), place, shown: undefined };
+    this.#writes[place] = write;
+    own.set(write);
+  }
+
+  /** Objects of one age share it: a million metas of their own would take 80 MB. */
+  #metaOf(createdAtMs: number): Meta {
+    if (this.#meta?.createdAtMs !== createdAtMs) this.#meta = Object.freeze({ version: this.#provisionalVersion, createdAtMs, updatedAtMs: this.#nowMs });
+    return this.#meta;
   }
 }
-
-const keyOf = (table: TableName, id: string): string => `${table}/${id}`;
