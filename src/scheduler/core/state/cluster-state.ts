@@ -87,6 +87,13 @@ export class ClusterState {
     this.nodes.remove(n);
   }
 
+  /** Keeps node `n` from everybody (or no more), whatever it has free: it is kept for somebody, who lifts the bar to get there. */
+  bar(n: number, isBarred: boolean): void {
+    if (this.predicates.barred.has(n) === isBarred) return;
+    this.predicates.bar(n, isBarred, this.nodes.alive.has(n));
+    this.nodes.touch(n);
+  }
+
   #describe(n: number, node: Node): void {
     const resources = node.description?.resources;
     const rule = this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));
@@ -107,6 +114,8 @@ export class ClusterState {
   }
 
   #setTotal(n: number, d: number, total: number): void {
+    if (total === this.nodes.total[d]![n]) return;
+    this.nodes.totalsVersion++;
     this.nodes.free[d]![n]! += total - this.nodes.total[d]![n]!;
     this.nodes.total[d]![n] = total;
   }

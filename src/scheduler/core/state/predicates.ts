@@ -22,6 +22,8 @@ export class PredicateTable {
   /** By class: its predicates, in the order in which they are asked, and the nodes that pass all of them. */
   readonly classes: Int32Array[] = [];
   readonly eligible: Bitset[] = [];
+  /** Kept for somebody: eligible for nobody, whatever they pass. */
+  readonly barred = new Bitset();
   readonly #rows = new Map<string, number>();
   readonly #classRows = new Map<string, number>();
 
@@ -35,19 +37,28 @@ export class PredicateTable {
     this.#classRows.set(key, row);
     this.classes.push(Int32Array.from(rows));
     const eligible = new Bitset(nodes.length);
-    for (let n = 0; n < nodes.length; n++) if (nodes[n] && rows.every((p) => this.passing[p]!.has(n))) eligible.set(n, true);
+    for (let n = 0; n < nodes.length; n++) if (nodes[n] && !this.barred.has(n) && rows.every((p) => this.passing[p]!.has(n))) eligible.set(n, true);
     this.eligible.push(eligible);
     return row;
+  }
+
+  /** Node `n` is eligible for nobody, or (again) for those whose predicates it passes. */
+  bar(n: number, isBarred: boolean, isAlive: boolean): void {
+    this.barred.set(n, isBarred);
+    for (let c = 0; c < this.classes.length; c++) this.eligible[c]!.set(n, isAlive && !isBarred && this.passesAll(c, n));
+  }
+
+  /** Whether `n` passes every predicate of class `c`; a barred one may. */
+  passesAll(c: number, n: number): boolean {
+    for (const p of this.classes[c]!) if (!this.passing[p]!.has(n)) return false;
+    return true;
   }
 
   /** Node `n` is new, other than it was, or (undefined) gone. */
   setNode(n: number, node: Node | undefined): void {
     for (let p = 0; p < this.predicates.length; p++) this.passing[p]!.set(n, node !== undefined && this.predicates[p]!.test(node));
-    for (let c = 0; c < this.classes.length; c++) {
-      let isEligible = node !== undefined;
-      for (const p of this.classes[c]!) isEligible &&= this.passing[p]!.has(n);
-      this.eligible[c]!.set(n, isEligible);
-    }
+    if (!node) this.barred.set(n, false);
+    for (let c = 0; c < this.classes.length; c++) this.eligible[c]!.set(n, node !== undefined && !this.barred.has(n) && this.passesAll(c, n));
   }
 
   copy(): PredicateTable {
@@ -56,6 +67,7 @@ export class PredicateTable {
     copy.passing.push(...this.passing.map((bits) => bits.copy()));
     copy.classes.push(...this.classes);
     copy.eligible.push(...this.eligible.map((bits) => bits.copy()));
+    copy.barred.words = this.barred.words.slice();
     for (const [key, row] of this.#rows) copy.#rows.set(key, row);
     for (const [key, row] of this.#classRows) copy.#classRows.set(key, row);
     return copy;
