@@ -1,0 +1,39 @@
+import type { RankedNode } from "../place/index.js";
+import type { ClusterState } from "../state/index.js";
+import { collectCauses, type Causes } from "./causes.js";
+import { smallestChanges, type Suggestion } from "./smallest-change.js";
+
+export interface ExplainOptions {
+  /** Only these nodes (rows): a task of a global service has no other. */
+  readonly nodes?: readonly number[];
+  /** Rows of the score table. */
+  readonly candidates: number;
+  /** Whether to look for the smallest change. Of one that fits there is none. */
+  readonly suggests: boolean;
+  /** Placer.rank over the same state. */
+  readonly rank: (g: number, limit: number) => RankedNode[];
+}
+
+/** Why one more task of a group goes where it goes, or nowhere. */
+export interface Explanation extends Causes {
+  /** By cause, in the order of `causes`: nodes that nothing else refuses. */
+  readonly alone: readonly number[];
+  /** The smallest change first; none where something fits. */
+  readonly suggestions: readonly Suggestion[];
+  /** Best first. */
+  readonly candidates: readonly RankedNode[];
+}
+
+/**
+ * Looks at every node. `state` is a copy when suggestions are asked for: they are tried out on it. Yields about once a millisecond, so that
+ * whoever runs it may see to something else in between; the state must not change meanwhile.
+ */
+export function* explain(state: ClusterState, g: number, options: ExplainOptions): Generator<void, Explanation> {
+  const causes = yield* collectCauses(state, g, options.nodes);
+  const alone = causes.causes.map((cause) => causes.patterns.find((pattern) => pattern.causes.length === 1 && pattern.causes[0] === cause)?.nodes.length ?? 0);
+  const suggestions = causes.fitting.length === 0 && options.suggests ? yield* smallestChanges(state, g, causes) : [];
+  yield;
+  const isOneOf = options.nodes && new Set(options.nodes);
+  const candidates = causes.fitting.length === 0 || options.candidates === 0 ? [] : options.rank(g, isOneOf ? state.nodes.size : options.candidates).filter(({ n }) => isOneOf?.has(n) ?? true);
+  return { ...causes, alone, suggestions, candidates: candidates.slice(0, options.candidates) };
+}
