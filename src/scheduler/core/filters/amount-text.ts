@@ -14,7 +14,7 @@ export const formatThousandths = (thousandths: number): string => String(thousan
 export function wordOf(dimension: string): string {
   switch (dimension) {
     case "cpu": return "CPU";
-    case "disk": return "ephemeral disk";
+    case "pids": return "processes";
     default: return dimension.startsWith("generic/") ? dimension.slice("generic/".length) : dimension;
   }
 }

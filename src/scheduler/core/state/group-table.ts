@@ -15,6 +15,10 @@ export class GroupTable {
   generation = new Int32Array(0);
   readonly #free: number[] = [];
   readonly #rows = new Map<string, number>();
+  readonly #byImage = new Map<string, Set<number>>();
+
+  /** Groups whose tasks run this image. */
+  withImage(image: string): Iterable<number> { return this.#byImage.get(image) ?? []; }
 
   rowOf(key: string): number | undefined { return this.#rows.get(key); }
 
@@ -29,13 +33,25 @@ export class GroupTable {
     this.users[g] = 0;
     this.generation[g]!++;
     this.#rows.set(key, g);
+    this.#noteImage(g);
     return g;
+  }
+
+  #noteImage(g: number): void {
+    const { image } = this.rules[g]!;
+    if (image === "") return;
+    const groups = this.#byImage.get(image);
+    if (groups) groups.add(g);
+    else this.#byImage.set(image, new Set([g]));
   }
 
   remove(g: number): void {
     this.#rows.delete(this.keys[g]!);
     this.keys[g] = "";
     this.#free.push(g);
+    const { image } = this.rules[g]!;
+    const groups = this.#byImage.get(image);
+    if (groups?.delete(g) && groups.size === 0) this.#byImage.delete(image);
   }
 
   *rows(): Iterable<number> { for (let g = 0; g < this.size; g++) if (this.keys[g] !== "") yield g; }
@@ -52,6 +68,7 @@ export class GroupTable {
     copy.generation = this.generation.slice();
     for (const g of this.#free) copy.#free.push(g);
     for (const [key, g] of this.#rows) copy.#rows.set(key, g);
+    for (const [image, groups] of this.#byImage) copy.#byImage.set(image, new Set(groups));
     return copy;
   }
 

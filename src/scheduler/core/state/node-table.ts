@@ -41,6 +41,9 @@ export class NodeTable {
   deviceFree = new Int32Array(0);        // thousandths
   deviceModel = new Int16Array(0);
 
+  /** Counts changes of what nodes have (not of what is free): joined, gone, another total. */
+  totalsVersion = 0;
+
   /** Rows in the order of their changes: what derived indexes catch up from. A ring; `changes` counts all that ever were. */
   changes = 0;
   changeLog = new Int32Array(1024);
@@ -56,6 +59,7 @@ export class NodeTable {
     this.names.push(name);
     this.#rows.set(id, n);
     this.alive.set(n, true);
+    this.totalsVersion++;
     this.firstTask[n] = -1;
     this.gpuModel[n] = mixedModels;
     this.touch(n);
@@ -66,6 +70,7 @@ export class NodeTable {
   remove(n: number): void {
     this.#rows.delete(this.ids[n]!);
     this.alive.set(n, false);
+    this.totalsVersion++;
     this.touch(n);
   }
 
@@ -92,6 +97,7 @@ export class NodeTable {
       this.deviceModel = grown(this.deviceModel, capacity);
     }
     this.gpuCount[n] = count;
+    this.totalsVersion++;
     const start = this.gpuStart[n]!;
     for (let i = 0; i < count; i++) { this.deviceFree[start + i] = wholeGpu; this.deviceModel[start + i] = models[i]!; }
     this.gpuModel[n] = count > 0 && models.every((model) => model === models[0]) ? models[0]! : mixedModels;
@@ -132,6 +138,7 @@ export class NodeTable {
     copy.devices = this.devices;
     copy.deviceFree = this.deviceFree.slice();
     copy.deviceModel = this.deviceModel.slice();
+    copy.totalsVersion = this.totalsVersion;
     copy.changes = this.changes;
     copy.changeLog = this.changeLog.slice();
     return copy;

@@ -1,0 +1,57 @@
+import { filters } from "../filters/index.js";
+import type { ClusterState } from "../state/index.js";
+import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
+import { StrategyScores, strategyOf, type Strategy } from "./strategy.js";
+
+export interface PlacerOptions {
+  readonly defaultStrategy: Strategy;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Puts waiting tasks on nodes of `state`, and says where one would go and why. Changes nothing else; who wants to look only undoes it (state.unplace) or
+ * asks a copy. Ties go to the node that joined first: the same state gives the same result.
+ */
+export class Placer {
+  defaultStrategy: Strategy;
+  readonly #scores: StrategyScores;
+
+  constructor(readonly state: ClusterState, private readonly options: PlacerOptions) {
+    this.defaultStrategy = options.defaultStrategy;
+    this.#scores = new StrategyScores(state);
+  }
+
+  /**
+   * Places tasks of one group, in their order, each on the best node that there is then: tasks[0] to tasks[k - 1], k being what it returns. Where k is below
+   * `limit` (or their number), the next one fits nowhere as things are.
+   */
+  place(g: number, tasks: ArrayLike<number>, limit = tasks.length): number {
+    return new ExactPlacement(this.#demand(g)).place(tasks, Math.min(limit, tasks.length));
+  }
+
+  /** For a task that names its node. False: something refuses it there (the filters and predicates say what). */
+  placeOn(t: number, n: number): boolean {
+    if (!this.canFit(this.state.tasks.group[t]!, n)) return false;
+    this.state.place(t, n);
+    return true;
+  }
+
+  canFit(g: number, n: number): boolean { return this.roomOn(g, n) > 0; }
+
+  /** How many more tasks of `g` node `n` takes, all filters asked. */
+  roomOn(g: number, n: number): number {
+    const { state } = this;
+    if (!state.isEligible(n, state.groups.request[g]!)) return 0;
+    let room = Infinity;
+    for (const filter of filters) if (room > 0 && filter.concerns(state, g)) room = Math.min(room, filter.room(state, g, n));
+    return room;
+  }
+
+  /** Nodes that could take the next task of `g`, best first, with the terms of their scores. */
+  rank(g: number, limit: number): RankedNode[] { return new ExactPlacement(this.#demand(g)).rank(limit); }
+
+  #demand(g: number): Demand {
+    this.#scores.refresh();
+    return { state: this.state, scores: this.#scores, filters, strategy: strategyOf(this.state, g, this.defaultStrategy), g, nowMs: this.options.nowMs() };
+  }
+}

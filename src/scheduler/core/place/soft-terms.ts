@@ -1,0 +1,68 @@
+import { countsByValue } from "../filters/index.js";
+import { nowhere, prefersOthers, type AffinityRule, type ClusterState } from "../state/index.js";
+
+/** Points that outweigh everything below them, in the order: a node where the service fails, one that had rather not, one that has its half. */
+export const failingPoints = -1e6;
+export const softTaintPoints = -1e5;
+export const overHalfPoints = -1e4;
+/** Less than any reason: between nodes that are equally good, the one that need not pull the image. */
+export const imagePoints = 0.00005;
+
+/** What a node scores whatever is placed during the decision. `value` is in points; a term that concerns no node is not in the list. */
+export interface StaticTerm { readonly name: string; readonly value: (n: number) => number }
+
+/** Of group `g`: recent failures, soft taints, preferences, affinities to other services, image locality. */
+export function staticTerms(state: ClusterState, g: number, nowMs: number): StaticTerm[] {
+  const rules = state.groups.rules[g]!;
+  const terms: StaticTerm[] = [];
+  const failing = new Set(state.failures.nodesFailing(state.groups.keys[g]!, nowMs));
+  if (failing.size > 0) terms.push({ name: "recent failures", value: (n) => (failing.has(n) ? failingPoints : 0) });
+  if (state.softTainted.count() > 0) {
+    const avoided = state.passing(prefersOthers(rules.tolerations));
+    terms.push({ name: "taint", value: (n) => (avoided.has(n) ? softTaintPoints : 0) });
+  }
+  for (const { predicate, weight } of rules.preferences) {
+    const preferred = state.passing(predicate);
+    terms.push({ name: `preference ${predicate.key}`, value: (n) => (preferred.has(n) ? weight : 0) });
+  }
+  const ownId = state.services.ids[state.groups.service[g]!]!;
+  for (const rule of rules.affinities) {
+    if (rule.isRequired || rule.serviceId === ownId) continue;
+    const s = state.services.rowOf(rule.serviceId);
+    if (s === undefined) continue;
+    const counts = countsByValue(state, s, rule.key), { valueOf } = state.attribute(rule.key);
+    terms.push({ name: affinityName(rule), value: (n) => affinityPoints(rule, counts[valueOf[n]!] ?? 0) });
+  }
+  const holders = rules.image === "" ? noNodes : nodesWithImage(state, rules.image);
+  if (holders.size > 0) terms.push({ name: "image", value: (n) => (holders.has(n) ? imagePoints : 0) });
+  return terms;
+}
+
+/** One task nearby is as good as many; of those to be kept away from, each counts. */
+export const affinityPoints = ({ isAnti, weight }: AffinityRule, count: number): number => (isAnti ? -weight * count : count > 0 ? weight : 0);
+
+export const affinityName = ({ isAnti, serviceId, key }: AffinityRule): string => `${isAnti ? "away from" : "near"} ${serviceId} by ${key}`;
+
+const noNodes: ReadonlySet<number> = new Set();
+/** Enough to choose among: nobody walks a million tasks for a tie. */
+const maxLooks = 1_000;
+
+/** Where tasks with the same image are, a node has it. */
+function nodesWithImage({ groups, services, tasks }: ClusterState, image: string): ReadonlySet<number> {
+  const holders = new Set<number>();
+  let looks = 0;
+  for (const g of groups.withImage(image)) {
+    for (let t = services.firstTask[groups.service[g]!]!; t !== nowhere && looks < maxLooks; t = tasks.nextOfService[t]!, looks++) {
+      if (tasks.group[t] === g) holders.add(tasks.node[t]!);
+    }
+    if (++looks >= maxLooks) break;
+  }
+  return holders;
+}
+
+/** Whether nodes are equal to the group in all but what the strategy reads, so that indexes over free capacity and task counts may choose. */
+export function hasSoftTerms(state: ClusterState, g: number, nowMs: number): boolean {
+  const rules = state.groups.rules[g]!;
+  return rules.preferences.length > 0 || rules.affinities.length > 0 || state.softTainted.count() > 0 || state.failures.nodesFailing(state.groups.keys[g]!, nowMs).length > 0;
+}
+

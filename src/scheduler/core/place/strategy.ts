@@ -1,0 +1,90 @@
+import type { PlacementStrategy } from "../../../model/index.js";
+import { cpu, memory, pids, type ClusterState } from "../state/index.js";
+
+/**
+ * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
+ * weigh (1 to 100 points each):
+ *   pack      0–100: how full the node is once the task is there; half of it CPU, half memory, left over in parts of the largest node (best fit)
+ *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
+ *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
+ * Nodes that have what few have (GPUs, generic resources) cost 100 for each kind that the task does not ask for, where machines are to stay free: pack, balanced.
+ */
+export type Strategy = Exclude<PlacementStrategy, "DEFAULT">;
+
+export const pointsPerServiceTask = 20;
+/** Far less than one task of the service, whatever a node holds. */
+export const pointsPerTask = 0.0001;
+export const pointsPerRareKind = 100;
+
+/** Tasks that reserve nothing would fit anywhere in any number: whatever is asked for, they are spread. */
+export function strategyOf({ groups, requests }: ClusterState, g: number, byDefault: Strategy): Strategy {
+  const wanted = groups.rules[g]!.strategy;
+  const r = groups.request[g]!;
+  for (let d = 0; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0) return wanted === "DEFAULT" ? byDefault : wanted;
+  return requests.gpuCount[r]! > 0 ? (wanted === "DEFAULT" ? byDefault : wanted) : "SPREAD";
+}
+
+/** Scores of nodes of `state`, with what is learnt from the whole cluster kept until nodes come, go or change. */
+export class StrategyScores {
+  #version = -1;
+  /** Of the largest node; 1 where no node has any. */
+  #cpu = 1;
+  #memory = 1;
+
+  constructor(readonly state: ClusterState) {}
+
+  /** To be called before a decision, not for each node. True: scores are others than they were. */
+  refresh(): boolean {
+    const { nodes } = this.state;
+    if (nodes.totalsVersion === this.#version) return false;
+    this.#version = nodes.totalsVersion;
+    let cpuMost = 1, memoryMost = 1;
+    for (let n = 0; n < nodes.size; n++) {
+      if (!nodes.alive.has(n)) continue;
+      cpuMost = Math.max(cpuMost, nodes.total[cpu]![n]!);
+      memoryMost = Math.max(memoryMost, nodes.total[memory]![n]!);
+    }
+    const isOther = cpuMost !== this.#cpu || memoryMost !== this.#memory;
+    this.#cpu = cpuMost;
+    this.#memory = memoryMost;
+    return isOther;
+  }
+
+  get largestCpu(): number { return this.#cpu; }
+  get largestMemory(): number { return this.#memory; }
+
+  /** Points of `n` for one more of `r`. Hot: no allocation. */
+  of(strategy: Strategy, n: number, r: number, serviceTasks: number): number {
+    switch (strategy) {
+      case "PACK": return this.pack(n, r) - pointsPerRareKind * this.rareKinds(n, r);
+      case "SPREAD": return this.spread(n, serviceTasks);
+      case "BALANCED": return this.balanced(n, r) - pointsPerRareKind * this.rareKinds(n, r);
+    }
+  }
+
+  pack(n: number, r: number): number {
+    const { nodes, requests } = this.state;
+    const cpuLeft = (nodes.free[cpu]![n]! - requests.amount[cpu]![r]!) / this.#cpu;
+    const memoryLeft = (nodes.free[memory]![n]! - requests.amount[memory]![r]!) / this.#memory;
+    return 100 - 50 * (cpuLeft + memoryLeft);
+  }
+
+  spread(n: number, serviceTasks: number): number { return -pointsPerServiceTask * serviceTasks - pointsPerTask * this.state.nodes.tasks[n]!; }
+
+  balanced(n: number, r: number): number {
+    const { nodes, requests } = this.state;
+    const cpuShare = share(nodes.total[cpu]![n]!, nodes.free[cpu]![n]! - requests.amount[cpu]![r]!);
+    const memoryShare = share(nodes.total[memory]![n]!, nodes.free[memory]![n]! - requests.amount[memory]![r]!);
+    return 100 - (200 * Math.max(cpuShare, memoryShare) + 100 * Math.abs(cpuShare - memoryShare)) / 3;
+  }
+
+  /** Kinds of what few nodes have that node `n` has and `r` does not ask for. */
+  rareKinds(n: number, r: number): number {
+    const { nodes, requests } = this.state;
+    let kinds = nodes.gpuCount[n]! > 0 && requests.gpuCount[r] === 0 ? 1 : 0;
+    for (let d = pids + 1; d < requests.amount.length; d++) if (nodes.total[d]![n]! > 0 && requests.amount[d]![r] === 0) kinds++;
+    return kinds;
+  }
+}
+
+const share = (total: number, left: number): number => (total > 0 ? 1 - left / total : 0);
