@@ -59,6 +59,7 @@ describe("agent, with a dispatcher over loopback", () => {
         }) as unknown as DispatcherClient,
       }),
       describe: async () => newNodeDescription({ hostname: "host-a" }),
+      gpuDeviceNodes: async (ids) => ids.map((id) => `/dev/fake-${id}`),
       onNodeUpdate: (update) => updates.push(update),
     });
     agents.push(agent);
@@ -138,6 +139,16 @@ describe("agent, with a dispatcher over loopback", () => {
     await waitFor("the task is forgotten", () => agent.status().tasks === 0);
     await waitFor("its network is gone", () => overlay.state!.networks.length === 0);
     assert.deepEqual(updates[0]!.node!.id, "n1");
+  });
+
+  it("tells a task which of the node's resources and GPUs are its own, whatever its spec says", async () => {
+    await revise(2, { env: ["DOCKER_RESOURCE_FPGA=mine", "NVIDIA_VISIBLE_DEVICES=all"] });
+    await put("t1", { revision: 2, assigned: [{ kind: "fpga", count: 2, ids: ["f1", "f2"] }, { kind: "NVIDIA-licence", count: 3, ids: [] }], gpus: [{ id: "GPU-1", millis: 1000 }, { id: "GPU-2", millis: 1000 }] });
+    await start();
+    await reaches("t1", "RUNNING");
+    const config = engine.configs.get("t1")!;
+    assert.deepEqual(config.env.slice(-3), ["DOCKER_RESOURCE_FPGA=f1,f2", "DOCKER_RESOURCE_NVIDIA-LICENCE=3", "NVIDIA_VISIBLE_DEVICES=GPU-1,GPU-2"]);
+    assert.deepEqual(config.devices, ["GPU-1", "GPU-2"].map((id) => ({ source: `/dev/fake-${id}`, target: `/dev/fake-${id}`, permissions: "rwm" })));
   });
 
   it("pulls an image that is not there, and rejects a task whose image exists nowhere", async () => {

@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly addr: string;
   /** Asked for at each session and every 20 s. */
   readonly describe: () => Promise<NodeDescription>;
+  /** The paths of the device nodes that go with GPUs of this host; absent: none. */
+  readonly gpuDeviceNodes?: (ids: readonly string[]) => Promise<readonly string[]>;
   /** The node object (role!), the managers or the cluster's settings, at each session and whenever they change. */
   readonly onNodeUpdate?: (update: NodeUpdate) => void;
 }

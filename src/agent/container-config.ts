@@ -1,5 +1,5 @@
 import type { ContainerConfig, EngineMount } from "../engine/index.js";
-import { taskName, type ContainerResources, type Mount, type Resources, type TaskAssignment } from "../model/index.js";
+import { taskName, type ContainerResources, type Mount, type Resources, type Task, type TaskAssignment } from "../model/index.js";
 import type { Sandbox, SandboxSpec } from "../overlay/index.js";
 import { expandTemplate, templateValues } from "./core/template.js";
 
@@ -15,7 +15,7 @@ export const containerIdOf = (taskId: string): string => taskId;
 export const imageOf = (assignment: TaskAssignment): string => assignment.spec?.container?.image ?? "";
 
 /** Everything that the engine is told of a task. Throws INVALID_ARGUMENT for a template that cannot be expanded. */
-export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | undefined): ContainerConfig {
+export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | undefined, deviceNodes: readonly string[] = []): ContainerConfig {
   const task = assignment.task!;
   const spec = assignment.spec!.container!;
   const values = templateValues(assignment);
@@ -25,7 +25,7 @@ export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | u
     image: spec.image,
     ...(spec.command.length > 0 && { command: spec.command }),
     ...(spec.args.length > 0 && { args: spec.args }),
-    env: spec.env.map((line) => expandTemplate(line, values, "env")),
+    env: [...spec.env.map((line) => expandTemplate(line, values, "env")), ...assignedEnv(task)],
     ...(spec.workdir && { workdir: spec.workdir }),
     ...(spec.user && { user: spec.user }),
     ...(spec.groups.length > 0 && { groups: spec.groups }),
@@ -43,8 +43,20 @@ export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | u
     ...(spec.stopSignal && { stopSignal: spec.stopSignal }),
     ...(spec.health && { health: spec.health }),
     ...(assignment.spec!.logDriver && { logDriver: assignment.spec!.logDriver }),
+    ...(deviceNodes.length > 0 && { devices: deviceNodes.map((path) => ({ source: path, target: path, permissions: "rwm" })) }),
     ...(sandbox && { netnsPath: sandbox.netnsPath, resolvConf: sandbox.resolvConf, hosts: sandbox.hosts }),
   };
+}
+
+/**
+ * What the scheduler gave it of its node: DOCKER_RESOURCE_FPGA=f1,f2 (or a number where they have no names), as Swarm's tasks see it, and the
+ * devices that NVIDIA's runtime and libraries are to show. Last, so that a spec cannot claim others.
+ */
+function assignedEnv({ assigned, gpus }: Task): string[] {
+  return [
+    ...assigned.map(({ kind, count, ids }) => `DOCKER_RESOURCE_${kind.toUpperCase()}=${ids.length > 0 ? ids.join(",") : count}`),
+    ...(gpus.length > 0 ? [`NVIDIA_VISIBLE_DEVICES=${gpus.map(({ id }) => id).join(",")}`] : []),
+  ];
 }
 
 const containerResources = (resources: Resources | null): ContainerResources =>

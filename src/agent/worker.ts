@@ -33,6 +33,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
+  readonly gpuDeviceNodes?: (ids: readonly string[]) => Promise<readonly string[]>;
   /** There are statuses to send. */
   readonly onReport: () => void;
 }
@@ -222,10 +223,11 @@ export class Worker {
   }
 
   #world(): World {
-    const { engine, overlay } = this.#options;
+    const { engine, overlay, gpuDeviceNodes } = this.#options;
     return {
       engine,
       overlay,
+      ...(gpuDeviceNodes && { gpuDeviceNodes }),
       overlayApplied: () => this.#overlaySync.applied(),
       assignment: (taskId) => this.#existing(taskId).assignment,
       status: (taskId) => this.#existing(taskId).status,

@@ -43,6 +43,18 @@ describe("daemon", () => {
     ] as const) {
       it(`refuse ${argv.join(" ")}`, async () => { await assert.rejects(config(...argv), { code: "INVALID_ARGUMENT", message: why }); });
     }
+    it("name what the host has for tasks", async () => {
+      const { genericResources, gpus } = await config("--generic-resource", "licence=a,b", "--generic-resource", "fpga=2", "--generic-resource", "licence=c", "--gpu", "A100=GPU-1,GPU-2", "--gpu", "Tesla T4=7");
+      assert.deepEqual(genericResources, [{ kind: "fpga", count: 2, ids: [] }, { kind: "licence", count: 3, ids: ["a", "b", "c"] }]);
+      assert.deepEqual(gpus?.map(({ id, model }) => `${model} ${id}`), ["A100 GPU-1", "A100 GPU-2", "Tesla T4 7"]);
+      assert.equal((await config()).gpus, undefined);
+      assert.deepEqual((await config("--gpu", "none")).gpus, []);
+      for (const [argv, why] of [
+        [["--generic-resource", "fpga"], /write KIND=COUNT/], [["--generic-resource", "a b=1"], /no kind/], [["--generic-resource", "fpga=1", "--generic-resource", "fpga=2"], /given twice/], [["--generic-resource", "fpga=a,a"], /id is given twice/],
+        [["--generic-resource", "fpga=a", "--generic-resource", "fpga=2"], /given twice/], [["--generic-resource", "fpga=2", "--generic-resource", "fpga=a"], /as a number too/], [["--generic-resource", "fpga=9999999"], /limit is 1000000/], [["--generic-resource", "fpga=-1"], /an id is/],
+        [["--gpu", "A100"], /write MODEL=ID/], [["--gpu", "A=1", "--gpu", "B=1"], /that id is given twice/], [["--gpu", "none", "--gpu", "A=1"], /other devices/], [["--gpu", "A=1,,2"], /an id is/],
+      ] as const) await assert.rejects(config(...argv), { code: "INVALID_ARGUMENT", message: why }, argv.join(" "));
+    });
     it("serve the Docker API in the run directory, or nowhere", async () => {
       assert.deepEqual((await config("--run-dir", "/tmp/r")).docker.socketPath, "/tmp/r/docker.sock");
       assert.deepEqual((await config("--docker-socket", "")).docker.socketPath, undefined);

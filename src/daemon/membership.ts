@@ -14,6 +14,7 @@ import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import type { Config } from "./options.js";
 import { underlayAddress } from "./addresses.js";
 import { describeHost } from "./describe.js";
+import { gpuDeviceNodes } from "./gpus.js";
 import { EngineDoors } from "./engine-doors.js";
 import { renew } from "./enroll.js";
 import { ManagerChild } from "./manager-child.js";
@@ -180,7 +181,8 @@ export class Membership {
     this.#agent = await startAgent({
       nodeId: this.current.nodeId, engine, overlay: this.#overlay, stateDir: config.stateDir, clock, log, random, addr,
       connector: createConnector({ managers, random, dial: (to) => dialManager("Dispatcher", to, this.#credentials) as DispatcherClient }),
-      describe: () => describeHost(engine, config.hostname),
+      gpuDeviceNodes,
+      describe: () => describeHost(engine, config),
       onNodeUpdate: (update) => this.#onNodeUpdate(update),
     });
     this.#doors = await EngineDoors.open({ host: parseHostPort(this.settings.listenAddr).host, runDir: config.runDir, identity: this.current, accept: this.options.acceptManager, clock, log });

@@ -6,6 +6,7 @@ import yargs from "yargs";
 import { SwarmError, messageOf, type LogLevel } from "../lib/index.js";
 import { storageDrivers, type RegistryConfig, type StorageDriverName } from "../engine/index.js";
 import { hasGroup, isLoopback, type GatewayTcp } from "../gateway/index.js";
+import { isDeviceWord, problemOfGenericKind, type GenericResource, type GpuDevice } from "../model/index.js";
 import { packageRoot, parseHostPort } from "../rpc/index.js";
 
 /** What the command line may say; every one has a default. */
@@ -21,6 +22,8 @@ export interface Options {
   readonly registryPlainHttp?: readonly string[];
   readonly registryConfig?: string;
   readonly advertiseAddr?: string;
+  readonly genericResource?: readonly string[];
+  readonly gpu?: readonly string[];
   readonly dockerSocket?: string;
   readonly dockerGroup?: string;
   readonly dockerTcp?: string;
@@ -51,10 +54,16 @@ export interface Config {
   readonly registries: Readonly<Record<string, RegistryConfig>>;
   /** "" = as init and join are told, or the default route's. */
   readonly advertiseAddr: string;
+  /** What the host has for tasks beside CPU, memory, disk and pids. */
+  readonly genericResources: readonly GenericResource[];
+  /** Undefined: those that are found. */
+  readonly gpus: readonly GpuDevice[] | undefined;
   readonly docker: DockerConfig;
   readonly version: string;
   readonly monitorPath: string;
 }
+
+const repeatable = new Set(["registry-plain-http", "registryPlainHttp", "generic-resource", "genericResource", "gpu", "_"]);
 
 /** Undefined after --help or --version, which print and end. */
 export async function parseArguments(argv: readonly string[]): Promise<Options | undefined> {
@@ -66,6 +75,8 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
     .option("hostname", { type: "string", describe: "The node's name (default: the host's)" })
     .option("runtime", { type: "string", describe: "The OCI runtime: a name or a path (default auto: crun where it works, else runc)" })
     .option("advertise-addr", { type: "string", describe: "Address that other hosts reach this one at, HOST or HOST:PORT (default: the default route's)" })
+    .option("generic-resource", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "KIND=COUNT or KIND=ID,ID…: what this host has for tasks, such as fpga=2 or licence=a,b; may be repeated" })
+    .option("gpu", { type: "string", array: true, requiresArg: true, nargs: 1, describe: 'MODEL=ID[,ID…]: its GPUs, such as A100=GPU-1b2c,GPU-3d4e; may be repeated; "none": none (default: the NVIDIA devices that are found)' })
     .option("registry-plain-http", { type: "string", array: true, requiresArg: true, nargs: 1, describe: "HOST:PORT of a registry that is spoken to without TLS; may be repeated" })
     .option("registry-config", { type: "string", describe: 'JSON file: { "HOST[:PORT]": { "plainHttp", "mirrors", "username", "password" } }' })
     .option("storage-driver", { type: "string", describe: "How images are stored: overlay, fuse-overlayfs or vfs (default: as before, else the first of these that works here)" })
@@ -83,7 +94,7 @@ export async function parseArguments(argv: readonly string[]): Promise<Options |
   const parsed = await parser.parseAsync([...argv], {}, (_error, _argv, output) => { if (output) { process.stdout.write(`${output}\n`); isAnswered = true; } });
   if (isAnswered) return undefined;
   for (const [name, value] of Object.entries(parsed)) {
-    if (Array.isArray(value) && name !== "registryPlainHttp" && name !== "registry-plain-http" && name !== "_") throw new SwarmError("INVALID_ARGUMENT", `The option --${name} is given twice; give it once`);
+    if (Array.isArray(value) && !repeatable.has(name)) throw new SwarmError("INVALID_ARGUMENT", `The option --${name} is given twice; give it once`);
   }
   if (parsed._.length > 0) throw new SwarmError("INVALID_ARGUMENT", `swarmd takes options only, not "${parsed._[0]}"; see "swarmd --help"`);
   return parsed;
@@ -104,7 +115,10 @@ export function resolveOptions(options: Options): Config {
   if (options.advertiseAddr) parseHostPort(options.advertiseAddr);
   const registries: Record<string, RegistryConfig> = options.registryConfig ? readRegistries(options.registryConfig) : {};
   for (const host of options.registryPlainHttp ?? []) registries[host] = { ...registries[host], plainHttp: true };
+  const given = options.gpu ?? [];
+  if (given.includes("none") && given.length > 1) throw invalid("gpu", "none", "other devices are named too; give one of both");
   return {
+    genericResources: parseGenericResources(options.genericResource ?? []), gpus: given.length === 0 ? undefined : given[0] === "none" ? [] : parseGpus(given),
     stateDir: directory("state-dir", options.stateDir ?? "/var/lib/skein"), runDir: directory("run-dir", options.runDir ?? "/run/skein"), cgroupParent, hostname: name,
     runtime: options.runtime ?? "auto", storageDriver, logLevel: level as LogLevel, registries, advertiseAddr: options.advertiseAddr ?? "", docker: resolveDocker(options), version: packageVersion(),
     monitorPath: resolve(root, "dist/engine/skein-monitor"),
@@ -141,6 +155,57 @@ function resolveDockerTcp(options: Options): GatewayTcp | undefined {
   if (!options.dockerTcpInsecure) throw invalid("docker-tcp", options.dockerTcp, "whoever reaches it is root on this host; give --docker-tls-ca, --docker-tls-cert and --docker-tls-key");
   if (!isLoopback(host)) throw invalid("docker-tcp", options.dockerTcp, "without TLS it must be a loopback address such as 127.0.0.1:2375");
   return { host, port, isInsecureAllowed: true };
+}
+
+/** "fpga=2" is a count, "fpga=a,b" are names; the names of one kind may come in several options. */
+function parseGenericResources(texts: readonly string[]): GenericResource[] {
+  const byKind = new Map<string, GenericResource>();
+  for (const text of texts) {
+    const refuse = (why: string) => invalid("generic-resource", text, why);
+    const [kind, value] = splitNamed(text, refuse, "write KIND=COUNT or KIND=ID,ID, such as fpga=2");
+    const problem = problemOfGenericKind(kind);
+    if (problem) throw refuse(problem);
+    const present = byKind.get(kind);
+    if (/^\d+$/.test(value)) {
+      const count = Number(value);
+      if (count > 1_000_000) throw refuse("the limit is 1000000 of a kind");
+      if (present) throw refuse(`"${kind}" is given twice; give it once`);
+      byKind.set(kind, { kind, count, ids: [] });
+      continue;
+    }
+    if (present && present.ids.length === 0) throw refuse(`"${kind}" is given as a number too; give one of both`);
+    const ids = [...present?.ids ?? [], ...parseIds(value, refuse)];
+    if (new Set(ids).size !== ids.length) throw refuse("an id is given twice; give each once");
+    if (ids.length > 1_000) throw refuse("the limit is 1000 ids of a kind");
+    byKind.set(kind, { kind, count: ids.length, ids });
+  }
+  if (byKind.size > 100) throw new SwarmError("INVALID_ARGUMENT", `Cannot start with ${byKind.size} kinds of --generic-resource: the limit is 100`);
+  return [...byKind.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));
+}
+
+function parseGpus(texts: readonly string[]): GpuDevice[] {
+  const devices = texts.flatMap((text) => {
+    const refuse = (why: string) => invalid("gpu", text, why);
+    const [model, value] = splitNamed(text, refuse, "write MODEL=ID or MODEL=ID,ID, such as A100=0,1");
+    if (!isDeviceWord(model)) throw refuse('a model is up to 100 letters, digits, blanks, "-", "_", "/" and "."');
+    return parseIds(value, refuse).map((id) => ({ id, model, memoryBytes: 0 }));
+  });
+  const repeated = devices.find(({ id }, index) => devices.findIndex((other) => other.id === id) !== index);
+  if (repeated) throw invalid("gpu", `${repeated.model}=${repeated.id}`, "that id is given twice; give each device once");
+  if (devices.length > 64) throw new SwarmError("INVALID_ARGUMENT", `Cannot start with ${devices.length} devices of --gpu: the limit is 64`);
+  return devices;
+}
+
+function splitNamed(text: string, refuse: (why: string) => SwarmError, shape: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at <= 0 || at === text.length - 1) throw refuse(shape);
+  return [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+function parseIds(value: string, refuse: (why: string) => SwarmError): string[] {
+  const ids = value.split(",").map((id) => id.trim());
+  if (!ids.every(isDeviceWord)) throw refuse('an id is up to 100 letters, digits, blanks, "-", "_", "/" and "."; write several with commas between them');
+  return ids;
 }
 
 function directory(option: string, value: string): string {

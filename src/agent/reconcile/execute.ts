@@ -9,6 +9,7 @@ import { containerStatus, type Report, type Step } from "./plan.js";
 export interface World {
   readonly engine: TaskEngine;
   readonly overlay: Overlay;
+  readonly gpuDeviceNodes?: (ids: readonly string[]) => Promise<readonly string[]>;
   /** Resolves when the overlay has taken all networks and endpoints that the agent knows now. */
   overlayApplied(): Promise<void>;
   assignment(taskId: string): TaskAssignment;
@@ -89,7 +90,8 @@ async function start(taskId: string, world: World): Promise<void> {
   if (present?.phase !== "running") {
     // Left over from an attempt that broke off: its sandbox may have been another one.
     if (present) await engine.remove(id, { force: true });
-    await engine.create(containerConfig(assignment, sandbox));
+    const nodes = await world.gpuDeviceNodes?.(assignment.task!.gpus.map((gpu) => gpu.id)) ?? [];
+    await engine.create(containerConfig(assignment, sandbox, nodes));
     await engine.start(id);
   }
   await world.refresh(taskId);
