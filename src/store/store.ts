@@ -149,11 +149,13 @@ class ReplicatedTables implements ReplicatedStore {
         if (previous) changes.push({ table, kind: "removed", object: previous, previous } as Change);
         continue;
       }
-      const createdAtMs = isCreation ? timestampMs : rows.get(id)?.meta?.createdAtMs ?? timestampMs;
+      const cell = rows.cellOf(id);
+      const previous = cell?.row;
+      const createdAtMs = isCreation ? timestampMs : previous?.meta?.createdAtMs ?? timestampMs;
       // Rows of the same age share it, which saves 80 bytes each.
       if (meta?.createdAtMs !== createdAtMs) meta = Object.freeze({ version: index, createdAtMs, updatedAtMs: timestampMs });
       object.meta = meta;
-      const previous = rows.set(Object.freeze(object));
+      rows.setIn(cell, Object.freeze(object));
       changes.push({ table, kind: previous ? "updated" : "created", object, previous } as Change);
     }
     return changes;

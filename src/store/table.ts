@@ -19,7 +19,7 @@ export type Row = Tables[TableName];
 export const tableNames = Object.keys(indexesOf) as readonly TableName[];
 
 /** Holds a row for as long as it has that id, so that the indexes need not be touched by a change that leaves its keys alone. `places`: in the bucket of each index. */
-class Cell { place0 = 0; place1 = 0; constructor(public row: Row) {} }
+export class Cell { place0 = 0; place1 = 0; constructor(public row: Row) {} }
 
 /** Rows by id and by each of the table's indexes. Rows are immutable, so that a list of them is a consistent snapshot. */
 export class Table {
@@ -45,14 +45,18 @@ export class Table {
     return [];
   }
 
-  /** Returns what was there. */
-  set(row: Row): Row | undefined {
-    const cell = this.#cells.get(row.id);
+  set(row: Row): void { this.setIn(this.#cells.get(row.id), row); }
+
+  /** For who looks first: a search among a million costs more than all else about a row. */
+  cellOf(id: string): Cell | undefined { return this.#cells.get(id); }
+
+  /** `cell` is that of the row's id; undefined: there is none as yet. */
+  setIn(cell: Cell | undefined, row: Row): void {
     if (cell === undefined) {
       const created = new Cell(row);
       this.#cells.set(row.id, created);
       for (const index of this.#indexes) index.add(index.keyOf(row), created);
-      return undefined;
+      return;
     }
     const previous = cell.row;
     cell.row = row;
@@ -62,7 +66,6 @@ export class Table {
       index.remove(before, cell);
       index.add(after, cell);
     }
-    return previous;
   }
 
   /** Returns what was there. */

@@ -41,6 +41,8 @@ export class Transaction extends Reader implements WriteTx {
   readonly #provisionalVersion: number;
   readonly #nowMs: number;
   #meta: Meta | undefined;
+  #read: Row | undefined;
+  #readFrom: TableName | undefined;
   #isOpen = true;
 
   /** `provisionalVersion` stands for the raft index that the changes will get; unlike any version that was read before. */
@@ -58,32 +60,34 @@ export class Transaction extends Reader implements WriteTx {
 
   override get<K extends TableName>(table: K, id: string): Tables[K] | undefined {
     const write = this.#pending(table, id);
-    return (write ? shownBy(write) : this.committed[table].get(id)) as Tables[K] | undefined;
+    return (write ? shownBy(write) : this.#below(table, id)) as Tables[K] | undefined;
   }
 
   create<K extends TableName>(table: K, object: Tables[K]): void {
     assert(object.id !== "", `a new ${table} has an id`);
     const pending = this.#pending(table, object.id);
-    if (pending ? pending.object : this.committed[table].get(object.id)) throw new SwarmError("ALREADY_EXISTS", `Cannot create ${table} "${object.id}": the id is taken.`);
-    this.#write(table, object.id, canonicalRow(table, object, undefined), this.#nowMs, true);
+    if (pending ? pending.object : this.#below(table, object.id)) throw new SwarmError("ALREADY_EXISTS", `Cannot create ${table} "${object.id}": the id is taken.`);
+    this.#write(table, object.id, canonicalRow(table, object, undefined), { createdAtMs: this.#nowMs, isCreation: true, own: this.#own[table]?.get(object.id) });
   }
 
   update<K extends TableName>(table: K, object: Tables[K]): void {
-    const pending = this.#pending(table, object.id);
-    const present = pending ? pending.object : this.committed[table].get(object.id);
+    const own = this.#own[table]?.get(object.id);
+    const pending = own ?? this.#inFlight[table].get(object.id);
+    const present = pending ? pending.object : this.#below(table, object.id);
     if (!present) throw new SwarmError("NOT_FOUND", `Cannot update ${table} "${object.id}": it does not exist any more.`);
     const meta = pending ? pending.meta : present.meta!;
     if (object.meta?.version !== meta.version) {
       throw new SwarmError("ABORTED", `Cannot update ${table} "${object.id}": it has changed since it was read (version ${object.meta?.version ?? 0}, now ${meta.version}); read it again and retry.`);
     }
-    this.#write(table, object.id, canonicalRow(table, object, present), meta.createdAtMs, this.#own[table]?.get(object.id)?.isCreation ?? false);
+    this.#write(table, object.id, canonicalRow(table, object, present), { createdAtMs: meta.createdAtMs, isCreation: own?.isCreation ?? false, own });
   }
 
   remove<K extends TableName>(table: K, id: string): void {
     if (!this.get(table, id)) throw new SwarmError("NOT_FOUND", `Cannot remove ${table} "${id}": it does not exist any more.`);
-    const below = this.#inFlight[table].get(id);
-    if (below ? below.object : this.committed[table].get(id)) return this.#write(table, id, undefined, this.#nowMs, false);
-    this.#writes[this.#own[table]!.get(id)!.place] = undefined;
+    const own = this.#own[table]?.get(id);
+    const inFlight = this.#inFlight[table].get(id);
+    if (inFlight ? inFlight.object : this.#below(table, id)) return this.#write(table, id, undefined, { createdAtMs: this.#nowMs, isCreation: false, own });
+    this.#writes[own!.place] = undefined;
     this.#own[table]!.delete(id);
   }
 
@@ -105,18 +109,22 @@ export class Transaction extends Reader implements WriteTx {
     return rows;
   }
 
-  #pending(table: TableName, id: string): Write | undefined {
-    const own = this.#own[table]?.get(id);
-    return own !== undefined ? own : this.#inFlight[table].get(id);
+  #pending(table: TableName, id: string): Write | undefined { return this.#own[table]?.get(id) ?? this.#inFlight[table].get(id); }
+
+  /** Committed. Who updates an object has just read it: a search among a million costs more than the rest of an update. */
+  #below(table: TableName, id: string): Row | undefined {
+    if (this.#read?.id === id && this.#readFrom === table) return this.#read;
+    this.#readFrom = table;
+    return this.#read = this.committed[table].get(id);
   }
 
-  #write(table: TableName, id: string, object: Write["object"], createdAtMs: number, isCreation: boolean): void {
+  /** `own`: what this transaction wrote of the object before. */
+  #write(table: TableName, id: string, object: Write["object"], { createdAtMs, isCreation, own }: { createdAtMs: number; isCreation: boolean; own: Write | undefined }): void {
     assert(this.#isOpen, "a transaction is used only until its function returns");
-    const own = this.#own[table] ??= new PendingTable(table);
-    const place = own.get(id)?.place ?? this.#writes.length;
+    const place = own?.place ?? this.#writes.length;
     const write: Write = { table, id, object, isCreation, meta: this.#metaOf(createdAtMs), place, shown: undefined };
     this.#writes[place] = write;
-    own.set(write);
+    (this.#own[table] ??= new PendingTable(table)).set(write);
   }
 
   /** Objects of one age share it: a million metas of their own would take 80 MB. */
