@@ -28,7 +28,7 @@ export interface Names {
 /** "memory <= 700.0 MiB": what stands after "fits on 2 nodes if". */
 export function changeWords(change: Change, names: Names): string {
   switch (change.kind) {
-    case "amount": return change.to === 0 ? `${wordOf(change.dimension)} is not reserved` : `${wordOf(change.dimension)} <= ${amountText(change.dimension, change.to)}`;
+    case "amount": return change.to === 0 ? `${wordOf(change.dimension)} is not reserved` : `${wordOf(change.dimension)} <= ${wholeText(change.dimension, change.to)}`;
     case "gpu-count": return change.to === 0 ? "no GPU is reserved" : `GPUs <= ${change.to}`;
     case "gpu-share": return `its share of a GPU is <= ${change.to / 1000}`;
     case "gpu-model": return `a GPU of any model will do (not only ${change.models.join(" or ")})`;
@@ -43,6 +43,13 @@ export function changeWords(change: Change, names: Names): string {
     case "move": return `${names.task(change.taskId)} moved (from ${change.fromNode} to ${change.toNode})`;
     case "stop": return `${names.task(change.taskId)}, which is being stopped on ${change.nodeName}, had ended`;
   }
+}
+
+/** What suggestions name is to be typed in: "700 MiB", "2 GiB", not "0.6 GiB" of 700 MiB. */
+function wholeText(dimension: string, amount: number): string {
+  if (dimension !== "memory" && dimension !== "disk") return amountText(dimension, amount);
+  const [unit, bytes] = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["B", 1]].find(([, size]) => amount % Number(size) === 0)!;
+  return `${amount / Number(bytes)} ${unit}`;
 }
 
 function dropWords({ filter, key }: Predicate): string {

@@ -16,14 +16,13 @@ const maxHomes = 4;
 
 /** "fits on n3 if web.3 moved (to n4)": one task that fits elsewhere, or that is being stopped and only has to end. The smallest tasks first. */
 export function* singleMoves(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
-  const { state } = trial;
-  const homes = new Homes(state);
+  const homes = new Homes(trial.state);
   const found: Suggestion[] = [];
   for (const n of nearNodes(trial, causes, maxNodes)) {
     for (const t of movable(trial, n, maxTasksOfNode)) {
-      const move = tryMove(trial, homes, t, n, () => trial.canFit(n));
-      if (!move) continue;
-      found.push({ changes: [move], nodes: [n], cost: changeCost(move) });
+      const changes = tryWithout(trial, homes, n, [t]);
+      if (!changes) continue;
+      found.push({ changes, nodes: [n], cost: costOf(changes) });
       break;
     }
     yield;
@@ -32,21 +31,15 @@ export function* singleMoves(trial: Trial, causes: Causes): Generator<void, Sugg
   return found;
 }
 
-/** Two tasks of one node, each to where it fits. */
+/** Two tasks of one node, each to where it fits. The first pair that does. */
 export function* twoMoves(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
-  const { state } = trial;
-  const homes = new Homes(state);
+  const homes = new Homes(trial.state);
   for (const n of nearNodes(trial, causes, maxNodesForTwo)) {
     const tasks = movable(trial, n, maxTasksForTwo);
     for (let i = 0; i < tasks.length; i++) {
       for (let j = i + 1; j < tasks.length; j++) {
-        let second: Change | undefined;
-        const first = tryMove(trial, homes, tasks[i]!, n, () => {
-          second = tryMove(trial, homes, tasks[j]!, n, () => trial.canFit(n));
-          return second !== undefined;
-        });
-        // The first found its place while the second was back on its node, and both may have meant the last place on one: seen together they must hold.
-        if (first && second && holdTogether(trial, [first, second], n)) return [{ changes: [first, second], nodes: [n], cost: changeCost(first) + changeCost(second) }];
+        const changes = tryWithout(trial, homes, n, [tasks[i]!, tasks[j]!]);
+        if (changes) return [{ changes, nodes: [n], cost: costOf(changes) }];
       }
       yield;
     }
@@ -54,53 +47,35 @@ export function* twoMoves(trial: Trial, causes: Causes): Generator<void, Suggest
   return [];
 }
 
-/** Takes `t` from node `n`, asks `fits`, finds `t` another place with one task of the group on `n`, and puts everything back. */
-function tryMove(trial: Trial, homes: Homes, t: number, n: number, fits: () => boolean): Change | undefined {
-  const { state } = trial;
-  const { tasks } = state;
-  const group = tasks.group[t]!, counts = tasks.counts[t] === 1, mask = tasks.gpuMask[t]!;
-  state.unplace(t);
-  let change: Change | undefined;
-  if (fits()) {
-    if (!counts) change = { kind: "stop", taskId: tasks.ids[t]!, nodeName: state.nodes.names[n]! };
-    else if (state.groups.rules[group]!.mayMove && state.groups.rules[group]!.replicas > 0) {
-      const to = withOneOn(trial, n, () => homes.of(group, n));
-      if (to !== undefined) change = { kind: "move", taskId: tasks.ids[t]!, fromNodeId: state.nodes.ids[n]!, fromNode: state.nodes.names[n]!, toNodeId: state.nodes.ids[to]!, toNode: state.nodes.names[to]! };
+const costOf = (changes: readonly Change[]): number => changes.reduce((sum, change) => sum + changeCost(change), 0);
+
+/** Takes `moved` from node `n`, puts one task of the group there and finds the others a place, one after the other; then puts everything back. */
+function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly number[]): Change[] | undefined {
+  const { state, g } = trial;
+  const { tasks, nodes, groups } = state;
+  const before = moved.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]! }));
+  for (const t of moved) state.unplace(t);
+  let changes: Change[] | undefined;
+  if (trial.canFit(n)) {
+    const placed = state.addTask("tried out", g, 0);
+    state.place(placed, n);
+    changes = [];
+    for (const { t, counts } of before) {
+      const rules = groups.rules[tasks.group[t]!]!;
+      if (!counts) { changes.push({ kind: "stop", taskId: tasks.ids[t]!, nodeName: nodes.names[n]! }); continue; }
+      // How many replicas are wanted is not known of global services' tasks, which have no other place.
+      const to = rules.mayMove && rules.replicas > 0 ? homes.of(tasks.group[t]!, n) : undefined;
+      if (to === undefined) { changes = undefined; break; }
+      state.place(t, to);
+      changes.push({ kind: "move", taskId: tasks.ids[t]!, fromNodeId: nodes.ids[n]!, fromNode: nodes.names[n]!, toNodeId: nodes.ids[to]!, toNode: nodes.names[to]! });
     }
+    state.removeTask(placed);
   }
-  state.place(t, n, counts, mask);
-  return change;
-}
-
-/** With one task of the group on node `n`, as it would be. */
-function withOneOn<T>({ state, g }: Trial, n: number, ask: () => T): T {
-  const placed = state.addTask("tried out", g, 0);
-  state.place(placed, n);
-  const answer = ask();
-  state.removeTask(placed);
-  return answer;
-}
-
-function holdTogether(trial: Trial, changes: readonly Change[], n: number): boolean {
-  const { state } = trial;
-  const undo: (() => void)[] = [];
-  let isHeld = true;
-  for (const change of changes) {
-    if (change.kind !== "move" && change.kind !== "stop") continue;
-    const t = state.tasks.rowOf(change.taskId)!;
-    const counts = state.tasks.counts[t] === 1, mask = state.tasks.gpuMask[t]!;
-    state.unplace(t);
-    undo.push(() => { if (state.tasks.node[t] !== nowhere) state.unplace(t); state.place(t, n, counts, mask); });
+  for (const { t, counts, mask } of before) {
+    if (tasks.node[t] !== nowhere) state.unplace(t);
+    state.place(t, n, counts, mask);
   }
-  isHeld = trial.canFit(n) && withOneOn(trial, n, () => changes.every((change) => {
-    if (change.kind !== "move") return true;
-    const t = state.tasks.rowOf(change.taskId)!, to = state.nodes.rowOf(change.toNodeId)!;
-    if (!fitsBy(state, state.tasks.group[t]!, to, filters)) return false;
-    state.place(t, to);
-    return true;
-  }));
-  for (const step of undo.reverse()) step();
-  return isHeld;
+  return changes;
 }
 
 /** Nodes that only what runs there keeps the group from, those that lack least first. */

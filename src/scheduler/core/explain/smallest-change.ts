@@ -39,8 +39,7 @@ export function* smallestChanges(state: ClusterState, g: number, causes: Causes)
     }
   }
   found.push(...yield* singleMoves(trial, causes));
-  if (found.length === 0) found.push(...yield* pairs(trial, causes));
-  if (found.length === 0) found.push(...yield* twoMoves(trial, causes));
+  if (found.length === 0) found.push(...yield* pairs(trial, causes), ...yield* twoMoves(trial, causes));
   return best(found);
 }
 
