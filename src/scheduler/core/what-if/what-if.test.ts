@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, type NodeWords, type SpecWords } from "../../testing.js";
+import { sentenceOf } from "../explain/index.js";
+import { Placer } from "../place/index.js";
+import { audit, compileSpec, type ClusterState } from "../state/index.js";
+import { headroomOf, maxHeadroom, whatIf, type WhatIf, type WhatIfChanges } from "./index.js";
+
+const placerOf = (state: ClusterState) => new Placer(state, { defaultStrategy: "SPREAD", nowMs: () => 0 });
+
+function clusterOf(nodes: Record<string, NodeWords>, services: Record<string, SpecWords>): ClusterState {
+  const state = stateOfNodes(Object.entries(nodes).map(([id, words]) => nodeOf(id, words)));
+  const placer = placerOf(state);
+  for (const [id, words] of Object.entries(services)) {
+    const { g, tasks } = addService(state, id, specOf(words));
+    placer.place(g, tasks);
+  }
+  return state;
+}
+
+function ask(given: ClusterState, changes: Partial<WhatIfChanges>, options: { globals?: readonly string[]; headroomFor?: readonly string[] } = {}): WhatIf {
+  const state = given.copy();
+  const steps = whatIf(state, { lose: [], drain: [], add: [], scale: [], ...changes }, {
+    placer: placerOf(state), globalServiceIds: new Set(options.globals), headroomFor: options.headroomFor ?? [],
+    groupOf: (id) => state.groupOf(`${id}.1`, id, () => compileSpec(id, specOf())),
+  });
+  for (;;) { const step = steps.next(); if (step.done) return step.value; }
+}
+
+const movesOf = ({ moves }: WhatIf, { nodes }: ClusterState) => moves.map(({ taskId, from, to }) => `${taskId} ${nodes.names[from]}→${nodes.names[to]}`);
+const pendingOf = ({ pending }: WhatIf) => pending.map(({ serviceId, count, waited, reasons }) => `${serviceId}: ${count} (${waited} wait already): ${sentenceOf(reasons)}`);
+
+describe("what if", () => {
+  it("the tasks of a lost node go where there is room; the rest waits, with the reason", () => {
+    const state = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 }, c: { cpu: 1 } }, { web: { replicas: 4, cpu: 1 } });
+    const result = ask(state, { lose: ["b"] });
+    assert.deepEqual(movesOf(result, state), []);
+    assert.deepEqual(pendingOf(result), ["web: 1 (0 wait already): no node fits: needs 1 CPU, most free is 0 on a (2 nodes)"]);
+    const roomy = clusterOf({ a: { cpu: 4 }, b: { cpu: 4 } }, { web: { replicas: 4, cpu: 1 } });
+    assert.deepEqual(movesOf(ask(roomy, { lose: ["b"] }), roomy), ["web.4 b→a", "web.2 b→a"]);
+    assert.deepEqual(pendingOf(ask(roomy, { lose: ["a", "b"] })), ["web: 4 (0 wait already): no node fits: the cluster has no node"]);
+  });
+
+  it("a drained node gives its tasks away and stays; nodes before and after", () => {
+    const state = clusterOf({ a: { cpu: 4 }, b: { cpu: 4 } }, { web: { replicas: 4, cpu: 1 } });
+    const result = ask(state, { drain: ["a"] });
+    assert.deepEqual(result.nodes.map(({ n, before, after }) => `${state.nodes.names[n]} ${before.tasks} ${before.cpuPermille} → ${after.tasks} ${after.cpuPermille}`), ["a 2 500 → 0 0", "b 2 500 → 4 1000"]);
+    assert.deepEqual([result.total.before.cpuPermille, result.total.after.cpuPermille], [500, 500]);
+  });
+
+  it("nodes that join take what waits, and the tasks of global services", () => {
+    const state = clusterOf({ a: { cpu: 1 } }, { web: { replicas: 3, cpu: 1 }, probe: { replicas: 1 } });
+    const result = ask(state, { add: [nodeOf("new-1", { cpu: 1 })] }, { globals: ["probe"], headroomFor: ["web", "probe"] });
+    assert.deepEqual(result.started, [{ serviceId: "web", count: 1, waited: 1 }, { serviceId: "probe", count: 1, waited: 0 }]);
+    assert.deepEqual(pendingOf(result), ["web: 1 (1 wait already): no node fits: needs 1 CPU, most free is 0 on a (2 nodes)"]);
+    assert.deepEqual(result.headroom, [{ serviceId: "web", before: 0, after: 0 }, { serviceId: "probe", before: maxHeadroom, after: maxHeadroom }]);
+    assert.deepEqual(ask(state, { lose: ["a"] }, { globals: ["probe"] }).ended, [{ serviceId: "probe", count: 1 }]);
+  });
+
+  it("a service that grows, and one that shrinks", () => {
+    const state = clusterOf({ a: { cpu: 4 }, b: { cpu: 4 } }, { web: { replicas: 4, cpu: 1 } });
+    assert.deepEqual(headroomOf(state, placerOf(state), 0), 4);
+    const grown = ask(state, { scale: [{ serviceId: "web", replicas: 10 }] });
+    assert.deepEqual([grown.started, pendingOf(grown)], [[{ serviceId: "web", count: 4, waited: 0 }], ["web: 2 (0 wait already): no node fits: needs 1 CPU, most free is 0 on a (2 nodes)"]]);
+    const shrunk = ask(state, { scale: [{ serviceId: "web", replicas: 1 }] }, { headroomFor: ["web"] });
+    assert.deepEqual([shrunk.ended, shrunk.headroom], [[{ serviceId: "web", count: 3 }], [{ serviceId: "web", before: 4, after: 7 }]]);
+  });
+
+  it("who has priority is placed first; a gang as a whole or not", () => {
+    const state = clusterOf({ a: { cpu: 4 } }, { low: { replicas: 1, cpu: 2 }, high: { replicas: 1, cpu: 2, priority: 5 } });
+    assert.deepEqual(ask(state, { lose: ["a"], add: [nodeOf("c", { cpu: 2 })] }).moves.map(({ serviceId }) => serviceId), ["high"]);
+    const gang = clusterOf({ a: { cpu: 4 } }, { all: { replicas: 3, cpu: 1, gang: true } });
+    const without = ask(gang, { lose: ["a"], add: [nodeOf("c", { cpu: 2 })] });
+    assert.deepEqual([without.moves.length, without.pending.map(({ count }) => count)], [0, [3]]);
+  });
+
+  it("asking changes nothing, and no node is promised more than it has", () => {
+    const cluster = randomCluster(seededRandom(7), { nodes: 30, services: 40 });
+    const state = stateOfNodes(cluster.nodes);
+    const placer = placerOf(state);
+    for (const { id, spec } of cluster.services) { const { g, tasks } = addService(state, id, spec); placer.place(g, tasks); }
+    const before = state.copy();
+    const result = ask(state, { lose: ["n0001", "n0002"], drain: ["n0003"], add: [nodeOf("new", { cpu: 8 })], scale: [{ serviceId: "s0001", replicas: 30 }] });
+    assert.deepEqual(audit(state, before), []);
+    for (const { n, after } of result.nodes) assert.ok(after.cpuPermille <= 1000 && after.memoryPermille <= 1000 && after.gpuPermille <= 1000, `node ${n}`);
+  });
+});
