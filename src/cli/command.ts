@@ -11,6 +11,8 @@ export interface FlagSpec {
   readonly kind: "text" | "list" | "switch";
   /** What the help calls the value: "KEY=VALUE". */
   readonly value?: string;
+  /** Of a text flag that may be given without a value: what that means. */
+  readonly bare?: string;
   readonly help: string;
   /** Heading in the help; "Options" when left out. */
   readonly group?: string;

@@ -58,7 +58,7 @@ export function parseFlags(name: string, flags: readonly FlagSpec[], argv: reado
       alias: flag.short ? [flag.short] : [],
       type: flag.kind === "switch" ? "boolean" as const : "string" as const,
       array: flag.kind === "list",
-      requiresArg: flag.kind !== "switch",
+      requiresArg: flag.kind !== "switch" && flag.bare === undefined,
     }])));
   const { _: words, $0: _program, ...values } = parser.parseSync([...argv]) as { _: unknown[]; $0: string } & Record<string, unknown>;
   const known = flags.map((flag) => flag.name);
@@ -68,6 +68,7 @@ export function parseFlags(name: string, flags: readonly FlagSpec[], argv: reado
     const near = key.length > 1 ? suggestion(key, known) : undefined;
     throw new SwarmError("INVALID_ARGUMENT", `Unknown flag "${given}"${near ? `: did you mean "--${near}"?` : "."} See "${name} --help".`);
   }
+  for (const { name: key, bare } of flags) if (bare !== undefined && values[key] === "") values[key] = bare;
   return { values, words: words.map(String) };
 }
 

@@ -20,7 +20,7 @@ export function commandHelp(name: string, command: Command, columns: number): st
 }
 
 const label = (flag: FlagSpec): string =>
-  `${flag.short ? `-${flag.short}, ` : "    "}--${flag.name}${flag.value ? ` ${flag.value}` : ""}`;
+  `${flag.short ? `-${flag.short}, ` : "    "}--${flag.name}${flag.value ? (flag.bare === undefined ? ` ${flag.value}` : `[=${flag.value}]`) : ""}`;
 
 export function twoColumns(left: string, right: string, width: number, columns: number): string[] {
   const indent = " ".repeat(width + 4);

@@ -1,6 +1,6 @@
 import type { Command } from "../command.js";
 import type { InitResponse } from "../../gen/swarm/v1/InitResponse.js";
-import { clusterFlags, clusterSpecOf } from "../spec/cluster-flags.js";
+import { clusterFlags, clusterSpecOf, sharingFlags } from "../spec/cluster-flags.js";
 import { availabilities, nodeAddressFlags } from "../spec/node-flags.js";
 import { choose } from "../parse/key-value.js";
 
@@ -8,7 +8,7 @@ export default {
   usage: "[OPTIONS]",
   about: "Makes this host the first manager of a new cluster, with a certificate authority of its own.",
   args: { min: 0 },
-  flags: [...nodeAddressFlags, { name: "quiet", short: "q", kind: "switch", help: "Print only the worker token" }, ...clusterFlags],
+  flags: [...nodeAddressFlags, { name: "quiet", short: "q", kind: "switch", help: "Print only the worker token" }, ...clusterFlags, ...sharingFlags],
   examples: [["swarmctl init --advertise-addr 192.168.1.10", "A cluster that others reach at this address"]],
   async run({ flags, connection, terminal }) {
     const answer = await connection.node<InitResponse>("init", {

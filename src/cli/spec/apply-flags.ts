@@ -1,6 +1,6 @@
 import { SwarmError } from "../../lib/index.js";
 import {
-  newContainerSpec, newEndpointSpec, newPlacement, newResources, newRestartPolicy, newTaskSpec, newUpdateConfig, type HealthConfig, type ServiceSpec, type TaskSpec,
+  newContainerSpec, newEndpointSpec, newResources, newRestartPolicy, newTaskSpec, newUpdateConfig, type HealthConfig, type ServiceSpec, type TaskSpec,
 } from "../../model/index.js";
 import type { Flags } from "../flags.js";
 import { parseDuration } from "../parse/duration.js";
@@ -8,6 +8,7 @@ import { choose, parseKeyValue, parseLabels } from "../parse/key-value.js";
 import { parseCount, parseCpus } from "../parse/number.js";
 import { parseShellWords } from "../parse/shell-words.js";
 import { parseSize } from "../parse/size.js";
+import { applyPlacementFlags } from "./placement-flags.js";
 
 /** A flag's value through its parser, or what was there before. */
 type Reader = <T>(name: string, parse: (text: string, flag: string) => T, before: T) => T;
@@ -21,19 +22,18 @@ export function applyFlags(spec: ServiceSpec, flags: Flags): ServiceSpec {
   if (flags.has("replicas") && spec.mode === "GLOBAL") {
     throw new SwarmError("INVALID_ARGUMENT", "A global service has no number of replicas: it runs one task on every node; leave --replicas out.");
   }
-  return {
+  return applyPlacementFlags({
     ...spec,
     replicas: read("replicas", count, spec.replicas),
     task: applyToTask(spec.task ?? newTaskSpec(), flags, read),
     endpoint: { ...endpoint, mode: read("endpoint-mode", (text, flag) => choose(text, flag, { vip: "VIP", dnsrr: "DNSRR" } as const), endpoint.mode) },
     update: updateOf(spec, read),
-  };
+  }, flags);
 }
 
 function applyToTask(task: TaskSpec, flags: Flags, read: Reader): TaskSpec {
   const container = task.container ?? newContainerSpec();
   const restart = task.restart ?? newRestartPolicy();
-  const placement = task.placement ?? newPlacement();
   const reservations = task.reservations ?? newResources();
   const limits = task.limits ?? newResources();
   return {
@@ -71,11 +71,6 @@ function applyToTask(task: TaskSpec, flags: Flags, read: Reader): TaskSpec {
       maxDelayMs: read("restart-max-delay", parseDuration, restart.maxDelayMs),
       maxAttempts: read("restart-max-attempts", count, restart.maxAttempts),
       windowMs: read("restart-window", parseDuration, restart.windowMs),
-    },
-    placement: {
-      ...placement,
-      strategy: read("placement-strategy", (text, flag) => choose(text, flag, { pack: "PACK", spread: "SPREAD", default: "DEFAULT" } as const), placement.strategy),
-      maxPerNode: read("replicas-max-per-node", count, placement.maxPerNode),
     },
     logDriver: logDriverOf(task.logDriver, flags),
   };

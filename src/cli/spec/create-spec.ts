@@ -1,5 +1,5 @@
 import { SwarmError } from "../../lib/index.js";
-import { newContainerSpec, newEndpointSpec, newPlacement, newServiceSpec, newTaskSpec, type ServiceSpec } from "../../model/index.js";
+import { newContainerSpec, newEndpointSpec, newPlacement, newResources, newServiceSpec, newTaskSpec, type ServiceSpec } from "../../model/index.js";
 import type { Flags } from "../flags.js";
 import { envFileLines, parseEnv } from "../parse/env.js";
 import { choose } from "../parse/key-value.js";
@@ -7,6 +7,7 @@ import { parseMount } from "../parse/mount.js";
 import { parseNetwork } from "../parse/network.js";
 import { parsePublish } from "../parse/publish.js";
 import { applyFlags, parseHosts, parseLabels, parsePreferences } from "./apply-flags.js";
+import { createdPlacement } from "./placement-flags.js";
 
 export interface CreateInput {
   readonly flags: Flags;
@@ -23,6 +24,7 @@ export function createSpec({ flags, words, environment, readFile, randomSuffix }
   const [image = "", ...args] = words;
   const fromFiles = flags.list("env-file").flatMap((path) => parseEnv(envFileLines(readFile(path)), environment, `--env-file ${path}`));
   const mode = choose(flags.text("mode") ?? "replicated", "--mode", { replicated: "REPLICATED", global: "GLOBAL" } as const);
+  const { generic, placement } = createdPlacement(flags);
   const ports = flags.list("publish").flatMap((text) => parsePublish(text));
   const spec = newServiceSpec({
     name: flags.text("name") ?? `${nameFromImage(image)}-${randomSuffix()}`,
@@ -41,7 +43,8 @@ export function createSpec({ flags, words, environment, readFile, randomSuffix }
         dns: flags.list("dns"),
         sysctls: parseLabels(flags.list("sysctl"), "--sysctl"),
       }),
-      placement: newPlacement({ constraints: flags.list("constraint"), spread: parsePreferences(flags.list("placement-pref"), "--placement-pref") }),
+      reservations: newResources({ generic }),
+      placement: newPlacement({ constraints: flags.list("constraint"), spread: parsePreferences(flags.list("placement-pref"), "--placement-pref"), ...placement }),
       networks: flags.list("network").map((text) => parseNetwork(text)),
     }),
   });

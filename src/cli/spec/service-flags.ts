@@ -1,5 +1,6 @@
 import type { FlagSpec } from "../command.js";
 import { flag, healthFlags, inGroup, list, text } from "../flag-spec.js";
+import { createPlacementFlags, sharedPlacementFlags, updatePlacementFlags } from "./placement-flags.js";
 
 /** What `create` and `update` share: each sets one thing of a service. Their readers are `applyFlags` in apply-flags.ts. */
 export const sharedFlags: readonly FlagSpec[] = [
@@ -31,10 +32,7 @@ export const sharedFlags: readonly FlagSpec[] = [
     text("limit-memory", "SIZE", "Most memory it may use"),
     text("limit-pids", "N", "Most processes it may have"),
   ]),
-  ...inGroup("Placement", [
-    text("placement-strategy", "STRATEGY", "pack (fill nodes up) or spread (even them out); default the cluster's"),
-    text("replicas-max-per-node", "N", "Most tasks of the service on one node (0: any number)"),
-  ]),
+  ...sharedPlacementFlags,
   ...inGroup("Restart", [
     text("restart-condition", "WHEN", "any (the default), on-failure or none"),
     text("restart-delay", "DURATION", "Before the first restart; doubles with each failure (default 5s)"),
@@ -71,9 +69,10 @@ export const createFlags: readonly FlagSpec[] = [
     list("sysctl", "KEY=VALUE", "Kernel setting of the container's own namespaces"),
   ]),
   ...inGroup("Placement", [
-    list("constraint", "EXPRESSION", "Nodes that may run it, such as node.labels.disk==ssd or node.role!=manager"),
+    list("constraint", "EXPRESSION", "Nodes that may run it, such as node.labels.disk==ssd, node.role!=manager, 'node.labels.zone in (a,b)' or 'node.attr.kernel.version>=6.1'"),
     list("placement-pref", "spread=KEY", "Spread evenly over a label's values, such as spread=node.labels.rack"),
   ]),
+  ...createPlacementFlags,
 ];
 
 /** Only for `update`: members of lists come and go one by one. */
@@ -111,4 +110,5 @@ export const updateFlags: readonly FlagSpec[] = [
     list("placement-pref-add", "spread=KEY", "Add a placement preference"),
     list("placement-pref-rm", "spread=KEY", "Remove a placement preference"),
   ]),
+  ...updatePlacementFlags,
 ];

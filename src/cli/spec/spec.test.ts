@@ -22,7 +22,7 @@ function run(line: string, before: ServiceSpec): ServiceSpec {
   const declared = flagsOf({ flags: [...(verb === "create" ? createFlags : updateFlags), ...sharedFlags] });
   const { values, words } = parseFlags(`swarmctl service ${verb}`, declared, argv, verb === "create");
   const flags = new Flags(declared, values);
-  if (verb === "update") return updateSpec(before, { flags, environment, networkId: (ref) => `id-of-${ref}` });
+  if (verb === "update") return updateSpec(before, { flags, environment, networkId: (ref) => `id-of-${ref}`, serviceId: (ref) => `id-of-${ref}` });
   return createSpec({ flags, words, environment, readFile: (name) => files[name] ?? assert.fail(`no file ${name}`), randomSuffix: () => "abc123" });
 }
 

@@ -8,17 +8,20 @@ import { parsePublish } from "../parse/publish.js";
 import { parseShellWords } from "../parse/shell-words.js";
 import { applyFlags, parseHosts, parseLabels, parsePreferences, union } from "./apply-flags.js";
 import { lastOfEach } from "./create-spec.js";
+import { updatePlacement } from "./placement-flags.js";
 
 export interface UpdateInput {
   readonly flags: Flags;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A network's name or id prefix → its id, as the spec in the store has it. */
   readonly networkId: (ref: string) => string;
+  /** The same for a service; what it does not know stays as it is. */
+  readonly serviceId: (ref: string) => string;
 }
 
 /** `spec` as the update's flags want it. What is removed must be there: a typing slip would otherwise pass unseen. */
-export function updateSpec(spec: ServiceSpec, { flags, environment, networkId }: UpdateInput): ServiceSpec {
-  const shared = applyFlags(spec, flags);
+export function updateSpec(spec: ServiceSpec, { flags, environment, networkId, serviceId }: UpdateInput): ServiceSpec {
+  const shared = updatePlacement(applyFlags(spec, flags), flags, serviceId);
   const task = shared.task ?? newTaskSpec();
   const container = task.container ?? newContainerSpec();
   const placement = task.placement ?? newPlacement();

@@ -17,6 +17,7 @@ export default {
   examples: [
     ["swarmctl service create --name web --replicas 3 --publish 8080:80 nginx", "Three tasks, reached on every host's port 8080"],
     ["swarmctl service create --name db --mount type=volume,source=data,target=/var/lib/db --constraint node.labels.disk==ssd db:16", "A volume, on nodes with a label"],
+    ["swarmctl service create --name train --replicas 4 --gang --gpu 2:A100 --reserve-disk 50g --priority 100 --project ml train:3", "Eight GPUs of one model, all at once or not yet"],
     ["swarmctl service create --name probe --mode global --network front busybox ping web", "One task on every node, on a network"],
   ],
   notes: waitNotes,
