@@ -1,0 +1,13 @@
+/**
+ * Which waiting tasks are decided about when, and what blocked ones wait for. In: tasks and nodes that come, change and go. Out: tasks placed in the
+ * state, groups that are blocked, victims. Does not choose nodes (core/place, core/preempt), knows no store.
+ *   scheduling-queue.ts  the whole of it
+ *   ready-queue.ts       the order: priority, turns, age          bound-tasks.ts   tasks that name their node
+ *   blocked-groups.ts    what wakes a blocked group               gang.ts          all or none
+ *   reservations.ts      nodes kept for who starves or preempts   quotas.ts        what a project may have
+ */
+export { SchedulingQueue, keepAfterMs, keepForMs, tasksPerTurn, type Batch, type DecideOptions } from "./scheduling-queue.js";
+export type { Reservation } from "./reservations.js";
+export { gatherForMs } from "./gang.js";
+export { Quotas } from "./quotas.js";
+export type { BlockCause, WaitingGroup } from "./waiting-group.js";

@@ -1,0 +1,491 @@
+import type { ProjectQuota } from "../../../model/index.js";
+import type { Placer } from "../place/index.js";
+import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
+import { nowhere, type ClusterState } from "../state/index.js";
+import { BlockedGroups } from "./blocked-groups.js";
+import { BoundTasks } from "./bound-tasks.js";
+import { Freed } from "./freed.js";
+import { gangReadiness } from "./gang.js";
+import { Quotas } from "./quotas.js";
+import { ReadyQueue } from "./ready-queue.js";
+import { bestNodeToKeep, Reservations } from "./reservations.js";
+import { newWaitingGroup, type BlockCause, type WaitingGroup } from "./waiting-group.js";
+
+/** Tasks of one group decided about in one turn: a group of a million shares with the others of its priority. Gangs are never divided. */
+export const tasksPerTurn = 1_000;
+/** A group that waits so long while others are placed gets a node kept for it … */
+export const keepAfterMs = 30_000;
+/** … at most so long at a time; after that it pauses as long, and twice as long each time. */
+export const keepForMs = 5 * 60_000;
+/** At most so many nodes are kept, and no more than a tenth of all (but one). */
+export const mostKept = 16;
+/** Plans of preemption in one slice: each reads the tasks of all nodes. */
+const plansPerSlice = 4;
+
+/** What was decided, to be written. Tasks are placed in the state already; victims do not count any more. */
+export interface Batch {
+  readonly placed: readonly number[];
+  /** Bound tasks that their node refuses. */
+  readonly refused: readonly number[];
+  /** Groups of which tasks are left that fit nowhere now. */
+  readonly blocked: readonly WaitingGroup[];
+  readonly preemptions: readonly { readonly g: number; readonly plan: PreemptionPlan }[];
+  /** A decision that is too large for this thread now: its tasks are away until `settle`. */
+  readonly heavy: { readonly group: WaitingGroup; readonly tasks: Int32Array } | undefined;
+}
+
+export interface DecideOptions {
+  readonly nowMs: number;
+  readonly maxTasks: number;
+  readonly mayPreempt: boolean;
+  /** The slice is over; asked between groups. */
+  readonly isTimeUp: () => boolean;
+  /** Whether placing so many tasks of `g` would hold the thread for too long. */
+  readonly isHeavy?: (g: number, tasks: number) => boolean;
+}
+
+/**
+ * Which waiting tasks are decided about when. Knows every waiting task: bound to a node, ready (ready-queue.ts), or blocked until what it lacks may be there
+ * (blocked-groups.ts). Told of everything that comes and goes; changes the state only by placing, by keeping nodes (reservations.ts) and by marking victims.
+ */
+export class SchedulingQueue {
+  readonly quotas = new Quotas();
+  readonly reservations = new Reservations();
+  readonly freed = new Freed();
+  readonly ready = new ReadyQueue();
+  readonly blocked = new BlockedGroups();
+  readonly bound = new BoundTasks();
+  /** Tasks placed so far. */
+  placements = 0;
+  /** Groups decided about so far: a blocked one that is tried again and again would show here. */
+  tries = 0;
+  readonly #groups = new Map<number, WaitingGroup>();
+  /** Blocked ones that could make room by stopping others. */
+  readonly #preemptors = new Set<WaitingGroup>();
+  readonly #blockedByNodes = new Set<WaitingGroup>();
+  readonly #pauses = new Map<string, { untilMs: number; lengthMs: number }>();
+  #placementsAtTick = 0;
+  #placementsAtWake = 0;
+
+  constructor(readonly state: ClusterState, readonly placer: Placer) {}
+
+  // ---- what comes and goes ----
+
+  /** A task that waits; `nodeId`: "" or the one node that it may go to. */
+  add(t: number, nodeId: string): void {
+    if (nodeId !== "") return this.bound.add(t, nodeId);
+    const g = this.state.tasks.group[t]!;
+    let group = this.#groups.get(g);
+    if (!group) {
+      group = newWaitingGroup(g, this.state.groups.keys[g]!, this.state.groups.priority[g]!, this.state.tasks.sinceMs[t]!);
+      this.#groups.set(g, group);
+      this.ready.push(group);
+    }
+    group.tasks.add(t);
+    group.hasNewcomers = true;
+    // A newcomer fits no better than those that are blocked, but must be told why; and a gang may be complete now.
+    if (group.place === "blocked") this.#wake(group);
+  }
+
+  /** It waits no more, for whatever reason. Before its row goes. */
+  drop(t: number): void {
+    if (this.bound.has(t)) {
+      const n = this.state.nodes.rowOf(this.bound.nodeOf(t));
+      if (n !== undefined) this.#useReservation(this.state.groups.keys[this.state.tasks.group[t]!]!, n);
+      return this.bound.remove(t);
+    }
+    const group = this.#groups.get(this.state.tasks.group[t]!);
+    if (group?.tasks.delete(t)) this.#forgetIfEmpty(group);
+  }
+
+  isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups.get(this.state.tasks.group[t]!)?.tasks.has(t) ?? false); }
+
+  /** A task is on a node now, whoever put it there. */
+  arrived(t: number): void {
+    const g = this.state.tasks.group[t]!;
+    this.quotas.count(this.state, g, 1);
+    this.#noteService(g);
+  }
+
+  /** A task gives node `n` back what it held there. Before its row goes. */
+  left(t: number, n: number): void {
+    const g = this.state.tasks.group[t]!;
+    this.quotas.count(this.state, g, -1);
+    const { project, hostPorts } = this.state.groups.rules[g]!;
+    if (project !== "") this.freed.projects.add(project);
+    for (const port of hostPorts) this.freed.port(port, n);
+    this.freed.nodes.add(n);
+    this.#noteService(g);
+  }
+
+  /** A task holds what it holds, but is not wanted any more. */
+  unwanted(t: number): void { this.#noteService(this.state.tasks.group[t]!); }
+
+  nodeChanged(n: number): void {
+    this.freed.nodes.add(n);
+    this.freed.changedNodes.add(n);
+  }
+
+  setQuotas(quotas: readonly ProjectQuota[]): void { for (const project of this.quotas.setLimits(quotas)) this.freed.projects.add(project); }
+
+  #noteService(g: number): void {
+    const serviceId = this.state.services.ids[this.state.groups.service[g]!]!;
+    if (this.blocked.watchesService(serviceId)) this.freed.services.add(serviceId);
+  }
+
+  // ---- deciding ----
+
+  get hasWork(): boolean {
+    return this.bound.hasReady || !this.freed.isEmpty || this.#mayLookAgain || this.ready.peek() !== undefined || this.#preemptors.size > 0;
+  }
+
+  /** More may fit where some were awakened and placed; when nobody was placed, nobody else would be. */
+  get #mayLookAgain(): boolean { return this.freed.again.size > 0 && this.placements > this.#placementsAtWake; }
+
+  get waitingTasks(): number {
+    let count = this.bound.size;
+    for (const group of this.#groups.values()) count += group.tasks.size;
+    return count;
+  }
+
+  get groups(): Iterable<WaitingGroup> { return this.#groups.values(); }
+  groupOf(g: number): WaitingGroup | undefined { return this.#groups.get(g); }
+
+  /** Decides until nothing is ready, enough is placed, or the time is up. */
+  decide(options: DecideOptions): Batch {
+    const batch = new Deciding(options);
+    this.#wakeAwakened();
+    // Tasks that can only be on one node come first: the others can go elsewhere.
+    while (this.bound.hasReady && batch.hasTime) this.#decideBound(batch);
+    while (batch.hasTime && !batch.heavy) {
+      const group = this.ready.pop();
+      if (!group) break;
+      this.#decideGroup(group, batch);
+    }
+    if (options.mayPreempt) this.#preempt(batch);
+    else this.#preemptors.clear();
+    return batch;
+  }
+
+  #wakeAwakened(): void {
+    const { freed } = this;
+    if (this.#mayLookAgain) freed.lookAgain();
+    if (freed.isEmpty) return;
+    this.#placementsAtWake = this.placements;
+    for (const n of freed.nodes) if (this.bound.waitsForAny) this.bound.wake(this.state.nodes.ids[n]!);
+    for (const group of this.blocked.awakened(this.state, freed, (g, n) => this.placer.canFit(g, n))) this.#wake(group);
+    if (this.reservations.size > 0) {
+      for (const n of freed.nodes) {
+        const reservation = this.reservations.at(n);
+        const owner = reservation && this.#groups.get(reservation.g);
+        if (owner?.place === "blocked" && this.state.fits(n, this.state.groups.request[owner.g]!)) this.#wake(owner);
+      }
+    }
+    freed.clear();
+  }
+
+  #wake(group: WaitingGroup): void {
+    if (group.place !== "blocked") return;
+    this.blocked.remove(group);
+    this.#blockedByNodes.delete(group);
+    this.#preemptors.delete(group);
+    this.ready.push(group);
+  }
+
+  #decideBound(batch: Deciding): void {
+    const { state, placer } = this;
+    for (const t of this.bound.take(batch.room, (row) => state.groups.priority[state.tasks.group[row]!]!)) {
+      const g = state.tasks.group[t]!;
+      const n = state.nodes.rowOf(this.bound.nodeOf(t));
+      this.tries++;
+      const isPlaced = n !== undefined && this.quotas.room(state, g) > 0 && this.reservations.opened(state, state.groups.keys[g]!, state.groups.priority[g]!, () => placer.placeOn(t, n));
+      if (!isPlaced) { batch.refused.push(t); continue; }
+      this.bound.remove(t);
+      this.#placed(t, batch.placed);
+      this.#useReservation(state.groups.keys[g]!, n);
+    }
+  }
+
+  #decideGroup(group: WaitingGroup, batch: Deciding): void {
+    const { state } = this;
+    this.tries++;
+    group.tries++;
+    const quotaRoom = this.quotas.room(state, group.g);
+    const isGang = state.groups.rules[group.g]!.isGang;
+    if (isGang) {
+      const readiness = gangReadiness(state, group.g, group.tasks.size, group.sinceMs, batch.options.nowMs);
+      if (readiness !== undefined) return this.#block(group, { kind: "gathering", untilMs: readiness.untilMs }, batch, group.tasks.size);
+    }
+    const wanted = isGang ? group.tasks.size : Math.min(group.tasks.size, tasksPerTurn, batch.room);
+    const asked = Math.min(wanted, quotaRoom);
+    if (asked === 0 || (isGang && asked < wanted)) return this.#block(group, { kind: "quota", project: state.groups.rules[group.g]!.project }, batch, asked);
+    const tasks = firstOf(group.tasks, asked);
+    if (batch.options.isHeavy?.(group.g, asked)) {
+      for (const t of tasks) group.tasks.delete(t);
+      batch.heavy = { group, tasks };
+      return;
+    }
+    const placed = this.reservations.opened(state, group.key, group.priority, () => this.placer.place(group.g, tasks, asked));
+    this.#settle(group, tasks, placed, batch, asked < wanted ? { kind: "quota", project: state.groups.rules[group.g]!.project } : undefined);
+  }
+
+  /** `tasks[0 … placed)` are on nodes now, the rest fits nowhere. */
+  #settle(group: WaitingGroup, tasks: Int32Array, placed: number, batch: Deciding, limit: BlockCause | undefined): void {
+    const { state } = this;
+    if (state.groups.rules[group.g]!.isGang && placed < tasks.length) {
+      for (let i = 0; i < placed; i++) state.unplace(tasks[i]!);
+      return this.#block(group, { kind: "nodes" }, batch, placed);
+    }
+    for (let i = 0; i < placed; i++) {
+      group.tasks.delete(tasks[i]!);
+      this.#placed(tasks[i]!, batch.placed);
+    }
+    if (this.reservations.size > 0) this.#useReservations(group, tasks.subarray(0, placed));
+    if (group.tasks.size === 0) this.#forgetIfEmpty(group);
+    else if (placed < tasks.length) this.#block(group, { kind: "nodes" }, batch, 0);
+    else if (limit) this.#block(group, limit, batch, 0);
+    else this.ready.push(group);
+  }
+
+  /**
+   * The answer to a heavy decision: `nodes[i]` for `tasks[i]`, in order, nowhere = none. What does not fit any more as things are now is decided about again;
+   * so is everything when there is no answer (undefined).
+   */
+  settleHeavy({ group, tasks }: NonNullable<Batch["heavy"]>, isStillWaiting: (i: number) => boolean, nodes: Int32Array | undefined, options: DecideOptions): Batch {
+    const batch = new Deciding(options);
+    const { state } = this;
+    const isGang = state.groups.rules[group.g]?.isGang ?? false;
+    const waiting = [...tasks.keys()].filter(isStillWaiting);
+    const owner = this.#groups.get(group.g) ?? (waiting.length > 0 ? this.#revive(group) : undefined);
+    if (!owner) return batch;
+    if (waiting.length === 0) { this.#requeue(owner); return batch; }
+    const back = owner.tasks.size > 0 ? [...owner.tasks] : [];
+    owner.tasks.clear();
+    for (const i of waiting) owner.tasks.add(tasks[i]!);
+    for (const t of back) owner.tasks.add(t);
+    if (!nodes) { this.#requeue(owner); return batch; }
+    const placed: number[] = [];
+    let isStale = false;
+    this.reservations.opened(state, owner.key, owner.priority, () => {
+      for (const i of waiting) {
+        if (nodes[i] === nowhere || this.quotas.room(state, owner.g) <= placed.length) continue;
+        if (this.placer.placeOn(tasks[i]!, nodes[i]!)) placed.push(tasks[i]!);
+        else isStale = true;
+      }
+    });
+    this.tries++;
+    if (isGang && placed.length < waiting.length) {
+      for (const t of placed) state.unplace(t);
+      if (isStale) this.#requeue(owner);
+      else this.#block(owner, { kind: "nodes" }, batch, placed.length);
+      return batch;
+    }
+    for (const t of placed) { owner.tasks.delete(t); this.#placed(t, batch.placed); }
+    if (this.reservations.size > 0) this.#useReservations(owner, placed);
+    if (owner.tasks.size === 0) this.#forgetIfEmpty(owner);
+    else if (isStale || placed.length === waiting.length) this.#requeue(owner);
+    else this.#block(owner, { kind: "nodes" }, batch, 0);
+    return batch;
+  }
+
+  #revive(group: WaitingGroup): WaitingGroup {
+    this.#groups.set(group.g, group);
+    return group;
+  }
+
+  #requeue(group: WaitingGroup): void {
+    if (group.place === "blocked") this.#wake(group);
+    else this.ready.push(group);
+  }
+
+  #placed(t: number, placed: number[]): void {
+    placed.push(t);
+    this.placements++;
+    this.arrived(t);
+  }
+
+  #block(group: WaitingGroup, cause: BlockCause, batch: Deciding, fitted: number): void {
+    if (group.blockedAtMs === 0) {
+      group.blockedAtMs = batch.options.nowMs;
+      group.placementsBefore = this.placements;
+    }
+    group.fitted = fitted;
+    this.blocked.add(this.state, group, cause);
+    if (cause.kind === "nodes") {
+      this.#blockedByNodes.add(group);
+      if (batch.options.mayPreempt && this.#couldPreempt(group, batch)) this.#preemptors.add(group);
+    }
+    batch.blocked.push(group);
+  }
+
+  #forgetIfEmpty(group: WaitingGroup): void {
+    if (group.tasks.size > 0) return;
+    this.blocked.remove(group);
+    this.#blockedByNodes.delete(group);
+    this.#preemptors.delete(group);
+    this.#pauses.delete(group.key);
+    if (this.#groups.get(group.g) === group) this.#groups.delete(group.g);
+    for (const { n } of this.reservations.of(group.key)) this.#endReservation(n);
+  }
+
+  // ---- keeping nodes ----
+
+  #endReservation(n: number): void {
+    this.reservations.end(this.state, n);
+    this.nodeChanged(n);
+  }
+
+  /** One of those for whom node `n` may be kept is there, or needs it no more. */
+  #useReservation(key: string, n: number): void {
+    const reservation = this.reservations.at(n);
+    if (reservation?.key === key && --reservation.tasks <= 0) this.#endReservation(n);
+  }
+
+  #useReservations(group: WaitingGroup, placed: ArrayLike<number>): void {
+    const kept = this.reservations.of(group.key);
+    if (kept.length === 0) return;
+    for (let i = 0; i < placed.length; i++) {
+      this.#useReservation(group.key, this.state.tasks.node[placed[i]!]!);
+    }
+    // Others went elsewhere: what was kept for them is not needed any more.
+    let needed = group.tasks.size;
+    for (const reservation of this.reservations.of(group.key)) {
+      if (needed <= 0) this.#endReservation(reservation.n);
+      needed -= reservation.tasks;
+    }
+  }
+
+  /**
+   * What time alone brings: gangs that go without the rest, nodes kept for those who starve, nodes that were kept for long enough, another look for
+   * who may stop others. When to look again; undefined: nothing waits for time.
+   */
+  tick(nowMs: number): number | undefined {
+    for (const group of this.blocked.overdue(nowMs)) this.#wake(group);
+    for (const reservation of [...this.reservations]) {
+      if (reservation.untilMs > nowMs && this.state.nodes.alive.has(reservation.n)) continue;
+      this.#endReservation(reservation.n);
+      const lengthMs = 2 * (this.#pauses.get(reservation.key)?.lengthMs ?? keepForMs / 2);
+      this.#pauses.set(reservation.key, { untilMs: nowMs + lengthMs, lengthMs });
+    }
+    const hasChanged = this.placements !== this.#placementsAtTick;
+    this.#placementsAtTick = this.placements;
+    let next: number | undefined = earlier(this.blocked.nextOverdueMs(), this.reservations.nextEndMs());
+    if (this.#blockedByNodes.size === 0) return next;
+    next = earlier(next, this.#keepForStarving(nowMs));
+    if (hasChanged) {
+      const lowest = this.#lowestPriority();
+      for (const group of this.#blockedByNodes) if (group.priority > lowest) this.#preemptors.add(group);
+    }
+    return next;
+  }
+
+  /** Those who wait for long, while others are placed. Gangs would need many nodes at once, and get none kept. */
+  #keepForStarving(nowMs: number): number | undefined {
+    const { state } = this;
+    const most = Math.min(mostKept, Math.max(1, Math.floor(state.nodes.alive.count() / 10)));
+    let next: number | undefined;
+    const starving: WaitingGroup[] = [];
+    for (const group of this.#blockedByNodes) {
+      const dueMs = Math.max(group.blockedAtMs + keepAfterMs, this.#pauses.get(group.key)?.untilMs ?? 0);
+      if (dueMs > nowMs) { next = earlier(next, dueMs); continue; }
+      if (group.placementsBefore === this.placements || state.groups.rules[group.g]!.isGang || this.reservations.of(group.key).length > 0) continue;
+      starving.push(group);
+    }
+    starving.sort((a, b) => b.priority - a.priority || a.sinceMs - b.sinceMs);
+    for (const group of starving) {
+      if (this.reservations.size >= most) break;
+      const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined);
+      if (n === undefined) { this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs }); continue; }
+      this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks: 1, untilMs: nowMs + keepForMs });
+      next = earlier(next, nowMs + keepForMs);
+    }
+    // Who is not starving yet may be by then, once others are placed.
+    return starving.length > 0 || this.#blockedByNodes.size > 0 ? earlier(next, nowMs + keepAfterMs) : next;
+  }
+
+  // ---- preemption ----
+
+  #lowestPriority(): number {
+    const { groups } = this.state;
+    let lowest = Infinity;
+    for (let g = 0; g < groups.size; g++) if (groups.users[g]! > 0 && groups.priority[g]! < lowest) lowest = groups.priority[g]!;
+    return lowest;
+  }
+
+  #couldPreempt(group: WaitingGroup, batch: Deciding): boolean {
+    batch.lowestPriority ??= this.#lowestPriority();
+    return group.priority > batch.lowestPriority && !this.state.groups.rules[group.g]!.isGang;
+  }
+
+  #preempt(batch: Deciding): void {
+    const { state } = this;
+    for (const t of batch.refused) this.#preemptFor(t, batch);
+    let plans = 0;
+    for (const group of this.#preemptors) {
+      if (plans >= plansPerSlice || (plans > 0 && batch.options.isTimeUp())) return;
+      const reserved = this.reservations.of(group.key).reduce((sum, { reason, tasks }) => sum + (reason === "preemption" ? tasks : 0), 0);
+      if (reserved >= Math.min(group.tasks.size, this.quotas.room(state, group.g))) { this.#preemptors.delete(group); continue; }
+      plans++;
+      if (!this.#preemptOnce(group.g, batch, undefined)) this.#preemptors.delete(group);
+    }
+  }
+
+  /** For a task that can only be on one node. */
+  #preemptFor(t: number, batch: Deciding): void {
+    const { state } = this;
+    const g = state.tasks.group[t]!;
+    const n = state.nodes.rowOf(this.bound.nodeOf(t));
+    batch.lowestPriority ??= this.#lowestPriority();
+    if (n === undefined || state.groups.priority[g]! <= batch.lowestPriority || this.quotas.room(state, g) === 0) return;
+    if (this.reservations.at(n)?.key !== state.groups.keys[g]!) this.#preemptOnce(g, batch, n);
+  }
+
+  /** Makes room for one more of `g`, by marking those who have to go and keeping their node. False: nobody of lower priority could make any. */
+  #preemptOnce(g: number, batch: Deciding, onlyNode: number | undefined): boolean {
+    const { state } = this;
+    const key = state.groups.keys[g]!, priority = state.groups.priority[g]!;
+    const plan = this.reservations.opened(state, key, priority, () => planPreemption(state, g, {
+      canFit: (group, n) => this.placer.canFit(group, n), claimed: (n) => this.#claimedAt(n, key), ...(onlyNode === undefined ? {} : { onlyNode }),
+    }));
+    if (!plan) return false;
+    for (const t of plan.victims) { state.setCounts(t, false); this.unwanted(t); }
+    const present = this.reservations.at(plan.node);
+    if (present?.key === key && present.reason === "preemption") present.tasks++;
+    else this.reservations.hold(state, { n: plan.node, g, key, priority, reason: "preemption", tasks: 1, untilMs: batch.options.nowMs + keepForMs });
+    if (plan.victims.length > 0) batch.preemptions.push({ g, plan });
+    return true;
+  }
+
+  /** Tasks of the group that are to go to `n` already. */
+  #claimedAt(n: number, key: string): number {
+    const reservation = this.reservations.at(n);
+    return reservation?.key === key && reservation.reason === "preemption" ? reservation.tasks : 0;
+  }
+}
+
+/** One call of `decide`. */
+class Deciding implements Batch {
+  readonly placed: number[] = [];
+  readonly refused: number[] = [];
+  readonly blocked: WaitingGroup[] = [];
+  readonly preemptions: { readonly g: number; readonly plan: PreemptionPlan }[] = [];
+  heavy: { readonly group: WaitingGroup; readonly tasks: Int32Array } | undefined;
+  lowestPriority: number | undefined;
+
+  constructor(readonly options: DecideOptions) {}
+
+  get room(): number { return Math.max(0, this.options.maxTasks - this.placed.length - this.refused.length); }
+  get hasTime(): boolean { return this.room > 0 && !(this.placed.length + this.blocked.length + this.refused.length > 0 && this.options.isTimeUp()); }
+}
+
+function firstOf(tasks: ReadonlySet<number>, count: number): Int32Array {
+  const rows = new Int32Array(count);
+  let at = 0;
+  for (const t of tasks) {
+    if (at === count) break;
+    rows[at++] = t;
+  }
+  return rows;
+}
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
