@@ -32,7 +32,7 @@ export function outline(value: unknown, indent = "", isMap = false): string {
 
 /** Fields whose keys are people's own words. */
 const maps = new Set([
-  "labels", "options", "sysctls", "volumeLabels", "engineLabels", "removedNodes",
+  "labels", "options", "sysctls", "volumeLabels", "engineLabels", "attributes", "removedNodes",
   "Labels", "Options", "Sysctls", "DriverOpts", "Ports", "PortBindings", "ExposedPorts", "Networks", "Volumes", "Runtimes", "Containers", "IndexConfigs",   // as the Docker API has them
 ]);
 

@@ -1,7 +1,9 @@
 import type { TaskView } from "../../gen/swarm/v1/TaskView.js";
 import type { CommandInput } from "../command.js";
+import type { Task } from "../../model/index.js";
 import { age } from "./age.js";
 import { printList, shortId } from "./list.js";
+import { heldWords } from "./node-resources.js";
 import { desiredWord, portWords, stateColor, stateOf, taskWords, whyOf } from "./words.js";
 
 /** Tasks, newest of each slot first, as every list of tasks prints them. */
@@ -19,6 +21,7 @@ export function printTasks(input: CommandInput, views: readonly TaskView[]): voi
       { title: "NODE", value: ({ view }) => view.nodeName },
       { title: "DESIRED", value: ({ task }) => desiredWord(task) },
       { title: "CURRENT", value: ({ task }) => `${taskWords(task)} ${age(task.status?.timestampMs ?? 0, input.now())}`.trim(), color: ({ task }) => stateColor(stateOf(task)) },
+      ...(rows.some(({ task }) => task.gpus.length > 0 || task.assigned.length > 0) ? [{ title: "HOLDS", value: ({ task }: { task: Task }) => heldWords(task) }] : []),
       { title: "PORTS", value: ({ task }) => portWords(task.status?.hostPorts ?? []) },
       { title: "WHY", value: ({ task }) => whyOf(task) || (stateOf(task) === "RUNNING" ? "" : task.status?.message ?? "") },
     ],

@@ -203,6 +203,21 @@ describe("control API: placement", () => {
     await write("UpdateService", { ref: "web", spec: { ...service.spec, replicas: 2 } });
   });
 
+  it("nodes are shown with what their tasks have set aside; tasks that ended hold nothing", async () => {
+    const { store, read, write } = await withDevices();
+    const { service } = await write("CreateService", { spec: asking({ cpuMillis: 500, memoryBytes: 2 ** 30, diskBytes: 5, pids: 7, generic: [{ kind: "fpga", count: 1, ids: [] }], gpu: { count: 1, millis: 400, models: [] } }) });
+    await store.update((tx) => {
+      for (const [id, state] of [["t1", "RUNNING"], ["t2", "ASSIGNED"], ["t3", "FAILED"]] as const) {
+        tx.create("task", newTask({ id, serviceId: service.id, revision: 1, slot: 1, nodeId: "w1", status: newTaskStatus({ state }), gpus: [{ id: "GPU-1", millis: 400 }], assigned: [{ kind: "fpga", count: 0, ids: [id] }, { kind: "licence", count: 2, ids: [] }] }));
+      }
+    });
+    const { reserved } = read("GetNode", { ref: "w1" });
+    assert.deepEqual([reserved.tasks, reserved.amounts.cpuMillis, reserved.amounts.memoryBytes, reserved.amounts.diskBytes, reserved.amounts.pids], [2, 1_000, 2 ** 31, 10, 14]);
+    assert.deepEqual(reserved.amounts.generic, [{ kind: "fpga", count: 2, ids: ["t1", "t2"] }, { kind: "licence", count: 4, ids: [] }]);
+    assert.deepEqual(reserved.gpus, [{ id: "GPU-1", millis: 800 }]);
+    assert.deepEqual(read("ListNodes").reserved.map(({ nodeId, tasks }) => [nodeId, tasks]), [["m1", 0], ["m2", 0], ["m3", 0], ["w1", 2]]);
+  });
+
   it("warns of GPUs that no node has, and of a project without a quota", async () => {
     const { write } = await withDevices();
     const gpu = (name: string, ...models: string[]) => write("CreateService", { spec: asking({ gpu: { count: 1, millis: 0, models } }, name) });

@@ -9,6 +9,7 @@ import type { UpdateNodeRequest } from "../../gen/swarm/v1/UpdateNodeRequest.js"
 import type { UpdateNodeResponse } from "../../gen/swarm/v1/UpdateNodeResponse.js";
 import { containsFilter, idFilter, labelFilter, matcher, wordFilter } from "./filters.js";
 import type { ControlDependencies, Members } from "./ports.js";
+import { reservedOnNodes } from "./node-reserved.js";
 import { nameOf, resolveRef } from "./refs.js";
 import { refuseOldVersion, refuseProblem } from "./refusals.js";
 
@@ -20,10 +21,14 @@ export function listNodes({ members }: ControlDependencies, tx: ReadTx, { filter
     state: wordFilter("node", "state", ["unknown", "down", "ready"], (node) => node.status?.state.toLowerCase() ?? "unknown"),
   });
   const nodes = tx.list("node").filter(keep).map((node) => withManagerStatus(node, members));
-  return { nodes: nodes.sort((a, b) => (nameOf.node(a) !== nameOf.node(b) ? (nameOf.node(a) < nameOf.node(b) ? -1 : 1) : a.id < b.id ? -1 : 1)) };
+  nodes.sort((a, b) => (nameOf.node(a) !== nameOf.node(b) ? (nameOf.node(a) < nameOf.node(b) ? -1 : 1) : a.id < b.id ? -1 : 1));
+  return { nodes, reserved: reservedOnNodes(tx, nodes) };
 }
 
-export const getNode = ({ members }: ControlDependencies, tx: ReadTx, { ref }: GetRequest) => ({ node: withManagerStatus(resolveRef(tx, "node", ref, "Cannot show"), members) });
+export function getNode({ members }: ControlDependencies, tx: ReadTx, { ref }: GetRequest) {
+  const node = withManagerStatus(resolveRef(tx, "node", ref, "Cannot show"), members);
+  return { node, reserved: reservedOnNodes(tx, [node])[0] ?? null };
+}
 
 export async function updateNode({ store, members }: ControlDependencies, request: UpdateNodeRequest): Promise<UpdateNodeResponse> {
   const id = await store.update((tx) => {

@@ -3,6 +3,6 @@ import { inspectCommand } from "../../inspect-command.js";
 import { present } from "../../present.js";
 
 export default inspectCommand("node", async (connection, ref) => {
-  const { node } = await connection.control<GetNodeResponse>("getNode", { ref });
-  return present(node, "node");
+  const { node, reserved } = await connection.control<GetNodeResponse>("getNode", { ref });
+  return { ...present(node, "node"), reserved };
 });
