@@ -1,6 +1,6 @@
 import { amountText, filters, wordOf, type Filter } from "../filters/index.js";
 import { memory, type ClusterState, type Predicate } from "../state/index.js";
-import { mostFree } from "./sentence.js";
+import { kept, mostFree } from "./sentence.js";
 
 /** One thing that keeps tasks of a group from nodes. */
 export interface Cause {
@@ -45,6 +45,19 @@ export function* collectCauses(state: ClusterState, g: number, nodes: ArrayLike<
   return collector.result();
 }
 
+/** Everything that keeps one more task of `g` from node `n`, in its own words; nothing where it fits. */
+export function refusalsOn(state: ClusterState, g: number, n: number): string[] {
+  const node = state.nodeObjects[n];
+  if (!node) return [];
+  const refused = [...state.predicates.classes[state.requests.eligibility[state.groups.request[g]!]!]!].filter((p) => !state.predicates.passing[p]!.has(n)).map((p) => state.predicates.predicates[p]!);
+  const lacksModel = refused.some(({ filter }) => filter === "gpu-model");
+  const asked = node.description ? filters.filter((filter) => filter.concerns(state, g) && filter.room(state, g, n) === 0 && !(filter.name === "gpu" && lacksModel)) : [];
+  return [
+    ...refused.map((predicate) => predicate.refusal(node)), ...(state.predicates.barred.has(n) ? [kept.detail] : []),
+    ...asked.flatMap((filter) => filter.refusals(state, g, n)).map(({ detail }) => detail),
+  ];
+}
+
 class Collector {
   readonly #predicates: Int32Array;
   readonly #dimensions: readonly number[];
@@ -79,6 +92,7 @@ class Collector {
       if (predicate.filter === "gpu-model") lacksModel = true;
       this.#add(n, predicate.filter, predicate.refusal(node), predicate);
     }
+    if (state.predicates.barred.has(n)) this.#add(n, kept.filter, kept.detail, undefined);
     // Of a node that never said what it has, nothing more can be told.
     if (node.description) {
       const r = state.groups.request[g]!;
@@ -99,7 +113,7 @@ class Collector {
     else { this.#patterns.set(key, [n]); this.#patternCauses.push(this.#present); }
   }
 
-  #add(n: number, filter: string, detail: string, predicate: Predicate): void {
+  #add(n: number, filter: string, detail: string, predicate: Predicate | undefined): void {
     this.#note(n, `${filter}\0${detail}`, () => ({ filter, detail, nodes: [], predicate, dimension: undefined, needed: undefined, free: undefined, name: detail }));
   }
 

@@ -17,7 +17,8 @@ export type Change =
   | { readonly kind: "replicas"; readonly from: number; readonly to: number }
   | { readonly kind: "activate"; readonly nodeId: string; readonly nodeName: string; readonly was: "PAUSE" | "DRAIN" }
   | { readonly kind: "move"; readonly taskId: string; readonly fromNodeId: string; readonly fromNode: string; readonly toNodeId: string; readonly toNode: string }
-  | { readonly kind: "stop"; readonly taskId: string; readonly nodeName: string };
+  | { readonly kind: "stop"; readonly taskId: string; readonly nodeName: string }
+  | { readonly kind: "quota"; readonly project: string; readonly detail: string };
 
 /** What names mean to people: a service's instead of its id, a task's instead of its id. */
 export interface Names {
@@ -42,6 +43,7 @@ export function changeWords(change: Change, names: Names): string {
     case "activate": return `node ${change.nodeName} is ${change.was === "DRAIN" ? "drained" : "paused"} no longer`;
     case "move": return `${names.task(change.taskId)} moved (from ${change.fromNode} to ${change.toNode})`;
     case "stop": return `${names.task(change.taskId)}, which is being stopped on ${change.nodeName}, had ended`;
+    case "quota": return `the quota of project ${change.project} allowed it (${change.detail})`;
   }
 }
 
@@ -95,6 +97,7 @@ export function changeCost(change: Change): number {
     case "affinity": return change.isAnti ? 0.45 : 0.5;
     case "predicate": return change.predicate.filter === "constraint" ? 0.5 : 0.9;
     case "port": return 0.6;
+    case "quota": return 0.7;
   }
 }
 
@@ -128,7 +131,7 @@ export function applyToSpec(change: Change, spec: CompiledSpec): CompiledSpec {
     case "max-per": return withRules({ maxPer: spec.rules.maxPer.map((limit) => (limit.key === change.key ? { ...limit, count: change.to } : limit)) });
     case "affinity": return withRules({ affinities: spec.rules.affinities.filter((_, i) => i !== change.index) });
     case "replicas": return withRules({ replicas: change.to });
-    case "activate": case "move": case "stop": return spec;
+    case "activate": case "move": case "stop": case "quota": return spec;
   }
 }
 

@@ -1,11 +1,14 @@
 import type { RankedNode } from "../place/index.js";
 import type { ClusterState } from "../state/index.js";
 import { collectCauses, type Causes } from "./causes.js";
+import { changeCost, type Change } from "./change.js";
 import { smallestChanges, type Suggestion } from "./smallest-change.js";
 
 export interface ExplainOptions {
   /** Only these nodes (rows): a task of a global service has no other. */
   readonly nodes?: readonly number[];
+  /** Why the quota of its project has no room for one more (Quotas.refusals); empty: it has. */
+  readonly quota?: readonly string[];
   /** Rows of the score table. */
   readonly candidates: number;
   /** Whether to look for the smallest change. Of one that fits there is none. */
@@ -29,11 +32,18 @@ export interface Explanation extends Causes {
  * whoever runs it may see to something else in between; the state must not change meanwhile.
  */
 export function* explain(state: ClusterState, g: number, options: ExplainOptions): Generator<void, Explanation> {
+  const { quota = [] } = options;
   const causes = yield* collectCauses(state, g, options.nodes);
   const alone = causes.causes.map((cause) => causes.patterns.find((pattern) => pattern.causes.length === 1 && pattern.causes[0] === cause)?.nodes.length ?? 0);
-  const suggestions = causes.fitting.length === 0 && options.suggests ? yield* smallestChanges(state, g, causes) : [];
+  const raise: readonly Change[] = quota.length === 0 ? [] : [{ kind: "quota", project: state.groups.rules[g]!.project, detail: quota.join("; ") }];
+  const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* smallestChanges(state, g, causes), raise)
+    : raise.length > 0 ? [{ changes: raise, nodes: causes.fitting, cost: changeCost(raise[0]!) }] : [];
   yield;
   const isOneOf = options.nodes && new Set(options.nodes);
   const candidates = causes.fitting.length === 0 || options.candidates === 0 ? [] : options.rank(g, isOneOf ? state.nodes.size : options.candidates).filter(({ n }) => isOneOf?.has(n) ?? true);
   return { ...causes, alone, suggestions, candidates: candidates.slice(0, options.candidates) };
 }
+
+/** Where the quota is used up as well, nothing else helps by itself. */
+const withRaise = (suggestions: readonly Suggestion[], raise: readonly Change[]): Suggestion[] =>
+  suggestions.map(({ changes, nodes, cost }) => ({ changes: [...changes, ...raise], nodes, cost: raise.reduce((sum, change) => sum + changeCost(change), cost) }));

@@ -6,7 +6,7 @@
  *   explain.ts           all of it together
  */
 export { explainRefusals, sentenceForNode, sentenceOf } from "./sentence.js";
-export { collectCauses, type Cause, type Causes, type Pattern } from "./causes.js";
+export { collectCauses, refusalsOn, type Cause, type Causes, type Pattern } from "./causes.js";
 export { applyToSpec, changeCommand, changeCost, changeWords, specOfGroup, type Change, type Names } from "./change.js";
 export { smallestChanges, type Suggestion } from "./smallest-change.js";
 export { explain, type Explanation, type ExplainOptions } from "./explain.js";

@@ -2,6 +2,7 @@ import { filters, type Filter } from "../filters/index.js";
 import { nowhere, wholeGpu, type ClusterState } from "../state/index.js";
 import type { Causes } from "./causes.js";
 import { changeCost, type Change } from "./change.js";
+import { kept } from "./sentence.js";
 import type { Suggestion } from "./smallest-change.js";
 import { fitsBy, type Trial } from "./trial.js";
 
@@ -83,7 +84,7 @@ function nearNodes({ state, g }: Trial, { patterns }: Causes, limit: number): nu
   const r = state.groups.request[g]!;
   const near: { n: number; lack: number }[] = [];
   for (const { causes, nodes } of patterns) {
-    if (causes.some(({ predicate, filter }) => predicate !== undefined || filter === "quota")) continue;
+    if (causes.some(({ predicate, filter }) => predicate !== undefined || filter === kept.filter)) continue;
     const short = causes.filter(({ dimension }) => dimension !== undefined);
     for (const n of nodes) {
       let lack = 0;

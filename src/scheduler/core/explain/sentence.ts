@@ -53,6 +53,9 @@ export function mostFree(detail: string, nodeName: string): string {
   return detail.includes(", most free on one is ") ? `${detail}, on ${nodeName}` : detail;
 }
 
+/** Of a node that is barred: it passes everything and is not to be had. */
+export const kept = { filter: "reserved", detail: "node is kept for another service, which waits for room" } as const;
+
 /** Reasons as they are counted. Amounts are told of the node that has most of it, everything else in its own words. */
 class Counts {
   readonly #counts = new Map<string, { filter: string; detail: string; nodes: number; free: number }>();
@@ -63,6 +66,7 @@ class Counts {
       const predicate = state.predicates.predicates[p]!;
       return this.#add(predicate.filter, predicate.refusal(state.nodeObjects[n]!), 1);
     }
+    this.#add(kept.filter, kept.detail, 1);
   }
 
   refusal({ filter, detail, cause, needed, free }: Refusal, nodeName: string, count = 1): void {

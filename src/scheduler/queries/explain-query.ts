@@ -1,0 +1,255 @@
+import { isTerminal, isWanted, stateOf, taskName, taskStateWord, type Service, type ServiceSpec, type Task } from "../../model/index.js";
+import { SwarmError, type Clock } from "../../lib/index.js";
+import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
+import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation } from "../core/explain/index.js";
+import { amountText } from "../core/filters/index.js";
+import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
+import { compileSpec, nowhere } from "../core/state/index.js";
+import type { Store } from "../../store/index.js";
+import { copyOf, heldGroup, namesFrom, openFor, presentGroup, quotasIn, withNames, type Copy, type Inspect } from "./live.js";
+
+export interface ExplainQuery {
+  readonly subject: ExplainSubject;
+  /** Nodes named with each cause. */
+  readonly names: number;
+  /** Rows of the score table. */
+  readonly candidates: number;
+  readonly perNode: boolean;
+}
+
+export type ExplainSubject =
+  | { readonly kind: "task"; readonly taskId: string }
+  | { readonly kind: "service"; readonly serviceId: string }
+  /** Never submitted. `service`: what it would be an update of. */
+  | { readonly kind: "spec"; readonly spec: ServiceSpec; readonly service: Service | undefined };
+
+interface Dependencies { readonly inspect: Inspect; readonly store: Store; readonly clock: Clock }
+
+/** Rows looked at, or tasks placed, between two looks at the clock. */
+const perSlice = 1_000;
+const perNodeSlice = 100;
+
+export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): Generator<void, ExplainResponse> {
+  const copy = copyOf(dependencies.inspect, dependencies.store, () => dependencies.clock.now());
+  const { subject } = query;
+  switch (subject.kind) {
+    case "task": return yield* explainTask(copy, subject.taskId, query);
+    case "service": return yield* explainService(copy, subject.serviceId, query);
+    case "spec": return yield* explainSpec(copy, subject.spec, subject.service, query);
+  }
+}
+
+// ---- a task ----
+
+function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generator<void, ExplainResponse> {
+  const { state, store } = copy;
+  const { task, service } = store.view((tx) => { const found = tx.get("task", taskId); return { task: found, service: found && tx.get("service", found.serviceId) }; });
+  if (!task) throw new SwarmError("NOT_FOUND", `Cannot explain task "${taskId}": it was removed meanwhile`);
+  const serviceName = service?.spec?.name ?? task.serviceId;
+  const name = taskName(serviceName, task);
+  const subject = { serviceName, taskName: name, wanted: 1 };
+  const t = state.tasks.rowOf(taskId);
+  if (t === undefined) return { ...nothing, ...subject, fits: task.nodeId !== "", placed: task.nodeId === "" ? 0 : 1, headline: headlineOutside(name, task) };
+
+  const g = state.tasks.group[t]!;
+  openFor(copy, g);
+  const n = state.tasks.node[t]!;
+  if (n !== nowhere) {
+    // As it was when it was placed: without itself.
+    state.unplace(t);
+    const explanation = yield* explain(state, g, { candidates: Math.max(query.candidates, state.nodes.size), suggests: false, rank: (group, limit) => copy.placer.rank(group, limit) });
+    const rank = explanation.candidates.findIndex((candidate) => candidate.n === n);
+    const nodeName = state.nodes.names[n]!;
+    const best = explanation.candidates[0];
+    const where = `${name} ${isWanted(task) ? "is" : "is being stopped"} on ${nodeName}`;
+    const why = rank === 0 ? explanation.fitting.length === 1 ? "the only node that fits" : `the best of ${counted(explanation.fitting.length, "node")} that ${explanation.fitting.length === 1 ? "fits" : "fit"}`
+      : rank > 0 ? `today ${state.nodes.names[best!.n]!} would come first and this node ${ordinal(rank + 1)} of ${explanation.fitting.length} that fit`
+        : `today it would not be placed there: ${refusalsOn(state, g, n).join("; ")}`;
+    return {
+      ...yield* responseOf(copy, g, explanation, query, n), ...subject, nodeName, fits: true, placed: 1, headline: sentence(withNames(`${where}: ${why}`, namesFrom(store))),
+    };
+  }
+  const bound = task.nodeId === "" ? undefined : state.nodes.rowOf(task.nodeId) ?? nowhere;
+  const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const explanation = yield* explain(state, g, {
+    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, rank: (group, limit) => copy.placer.rank(group, limit),
+  });
+  const isFitting = explanation.fitting.length > 0 && quota.length === 0;
+  const why = isFitting ? `${counted(explanation.fitting.length, "node")} would take it now; it is about to be placed`
+    : bound === undefined ? refusal(explanation, quota) : sentenceForNode(bound === nowhere ? task.nodeId : state.nodes.names[bound]!, reasonsOf(explanation));
+  return { ...yield* responseOf(copy, g, explanation, query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(bound === undefined || isFitting ? `${name} waits: ${why}` : `${name} ${why}`, namesFrom(store))) };
+}
+
+/** Of tasks that the scheduler has nothing to do with now. */
+function headlineOutside(name: string, task: Task): string {
+  const present = stateOf(task);
+  if (isTerminal(present)) return sentence(`${name} has ended (${taskStateWord(present)})${task.status?.err ? `: ${task.status.err}` : task.stopReason === "" ? "" : `: ${task.stopReason}`}`);
+  if (!isWanted(task)) return sentence(`${name} is being stopped${task.stopReason === "" ? "" : `: ${task.stopReason}`}`);
+  if (present === "NEW") return `${name} is new: it waits for its addresses and ports, and is placed after that.`;
+  if (task.desiredState === "TASK_READY") return `${name} is held back until its restart delay is over or its predecessor has stopped, and is placed when it is to start.`;
+  return `${name} is ${taskStateWord(present)}.`;
+}
+
+// ---- a service ----
+
+function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Generator<void, ExplainResponse> {
+  const { state, store, placer } = copy;
+  const { service, tasks } = store.view((tx) => ({ service: tx.get("service", serviceId), tasks: tx.tasksOfService(serviceId) }));
+  if (!service?.spec) throw new SwarmError("NOT_FOUND", `Cannot explain service "${serviceId}": it was removed meanwhile`);
+  const name = service.spec.name;
+  const wanted = tasks.filter((task) => isWanted(task) && !isTerminal(stateOf(task)));
+  const waitingTasks = wanted.filter(({ id }) => { const t = state.tasks.rowOf(id); return t !== undefined && state.tasks.node[t] === nowhere; });
+  const placed = wanted.filter(({ id }) => { const t = state.tasks.rowOf(id); return t !== undefined && state.tasks.node[t] !== nowhere; }).length;
+  const isGlobal = service.spec.mode === "GLOBAL";
+  const total = isGlobal ? wanted.length : Math.max(service.spec.replicas, wanted.length);
+  // Of an update that hangs, the tasks that wait say why.
+  const first = waitingTasks[0];
+  const g = first ? state.tasks.group[state.tasks.rowOf(first.id)!]! : presentGroup(state, service);
+  openFor(copy, g);
+  const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
+  const explanation = yield* explain(state, g, {
+    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, rank: (group, limit) => placer.rank(group, limit),
+  });
+  let headline: string;
+  if (waitingTasks.length > 0) {
+    const isFitting = explanation.fitting.length > 0 && quota.length === 0;
+    headline = `${waitingTasks.length} of ${counted(total, "task")} of ${name} ${waitingTasks.length === 1 ? "waits" : "wait"}: ${isFitting ? `${counted(explanation.fitting.length, "node")} would take one now` : refusal(explanation, quota)}`;
+  } else if (isGlobal) {
+    headline = `${name} has a task on ${counted(placed, "node")}, and none that waits; ${explanation.looked - placed} of ${counted(explanation.looked, "node")} are not for it`;
+  } else {
+    yield;
+    const more = quota.length > 0 ? 0 : headroomOf(state, placer, g);
+    const room = more >= maxHeadroom ? `${maxHeadroom} more or above would fit` : more > 0 ? `${more} more would fit` : `no more would fit: ${refusal(explanation, quota).replace(/^no node fits: /, "")}`;
+    headline = placed >= total ? `every task of ${name} has a node (${placed} of ${total}); ${room}` : `${placed} of ${counted(total, "task")} of ${name} ${placed === 1 ? "has" : "have"} a node, and none waits for one; ${room}`;
+  }
+  return {
+    ...yield* responseOf(copy, g, explanation, query, undefined, quota), serviceName: name, wanted: total, placed, fits: waitingTasks.length === 0, headline: sentence(withNames(headline, namesFrom(store))),
+  };
+}
+
+// ---- a spec that was never submitted ----
+
+function* explainSpec(copy: Copy, spec: ServiceSpec, service: Service | undefined, query: ExplainQuery): Generator<void, ExplainResponse> {
+  const { state, placer, store } = copy;
+  const serviceId = service?.id ?? "a service that is not there";
+  const g = heldGroup(state, "a spec that was not submitted", serviceId, spec);
+  openFor(copy, g);
+  if (service && spec.update?.order !== "START_FIRST") {
+    // Its present tasks stop before their successors start.
+    const s = state.services.rowOf(serviceId)!;
+    for (let t = state.services.firstTask[s]!; t !== nowhere; ) { const next = state.tasks.nextOfService[t]!; state.unplace(t); t = next; }
+    yield;
+  }
+  const isGlobal = spec.mode === "GLOBAL";
+  const quotas = quotasIn(copy);
+  const candidates = placer.rank(g, query.candidates);
+  yield;
+  const placed: number[] = [];
+  const open: number[] = [];
+  let wanted = spec.replicas;
+  if (isGlobal) {
+    const { predicates } = compileSpec(serviceId, spec);
+    for (let n = 0; n < state.nodes.size; n++) {
+      const node = state.nodeObjects[n];
+      // A node that a constraint or its platform keeps out is not meant; one that is drained or full is, and waits.
+      if (!node || predicates.some((predicate) => !predicate.test(node))) continue;
+      const t = state.addTask(`${n}`, g, 0);
+      if ((quotas?.room(state, g) ?? 1) > 0 && placer.placeOn(t, n)) { placed.push(t); quotas?.count(state, g, 1); }
+      else open.push(n);
+      if (n % perNodeSlice === 0) yield;
+    }
+    wanted = placed.length + open.length;
+  } else {
+    const most = Math.min(spec.replicas, quotas?.room(state, g) ?? spec.replicas);
+    for (let at = 0; at < most; ) {
+      const slice = Array.from({ length: Math.min(spec.gang ? most : perSlice, most - at) }, (_, i) => state.addTask(`${at + i}`, g, 0));
+      const count = placer.place(g, slice);
+      placed.push(...slice.slice(0, count));
+      at += slice.length;
+      yield;
+      if (count < slice.length) break;
+    }
+    for (let i = 0; i < placed.length; i++) quotas?.count(state, g, 1);
+  }
+  const isAll = placed.length >= wanted;
+  const quota = isAll ? [] : quotas?.refusals(state, g) ?? [];
+  // What keeps the next one out, beside those that are placed.
+  const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : {}), quota, candidates: 0, suggests: true, rank: () => [] });
+  const spread = distribution(copy, placed);
+  const fittingTasks = placed.length;
+  if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
+  const wholly = isAll ? `${counted(wanted, "task")} would be placed${wanted > 0 ? `: ${spread}` : ""}` : spec.gang ? `none of the gang's ${counted(wanted, "task")} would be placed, because only ${fittingTasks} fit: ${refusal(explanation!, quota)}`
+    : `${fittingTasks} of ${counted(wanted, "task")} would be placed${fittingTasks > 0 ? ` (${spread})` : ""}, the next fits nowhere: ${refusal(explanation!, quota)}`;
+  const present: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], alone: [], suggestions: [], candidates: [] };
+  return {
+    ...yield* responseOf(copy, g, { ...present, candidates }, query, undefined, quota), serviceName: spec.name, wanted, placed: !isAll && spec.gang ? 0 : fittingTasks, fits: isAll, headline: sentence(withNames(wholly, namesFrom(store))),
+  };
+}
+
+/** "3 on n1, 2 on n2 and 4 on 4 other nodes" */
+function distribution({ state }: Copy, placed: readonly number[]): string {
+  const counts = new Map<number, number>();
+  for (const t of placed) counts.set(state.tasks.node[t]!, (counts.get(state.tasks.node[t]!) ?? 0) + 1);
+  const sorted = [...counts].sort(([n, a], [m, b]) => b - a || n - m);
+  const named = sorted.slice(0, 4).map(([n, count]) => `${count} on ${state.nodes.names[n]}`);
+  const others = sorted.slice(4);
+  return [...named, ...(others.length > 0 ? [`${others.reduce((sum, [, count]) => sum + count, 0)} on ${others.length} other node${others.length === 1 ? "" : "s"}`] : [])].join(", ");
+}
+
+// ---- the answer ----
+
+const nothing: ExplainResponse = {
+  headline: "", fits: false, serviceName: "", taskName: "", nodeName: "", wanted: 0, placed: 0, nodes: 0, fitting: 0, causes: [], suggestions: [], candidates: [], nodeRefusals: [],
+};
+
+function* responseOf({ state, store }: Copy, g: number, explanation: Explanation, query: ExplainQuery, chosen?: number, quota: readonly string[] = []): Generator<void, ExplainResponse> {
+  const names = namesFrom(store);
+  const serviceName = names.service(state.services.ids[state.groups.service[g]!]!);
+  const named = (rows: readonly number[]) => rows.map((n) => state.nodes.names[n]!).sort().slice(0, query.names);
+  const nodeRefusals: ExplainResponse["nodeRefusals"] = [];
+  if (query.perNode) {
+    const rows = [...new Set([...explanation.fitting, ...explanation.patterns.flatMap(({ nodes }) => nodes)])].sort((a, b) => (state.nodes.names[a]! < state.nodes.names[b]! ? -1 : 1));
+    for (const [i, n] of rows.entries()) {
+      nodeRefusals.push({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, details: [...quota, ...refusalsOn(state, g, n)].map((detail) => withNames(detail, names)) });
+      if (i % perNodeSlice === perNodeSlice - 1) yield;
+    }
+  }
+  const shown = explanation.candidates.map((candidate, i) => ({ ...candidate, rank: i + 1 })).filter(({ n, rank }) => rank <= query.candidates || n === chosen);
+  return {
+    ...nothing,
+    nodes: explanation.looked, fitting: quota.length > 0 ? 0 : explanation.fitting.length,
+    causes: [
+      ...quota.map((detail) => ({ filter: "quota", detail, nodes: explanation.looked, alone: explanation.fitting.length, missing: "", nodeNames: [] })),
+      ...explanation.causes.map((cause, i) => ({
+        filter: cause.filter, detail: withNames(cause.detail, names), nodes: cause.nodes.length, alone: quota.length > 0 ? 0 : explanation.alone[i]!, missing: missingOf(cause), nodeNames: named(cause.nodes),
+      })),
+    ],
+    suggestions: explanation.suggestions.map(({ changes, nodes, cost }) => ({
+      condition: changes.map((change) => changeWords(change, names)).join(" and "), nodes: nodes.length, nodeNames: named(nodes), cost, kinds: changes.map(({ kind }) => kind),
+      command: changes.length === 1 ? changeCommand(changes[0]!, names, serviceName) : "",
+    })),
+    candidates: shown.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: [...terms], isChosen: n === chosen })),
+    nodeRefusals,
+  };
+
+  function missingOf({ dimension, filter, needed, free }: Cause): string {
+    if (needed === undefined || free === undefined) return "";
+    return dimension === undefined ? filter === "gpu" && !state.requests.isWholeGpus(state.groups.request[g]!) ? String((needed - free) / 1000) : String(needed - free) : amountText(state.dimensions.names[dimension]!, needed - Math.max(0, free));
+  }
+}
+
+/** As on tasks: a node counts once, for what refuses it first. */
+function refusal(explanation: Explanation, quota: readonly string[]): string {
+  return quota.length > 0 ? quota.join("; ") : sentenceOf(reasonsOf(explanation));
+}
+
+const reasonsOf = ({ causes, patterns }: Explanation) => {
+  const firsts = new Map(causes.map((cause) => [cause, 0]));
+  for (const pattern of patterns) firsts.set(pattern.causes[0]!, firsts.get(pattern.causes[0]!)! + pattern.nodes.length);
+  return [...firsts].filter(([, nodes]) => nodes > 0).sort(([, a], [, b]) => b - a).slice(0, 10).map(([{ filter, detail }, nodes]) => ({ filter, detail, nodes }));
+};
+
+const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+const sentence = (text: string): string => (text.endsWith(".") ? text : `${text}.`);
+const ordinal = (place: number): string => `${place}${place % 10 === 1 && place % 100 !== 11 ? "st" : place % 10 === 2 && place % 100 !== 12 ? "nd" : place % 10 === 3 && place % 100 !== 13 ? "rd" : "th"}`;

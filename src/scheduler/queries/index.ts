@@ -1,0 +1,30 @@
+import type { Clock } from "../../lib/index.js";
+import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
+import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
+import type { Store } from "../../store/index.js";
+import { explainQuery, type ExplainQuery } from "./explain-query.js";
+import type { Inspect } from "./live.js";
+import { SlicedRunner } from "./sliced.js";
+import { whatIfQuery, type WhatIfQuery } from "./what-if-query.js";
+
+export type { ExplainQuery, ExplainSubject } from "./explain-query.js";
+export type { Inspect, Live } from "./live.js";
+export type { WhatIfQuery } from "./what-if-query.js";
+
+/**
+ * Questions to the scheduler of the leader. Each is answered from a copy of its state, in slices of a few milliseconds, so that decisions wait for
+ * nobody's curiosity. Nothing is stored or changed.
+ */
+export interface SchedulerQueries {
+  explain(query: ExplainQuery, signal: AbortSignal): Promise<ExplainResponse>;
+  whatIf(query: WhatIfQuery, signal: AbortSignal): Promise<WhatIfResponse>;
+}
+
+/** `inspect` throws UNAVAILABLE while this manager runs no scheduler. */
+export function createSchedulerQueries(dependencies: { readonly store: Store; readonly clock: Clock; readonly inspect: Inspect }): SchedulerQueries {
+  const runner = new SlicedRunner(dependencies.clock);
+  return {
+    explain: (query, signal) => runner.run(() => explainQuery(dependencies, query), signal),
+    whatIf: (query, signal) => runner.run(() => whatIfQuery(dependencies, query), signal),
+  };
+}

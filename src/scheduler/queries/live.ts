@@ -1,0 +1,73 @@
+import { revisionId, taskName, type Service, type ServiceSpec } from "../../model/index.js";
+import type { ReadTx, Store } from "../../store/index.js";
+import type { Names } from "../core/explain/index.js";
+import { Placer, type Strategy } from "../core/place/index.js";
+import { Quotas, type Reservation } from "../core/queue/index.js";
+import { compileSpec, nowhere, type ClusterState } from "../core/state/index.js";
+
+/** The scheduler's own state while it runs. Whoever is given it looks, copies, and changes nothing. */
+export interface Live {
+  readonly state: ClusterState;
+  readonly defaultStrategy: Strategy;
+  /** Nodes that are kept for groups (they are barred in the state). */
+  readonly reservations: Iterable<Reservation>;
+}
+
+/** Calls `look` with the live state, at once. Throws UNAVAILABLE while there is none. */
+export type Inspect = <T>(look: (live: Live) => T) => T;
+
+/** A copy of the cluster to try things on, and what people call the things in it. */
+export interface Copy {
+  readonly state: ClusterState;
+  readonly placer: Placer;
+  readonly store: Store;
+  readonly reservations: readonly Reservation[];
+}
+
+export function copyOf(inspect: Inspect, store: Store, nowMs: () => number): Copy {
+  return inspect((live) => {
+    const state = live.state.copy();
+    return { state, store, placer: new Placer(state, { defaultStrategy: live.defaultStrategy, nowMs }), reservations: [...live.reservations] };
+  });
+}
+
+/** The group of a service's present revision; it is there even where it has no task. */
+export function presentGroup(state: ClusterState, service: Pick<Service, "id" | "revision" | "spec">): number {
+  return heldGroup(state, revisionId(service.id, service.revision), service.id, service.spec ?? undefined);
+}
+
+export function heldGroup(state: ClusterState, key: string, serviceId: string, spec: ServiceSpec | undefined): number {
+  const g = state.groupOf(key, serviceId, () => compileSpec(serviceId, spec));
+  state.holdGroup(g);
+  return g;
+}
+
+/** Nodes that are kept for others stay barred; those that this group may use are open to it. */
+export function openFor({ state, reservations }: Copy, g: number): void {
+  for (const { n, key, priority } of reservations) if (key === state.groups.keys[g] || priority < state.groups.priority[g]!) state.bar(n, false);
+}
+
+/** Quotas with what the tasks in `state` hold. */
+export function quotasIn({ state, store }: Pick<Copy, "state" | "store">): Quotas | undefined {
+  const limits = store.view((tx) => tx.list("cluster")[0]?.spec?.quotas ?? []);
+  if (limits.length === 0) return undefined;
+  const quotas = new Quotas();
+  quotas.setLimits(limits);
+  for (const t of state.tasks.rows()) if (state.tasks.node[t] !== nowhere) quotas.count(state, state.tasks.group[t]!, 1);
+  return quotas;
+}
+
+export function namesFrom(store: Store): Names {
+  return {
+    service: (id) => store.view((tx) => serviceName(tx, id)),
+    task: (id) => store.view((tx) => {
+      const task = tx.get("task", id);
+      return task ? taskName(serviceName(tx, task.serviceId), task) : id;
+    }),
+  };
+}
+
+const serviceName = (tx: ReadTx, id: string): string => tx.get("service", id)?.spec?.name || id;
+
+/** Filters speak of services by their ids; people know them by their names. */
+export const withNames = (text: string, names: Names): string => text.replace(/\b[0-9a-z]{25}\b/g, (id) => names.service(id));
