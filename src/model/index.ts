@@ -18,6 +18,7 @@ export {
   canonicalArch, formatConstraint, isConstraintKey, matchesConstraint, nodeAttribute, parseConstraint, type Constraint, type ConstraintOperator,
 } from "./constraint.js";
 export { problemOfContradiction } from "./contradiction.js";
+export { isPreempted, preemptedReason } from "./preemption.js";
 export { problemOfImageReference } from "./image-reference.js";
 export { bytesText, problemOfName, type Problem } from "./validate.js";
 export { maxReplicas, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";

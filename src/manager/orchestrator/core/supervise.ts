@@ -1,11 +1,11 @@
-import { isWanted, type Task } from "../../../model/index.js";
+import { isPreempted, isWanted, type Task } from "../../../model/index.js";
 import { evictionOf } from "./enforcer.js";
 import { nodesToFill, takesNewTask } from "./global.js";
 import { missingSlots, surplusPlaces } from "./replicated.js";
 import { decideRestart, heldUntil } from "./restart.js";
 import { isMoving, planMoves } from "./move.js";
 import { planUpdate } from "./update.js";
-import { groupByPlace, hasEnded, isFinished, isRunning, restartedReason, type Place } from "./places.js";
+import { groupByPlace, hasEnded, isFinished, isRunning, newestOf, restartedReason, type Place } from "./places.js";
 import { needsReplacing } from "./spec-compare.js";
 import { earliest, freshTask, type Plan, type ServiceView, type Step } from "./view.js";
 
@@ -107,6 +107,11 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
       if (hold) wakeAtMs = earliest(wakeAtMs, hold.untilMs);
       else steps.push({ kind: "release", taskId: task.id });
     }
+  }
+  if (place.wanted.length === 0 && !isGlobal && isPreempted(newestOf(place))) {
+    // As after a drain: prepared where it fits, and held until the one before it has stopped. A global service fills the node by itself.
+    const old = newestOf(place);
+    steps.push({ kind: "start", task: freshTask(view, { slot: place.slot, nodeId: "", revision: isOutdated(old) ? old.revision : view.service.revision, desiredState: "TASK_READY" }) });
   }
   if (steps.length === 0 && !isMoving(place)) steps.push(...stopDuplicates(place, isOutdated));
   return { steps, wakeAtMs };
