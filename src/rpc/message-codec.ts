@@ -60,8 +60,8 @@ const runtime = {
   freeze: Object.freeze,
   text: (value: unknown): string => (value === undefined || value === null ? "" : String(value)),
   whole(value: unknown, least: number, most: number): number {
+    if (Number.isSafeInteger(value) && (value as number) >= least) return value === 0 ? 0 : value as number;   // not -0
     const number = Number(value ?? 0);
-    if (Number.isSafeInteger(number) && number >= least) return number + 0;   // -0 becomes 0
     return Math.min(most, Math.max(least, Math.trunc(number))) || 0;
   },
   bytes: (value: Uint8Array | string | null | undefined): Uint8Array => (typeof value === "string" ? Buffer.from(value, "base64") : value ?? noBytes),
@@ -130,12 +130,15 @@ function enumNames({ values }: protobuf.Enum): EnumNames {
 const sourceOf = (type: protobuf.Type, fields: readonly FieldSource[]): string => `"use strict";
 ${fields.map(({ name }) => `let room_${name} = 1;`).join(" ")}
 ${fields.map(itemSource).join("\n")}
+const make = (${fields.map(valueOf).join(", ")}) => ({ ${fields.map((field) => `${field.property}: ${valueOf(field)}`).join(", ")} });
+// Its fields may hold anything from the start: V8 would give each object its own copy of a number that is no small integer, such as a time.
+make();
 return {
   canonical(m, p, openLevels) {
     if (m === p && openLevels <= 0) return p;
-    const c = {
-      ${fields.map((field) => `${field.property}: ${canonicalSource(field)},`).join("\n      ")}
-    };
+    const c = make(
+      ${fields.map(canonicalSource).join(",\n      ")}
+    );
     return openLevels > 0 ? c : freeze(c);
   },
   write(w, m) {
@@ -152,7 +155,7 @@ return {
       }
     }
     if (r.at !== end) throw malformed();
-    const c = { ${fields.map((field) => `${field.property}: ${isMany(field) ? `${valueOf(field)} ?? ${zeroSource(field, true)}` : valueOf(field)}`).join(", ")} };
+    const c = make(${fields.map((field) => (isMany(field) ? `${valueOf(field)} ?? ${zeroSource(field, true)}` : valueOf(field))).join(", ")});
     ${fields.filter(isMany).map((field) => `if (${valueOf(field)} !== undefined) freeze(${valueOf(field)});`).join("\n    ")}
     return openLevels > 0 ? c : freeze(c);
   },
