@@ -7,3 +7,4 @@
 export { planRebalance } from "./plan.js";
 export { nowhere, type Move, type RebalanceLimits, type RebalancePlan, type RebalanceProblem, type Reason, type Strategy } from "./problem.js";
 export { packVectors, type VectorPacking, type VectorPackingProblem } from "./vector-packing.js";
+export { snapshotOf, type RebalanceSnapshot, type SnapshotOptions } from "./problem-of-state.js";

@@ -30,4 +30,4 @@ export function useOfNodes({ nodes }: ClusterState, rows: Iterable<number>): Nod
 }
 
 /** Of nothing, nothing is used. Above 1000: more is reserved than there is. */
-const permille = (used: number, total: number): number => (total > 0 ? Math.max(0, Math.round((used / total) * 1000)) : 0);
+export const permille = (used: number, total: number): number => (total > 0 ? Math.max(0, Math.round((used / total) * 1000)) : 0);
