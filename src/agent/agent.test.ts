@@ -49,7 +49,7 @@ describe("agent, with a dispatcher over loopback", () => {
     manager?.server.forceShutdown();
     manager = undefined;
   }
-  async function start(): Promise<Agent> {
+  async function start(describe = async () => newNodeDescription({ hostname: "host-a" })): Promise<Agent> {
     const agent = await startAgent({
       nodeId: "n1", engine, overlay, stateDir, clock: systemClock, log: silentLogger, random: Math.random, addr: "198.18.0.1",
       connector: createConnector({
@@ -58,7 +58,7 @@ describe("agent, with a dispatcher over loopback", () => {
           interceptors: [(options: InterceptorOptions, next: NextCall) => new InterceptingCall(next(options), { start: (metadata, listener, proceed) => { metadata.set("node", "n1"); proceed(metadata, listener); } })],
         }) as unknown as DispatcherClient,
       }),
-      describe: async () => newNodeDescription({ hostname: "host-a" }),
+      describe,
       gpuDeviceNodes: async (ids) => ids.map((id) => `/dev/fake-${id}`),
       onNodeUpdate: (update) => updates.push(update),
     });
@@ -96,6 +96,19 @@ describe("agent, with a dispatcher over loopback", () => {
     for (const agent of agents) await agent.stop();
     await stopManager();
     await rm(stateDir, { recursive: true, force: true });
+  });
+
+  it("outlives a session that breaks off while the host is still being described", async () => {
+    await stopManager();
+    let described = 0;
+    const agent = await start(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      described += 1;
+      return newNodeDescription({ hostname: "host-a" });
+    });
+    await waitFor("it says why", () => described > 0 && /ECONNREFUSED|No connection/.test(agent.status().error));
+    await startManager();
+    await waitFor("it has a session", () => agent.status().isConnected, 20_000);
   });
 
   it("tries ever more rarely while sessions end as soon as they began", async () => {

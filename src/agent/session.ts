@@ -48,6 +48,8 @@ export class AgentSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#stream = options.client.session();
+    // It may break off while the host is still being described, before anybody reads it: an error that nobody listens for ends the process.
+    this.#stream.on("error", (error) => { this.#failure ??= fromServiceError(error); });
     this.#logs = new LogPublisher(options);
     this.#lastReceived = options.clock.monotonic();
   }
@@ -58,6 +60,7 @@ export class AgentSession {
     this.#after("welcome", welcomeMs, () => this.#fail(new SwarmError("DEADLINE_EXCEEDED", `the manager did not answer within ${welcomeMs / 1000} s`)));
     try {
       const description = await describe();
+      if (this.#failure) throw this.#failure;
       this.#described = JSON.stringify(description);
       this.#send({ hello: { description, addr, assignments: worker.index } });
       // One message at a time: the next is read when this one is durable here, which also slows down a manager that is too fast.
