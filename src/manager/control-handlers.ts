@@ -4,7 +4,7 @@ import { requireOperator, serverStream, unary, type Authorize, type CallContext 
 import type { LogsRequest } from "../gen/swarm/v1/LogsRequest.js";
 import type { WatchRequest } from "../gen/swarm/v1/WatchRequest.js";
 import type { Store } from "../store/index.js";
-import { readMethods, writeMethods, type ControlApi } from "./control-api/index.js";
+import { queryMethods, readMethods, writeMethods, type ControlApi } from "./control-api/index.js";
 import type { LeaderForward } from "./leader-forward.js";
 import type { Replication } from "./replication.js";
 
@@ -41,6 +41,7 @@ export function controlHandlers({ api, forward, store, replication, authorize, l
   const handlers: UntypedServiceImplementation = {};
   for (const method of readMethods) handlers[method] = unary<object, object>(operators, (request, context) => forward.read(route(method, request, context), () => api.read(method, request)));
   for (const method of writeMethods) handlers[method] = unary<object, object>(operators, (request, context) => forward.write(route(method, request, context), () => api.write(method, request)));
+  for (const method of queryMethods) handlers[method] = unary<object, object>(operators, (request, context) => forward.query(route(method, request, context), () => api.query(method, request, context.signal)));
   handlers["Watch"] = serverStream<WatchRequest, object>(operators, (request, context) => api.watch(request, context.signal));
   handlers["Logs"] = serverStream<LogsRequest, object>(operators, async function* (request, context) {
     // A service that was created a moment ago through the leader should be known here too; without a leader what is known must do.

@@ -13,6 +13,8 @@ export interface LeaderForward {
   write<T>(routed: RoutedCall, run: () => Promise<T>): Promise<T>;
   /** As fresh as the leader where one can be reached, else from this copy, which is said in `read`. */
   read<T extends object>(routed: RoutedCall, run: () => T): Promise<T & { read: ReadInfo }>;
+  /** Asks what only the leader knows (its loops' state): here on the leader, else there; again when leadership moves meanwhile. Nothing is stored. */
+  query<T>(routed: RoutedCall, run: () => Promise<T>): Promise<T>;
 }
 
 export interface LeaderForwardOptions {
@@ -32,6 +34,8 @@ const callerKey = "x-swarm-caller";
 const peerKey = "x-swarm-peer";
 const writeTimeoutMs = 60_000;
 const readTimeoutMs = 15_000;
+/** A what-if of a large cluster takes seconds, in slices beside everything else. */
+const queryTimeoutMs = 120_000;
 /** After the leader changed during a call: its answer may still be on its way. */
 const graceMs = 500;
 
@@ -77,7 +81,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
   /** A leader that stays busy says so itself; without a leader there is a better sentence. */
   const outOfTime = (until: number, error: unknown) => clock.monotonic() >= until && !messageOf(error).includes(notLeaderMessage);
 
-  const noLeader = () => new SwarmError("UNAVAILABLE", `Cannot write: the cluster has no leader that this manager can reach, for ${seconds(replication.leaderlessMs)} now; a majority of the managers must be up and connected; try again, or on another manager`);
+  const noLeader = (action: string) => new SwarmError("UNAVAILABLE", `${action}: the cluster has no leader that this manager can reach, for ${seconds(replication.leaderlessMs)} now; a majority of the managers must be up and connected; try again, or on another manager`);
 
   return {
     async write(routed, run) {
@@ -101,7 +105,7 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
           }
         }
         const leftMs = until - clock.monotonic();
-        if (leftMs <= 0) throw noLeader();
+        if (leftMs <= 0) throw noLeader("Cannot write");
         await change(Math.min(leftMs, 100), signal);
       }
     },
@@ -130,6 +134,26 @@ export function createLeaderForward(options: LeaderForwardOptions): LeaderForwar
         }
         const leftMs = until - clock.monotonic();
         if (leftMs <= 0) return stale(leader && !leader.isSelf ? "the leader cannot be reached" : `no leader for ${seconds(replication.leaderlessMs)}`);
+        await change(Math.min(leftMs, 100), signal);
+      }
+    },
+
+    async query(routed, run) {
+      const { signal } = routed.context;
+      const until = clock.monotonic() + writePatienceMs;
+      for (;;) {
+        if (signal.aborted) throw signal.reason;
+        const { leader } = replication;
+        let failure: unknown;
+        if (replication.isLeader) {
+          try { return await run(); } catch (error) { if (codeOf(error) !== "UNAVAILABLE") throw error; failure = error; }
+        } else if (originOf(routed.context).isForwarded) {
+          throw new SwarmError("UNAVAILABLE", `Cannot serve the call: ${notLeaderMessage}`);
+        } else if (leader && !leader.isSelf) {
+          try { return await forward(leader, routed, queryTimeoutMs); } catch (error) { if (codeOf(error) !== "UNAVAILABLE") throw error; failure = error; }
+        }
+        const leftMs = until - clock.monotonic();
+        if (leftMs <= 0) throw failure !== undefined && replication.leader ? failure : noLeader("Cannot ask the scheduler");
         await change(Math.min(leftMs, 100), signal);
       }
     },

@@ -8,7 +8,7 @@ import type { ManagersClient } from "../gen/swarm/v1/Managers.js";
 import { RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
 import type { ClusterSpec } from "../model/index.js";
 import { localAuthorize, nodeAuthorize, serviceDefinition, type Authorize } from "../rpc/index.js";
-import { startScheduler } from "../scheduler/index.js";
+import { createSchedulerQueries, startScheduler } from "../scheduler/index.js";
 import { createStore, type Store } from "../store/index.js";
 import { startAllocator } from "./allocator/index.js";
 import { createFirstObjects, type FirstManager } from "./bootstrap.js";
@@ -18,7 +18,7 @@ import { createControlApi } from "./control-api/index.js";
 import { controlHandlers } from "./control-handlers.js";
 import { startDispatcher } from "./dispatcher/index.js";
 import { createLeaderForward } from "./leader-forward.js";
-import { Leadership } from "./leadership.js";
+import { Leadership, type Loop } from "./leadership.js";
 import { createLogBroker } from "./log-broker/index.js";
 import { ManagerClients } from "./manager-clients.js";
 import { managersHandlers } from "./managers-handlers.js";
@@ -125,7 +125,15 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
     store, clock, log: log.with({ part: "logs" }), authorize, random, session: (id) => dispatcher.session(id),
     managers: () => others().map(({ nodeId: id, addr }) => ({ nodeId: id, client: clients.client<Client & ManagersClient>("Managers", addr) })),
   });
-  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, newId });
+  let scheduler: ReturnType<typeof startScheduler> | undefined;
+  const queries = createSchedulerQueries({
+    store, clock,
+    inspect(look) {
+      if (!scheduler) throw new SwarmError("UNAVAILABLE", "Cannot ask the scheduler: this manager does not lead, or has only begun to; try again");
+      return scheduler.inspect(look);
+    },
+  });
+  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: queries, newId });
   const ca = createCaServer({ store, clock, log: log.with({ part: "ca" }), newId });
 
   const control = (by: Authorize) => controlHandlers({ api, forward, store, replication: opened, authorize: by, log });
@@ -149,11 +157,16 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       return [
         startOrchestrator({ ...ports, newId, log: log.with({ part: "orchestrator" }) }),
         startAllocator({ ...ports, log: log.with({ part: "allocator" }) }),
-        startScheduler({ ...ports, log: log.with({ part: "scheduler" }) }),
+        startOwnScheduler(ports),
         startRoleManager({ ...ports, nodeId, replication: opened, log: log.with({ part: "roles" }) }),
       ];
     },
   });
+
+  function startOwnScheduler(ports: Omit<Parameters<typeof startScheduler>[0], "log">): Loop {
+    const started = scheduler = startScheduler({ ...ports, log: log.with({ part: "scheduler" }) });
+    return { stop() { scheduler = undefined; return started.stop(); } };
+  }
 
   let end!: (how: ManagerEnd) => void;
   const ended = new Promise<ManagerEnd>((resolve) => { end = resolve; });

@@ -9,3 +9,4 @@
  *   scheduler.ts            watches, groups tasks by revision, writes
  */
 export { startScheduler, type SchedulerPorts } from "./scheduler.js";
+export { createSchedulerQueries, type Inspect, type Live, type SchedulerQueries } from "./queries/index.js";

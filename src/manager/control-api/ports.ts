@@ -1,8 +1,11 @@
 import type { Clock, Logger } from "../../lib/index.js";
-import type { Task } from "../../model/index.js";
+import type { Service, ServiceSpec, Task } from "../../model/index.js";
 import type { Store } from "../../store/index.js";
+import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
 import type { LogRecord } from "../../gen/swarm/v1/LogRecord.js";
 import type { LogsRequest } from "../../gen/swarm/v1/LogsRequest.js";
+import type { NewNodes } from "../../gen/swarm/v1/NewNodes.js";
+import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
 
 /** A member of the raft group, as this manager sees it. */
 export interface ManagerMember {
@@ -30,12 +33,38 @@ export interface LogBroker {
   logs(request: LogsRequest, tasks: readonly TaskLogSource[], signal: AbortSignal): AsyncIterable<LogRecord>;
 }
 
+/** What the leader's scheduler is asked, with every ref resolved and every spec sound. Answers UNAVAILABLE where it does not run. */
+export interface SchedulerQueries {
+  explain(query: ExplainQuery, signal: AbortSignal): Promise<ExplainResponse>;
+  whatIf(query: WhatIfQuery, signal: AbortSignal): Promise<WhatIfResponse>;
+}
+
+export interface ExplainQuery {
+  readonly subject:
+    | { readonly kind: "task"; readonly taskId: string }
+    | { readonly kind: "service"; readonly serviceId: string }
+    /** Never submitted. `service`: what it would be an update of. */
+    | { readonly kind: "spec"; readonly spec: ServiceSpec; readonly serviceId: string; readonly service: Service | undefined };
+  readonly names: number;
+  readonly candidates: number;
+  readonly perNode: boolean;
+}
+
+export interface WhatIfQuery {
+  readonly lose: readonly string[];
+  readonly drain: readonly string[];
+  readonly add: readonly NewNodes[];
+  readonly scale: readonly { readonly serviceId: string; readonly replicas: number }[];
+  readonly headroomFor: readonly string[];
+}
+
 export interface ControlDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
   readonly members: Members;
   readonly logBroker: LogBroker;
+  readonly scheduler: SchedulerQueries;
   /** A new object's id. */
   readonly newId: () => string;
 }

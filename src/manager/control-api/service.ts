@@ -30,8 +30,7 @@ export async function createService({ store, newId }: ControlDependencies, reque
   const wished = validSpec(action, request.spec);
   const id = newId();
   await store.update((tx) => {
-    const [holder] = tx.byName("service", wished.name);
-    if (holder) throw new SwarmError("ALREADY_EXISTS", `${action}: ${holder.isRemoving ? "a service of that name is still being removed; try again in a moment" : `the name is taken by service ${holder.id}; choose another, or change that one with "swarmctl service update ${wished.name}"`}`);
+    refuseTakenName(tx, action, wished.name);
     const spec = fitIntoCluster(tx, action, id, wished, null);
     tx.create("service", newService({ id, spec, revision: 1 }));
     tx.create("revision", newRevision(id, 1, spec));
@@ -46,8 +45,7 @@ export async function updateService({ store }: ControlDependencies, request: Upd
     const wished = validSpec(action, request.spec);
     if (service.isRemoving) throw new SwarmError("FAILED_PRECONDITION", `${action}: it is being removed`);
     refuseOldVersion(action, request.version, service.meta?.version);
-    if (wished.name !== service.spec?.name) throw new SwarmError("INVALID_ARGUMENT", `${action}: a service cannot be renamed (to "${wished.name}"); create another and remove this one`);
-    if (wished.mode !== service.spec.mode) throw new SwarmError("INVALID_ARGUMENT", `${action}: its mode is ${service.spec.mode.toLowerCase()} and cannot be changed; create another service and remove this one`);
+    refuseOtherKind(action, wished, service);
     const spec = fitIntoCluster(tx, action, service.id, wished, service.spec);
     if (isDeepStrictEqual(spec, service.spec)) return service.id;
     const revision = service.revision + 1;
@@ -98,6 +96,30 @@ export function statusOf(tx: ReadTx, service: Service): ServiceStatus {
     running: wanted.filter((task) => stateOf(task) === "RUNNING").length,
     desired: service.isRemoving ? 0 : service.spec?.mode === "GLOBAL" ? new Set(wanted.map(({ nodeId }) => nodeId)).size : service.spec?.replicas ?? 0,
   };
+}
+
+function refuseTakenName(tx: ReadTx, action: string, name: string): void {
+  const [holder] = tx.byName("service", name);
+  if (holder) throw new SwarmError("ALREADY_EXISTS", `${action}: ${holder.isRemoving ? "a service of that name is still being removed; try again in a moment" : `the name is taken by service ${holder.id}; choose another, or change that one with "swarmctl service update ${name}"`}`);
+}
+
+/** A spec that is not submitted, checked as if it were: of a new service, or (`ref`) as an update of one. */
+export function specToExplain(tx: ReadTx, newId: () => string, given: ServiceSpec | null, ref: string): { spec: ServiceSpec; serviceId: string; service: Service | undefined } {
+  const action = "Cannot explain the spec";
+  const wished = validSpec(action, given);
+  if (ref === "") {
+    refuseTakenName(tx, action, wished.name);
+    const serviceId = newId();
+    return { spec: fitIntoCluster(tx, action, serviceId, wished, null), serviceId, service: undefined };
+  }
+  const service = resolveRef(tx, "service", ref, action);
+  refuseOtherKind(action, wished, service);
+  return { spec: fitIntoCluster(tx, action, service.id, wished, service.spec), serviceId: service.id, service };
+}
+
+function refuseOtherKind(action: string, wished: ServiceSpec, { spec }: Service): void {
+  if (wished.name !== spec?.name) throw new SwarmError("INVALID_ARGUMENT", `${action}: a service cannot be renamed (to "${wished.name}"); create another and remove this one`);
+  if (wished.mode !== spec.mode) throw new SwarmError("INVALID_ARGUMENT", `${action}: its mode is ${spec.mode.toLowerCase()} and cannot be changed; create another service and remove this one`);
 }
 
 /** The spec with its defaults, sound by itself. */

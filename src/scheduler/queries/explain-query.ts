@@ -21,7 +21,7 @@ export type ExplainSubject =
   | { readonly kind: "task"; readonly taskId: string }
   | { readonly kind: "service"; readonly serviceId: string }
   /** Never submitted. `service`: what it would be an update of. */
-  | { readonly kind: "spec"; readonly spec: ServiceSpec; readonly service: Service | undefined };
+  | { readonly kind: "spec"; readonly spec: ServiceSpec; readonly serviceId: string; readonly service: Service | undefined };
 
 interface Dependencies { readonly inspect: Inspect; readonly store: Store; readonly clock: Clock }
 
@@ -35,7 +35,7 @@ export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): 
   switch (subject.kind) {
     case "task": return yield* explainTask(copy, subject.taskId, query);
     case "service": return yield* explainService(copy, subject.serviceId, query);
-    case "spec": return yield* explainSpec(copy, subject.spec, subject.service, query);
+    case "spec": return yield* explainSpec(copy, subject, query);
   }
 }
 
@@ -130,9 +130,8 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
 
 // ---- a spec that was never submitted ----
 
-function* explainSpec(copy: Copy, spec: ServiceSpec, service: Service | undefined, query: ExplainQuery): Generator<void, ExplainResponse> {
+function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject & { kind: "spec" }, query: ExplainQuery): Generator<void, ExplainResponse> {
   const { state, placer, store } = copy;
-  const serviceId = service?.id ?? "a service that is not there";
   const g = heldGroup(state, "a spec that was not submitted", serviceId, spec);
   openFor(copy, g);
   if (service && spec.update?.order !== "START_FIRST") {
