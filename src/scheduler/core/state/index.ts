@@ -1,6 +1,6 @@
 /** The cluster in typed arrays: what the rest of the core decides on. cluster-state.ts is the one that changes it. */
 export { ClusterState, unlimited, type OvercommitRule, type Repeller } from "./cluster-state.js";
-export { audit } from "./audit.js";
+export { audit, auditSteps } from "./audit.js";
 export { Bitset, popcount } from "./bitset.js";
 export { compileSpec, isReady, portKey, prefersOthers, satisfies, type CompiledSpec } from "./compile-spec.js";
 export { cpu, disk, fixedDimensions, genericDimension, memory, pids } from "./dimensions.js";

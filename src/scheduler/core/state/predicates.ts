@@ -73,6 +73,8 @@ export class PredicateTable {
     return copy;
   }
 
+  find({ filter, key }: Predicate): number | undefined { return this.#rows.get(`${filter}\0${key}`); }
+
   #rowOf(predicate: Predicate, nodes: readonly (Node | undefined)[]): number {
     const name = `${predicate.filter}\0${predicate.key}`;
     const known = this.#rows.get(name);
