@@ -17,7 +17,7 @@ export function staticTerms(state: ClusterState, g: number, nowMs: number): Stat
   const terms: StaticTerm[] = [];
   const failing = new Set(state.failures.nodesFailing(state.groups.keys[g]!, nowMs));
   if (failing.size > 0) terms.push({ name: "recent failures", value: (n) => (failing.has(n) ? failingPoints : 0) });
-  if (state.softTainted.count() > 0) {
+  if (state.softTaintedCount > 0) {
     const avoided = state.passing(prefersOthers(rules.tolerations));
     terms.push({ name: "taint", value: (n) => (avoided.has(n) ? softTaintPoints : 0) });
   }
@@ -59,10 +59,3 @@ function nodesWithImage({ groups, services, tasks }: ClusterState, image: string
   }
   return holders;
 }
-
-/** Whether nodes are equal to the group in all but what the strategy reads, so that indexes over free capacity and task counts may choose. */
-export function hasSoftTerms(state: ClusterState, g: number, nowMs: number): boolean {
-  const rules = state.groups.rules[g]!;
-  return rules.preferences.length > 0 || rules.affinities.length > 0 || state.softTainted.count() > 0 || state.failures.nodesFailing(state.groups.keys[g]!, nowMs).length > 0;
-}
-

@@ -36,6 +36,7 @@ export class ClusterState {
   gpuModels = new Interner();
   /** Nodes that had rather not have tasks (PREFER_NO_SCHEDULE). */
   softTainted = new Bitset();
+  softTaintedCount = 0;
   /** The store's objects by row; undefined: removed. Frozen, shared. */
   readonly nodeObjects: (Node | undefined)[] = [];
   /** Ids of named generic resources by task row; few tasks have any. */
@@ -63,7 +64,7 @@ export class ClusterState {
     }
     this.predicates.setNode(n, node);
     this.attributes.setNode(n, node);
-    this.softTainted.set(n, node.spec?.taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE") ?? false);
+    this.#setSoftTainted(n, node.spec?.taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE") ?? false);
     return n;
   }
 
@@ -82,7 +83,7 @@ export class ClusterState {
     this.nodeObjects[n] = undefined;
     this.predicates.setNode(n, undefined);
     this.attributes.setNode(n, undefined);
-    this.softTainted.set(n, false);
+    this.#setSoftTainted(n, false);
     this.failures.forgetNode(n);
     this.nodes.remove(n);
   }
@@ -92,6 +93,11 @@ export class ClusterState {
     if (this.predicates.barred.has(n) === isBarred) return;
     this.predicates.bar(n, isBarred, this.nodes.alive.has(n));
     this.nodes.touch(n);
+  }
+
+  #setSoftTainted(n: number, isTainted: boolean): void {
+    this.softTaintedCount += Number(isTainted) - Number(this.softTainted.has(n));
+    this.softTainted.set(n, isTainted);
   }
 
   #describe(n: number, node: Node): void {
@@ -243,6 +249,38 @@ export class ClusterState {
     requests.waiting[r]!--;
     const ports = groups.rules[g]!.hostPorts;
     for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
+    nodes.touch(n);
+  }
+
+  /**
+   * Puts the waiting tasks[from] … tasks[to - 1], all of group `g`, which asks for no GPU and no host port, on node `n`: sums and the change log once
+   * for all of them. A million in 25 ms instead of 90 (S3).
+   */
+  placeRun(g: number, tasks: ArrayLike<number>, from: number, to: number, n: number): void {
+    const { nodes, groups, requests, services } = this;
+    const { node, counts, nextOnNode, previousOnNode, nextOfService, previousOfService } = this.tasks;
+    const r = groups.request[g]!, s = groups.service[g]!, count = to - from;
+    for (let d = 0; d < requests.amount.length; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount * count; }
+    let onNode = nodes.firstTask[n]!, ofService = services.firstTask[s]!;
+    for (let i = from; i < to; i++) {
+      const t = tasks[i]!;
+      node[t] = n;
+      counts[t] = 1;
+      nextOnNode[t] = onNode;
+      if (onNode !== nowhere) previousOnNode[onNode] = t;
+      onNode = t;
+      nextOfService[t] = ofService;
+      if (ofService !== nowhere) previousOfService[ofService] = t;
+      ofService = t;
+    }
+    previousOnNode[onNode] = nowhere;
+    previousOfService[ofService] = nowhere;
+    nodes.firstTask[n] = onNode;
+    services.firstTask[s] = ofService;
+    nodes.tasks[n]! += count;
+    services.tasks[s]! += count;
+    requests.placed[r]! += count;
+    requests.waiting[r]! -= count;
     nodes.touch(n);
   }
 
@@ -411,6 +449,7 @@ export class ClusterState {
     copy.failures = this.failures.copy();
     copy.gpuModels = this.gpuModels.copy();
     copy.softTainted = this.softTainted.copy();
+    copy.softTaintedCount = this.softTaintedCount;
     for (const node of this.nodeObjects) copy.nodeObjects.push(node);
     for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
     for (const [taskId, nodeId] of this.#orphans) copy.#orphans.set(taskId, nodeId);

@@ -5,6 +5,8 @@ export const failureWindowMs = 5 * 60_000;
 export class Failures {
   readonly #times = new Map<number, Map<string, number[]>>();      // node row → group key → Unix milliseconds, oldest first
 
+  get isEmpty(): boolean { return this.#times.size === 0; }
+
   note(n: number, groupKey: string, atMs: number): void {
     let ofNode = this.#times.get(n);
     if (!ofNode) this.#times.set(n, ofNode = new Map());
