@@ -15,6 +15,7 @@ export interface ReadTx {
   byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][];
   tasksOfService(serviceId: string): Task[];
   tasksOfNode(nodeId: string): Task[];
+  /** Looks through the service's tasks. */
   tasksOfSlot(serviceId: string, slot: number): Task[];
   revisionsOfService(serviceId: string): Revision[];
   /** The one cluster object. */
@@ -23,6 +24,10 @@ export interface ReadTx {
   readonly index: number;
 }
 
+/**
+ * What is written is copied: fields that the type does not have are left out, and missing ones get their zero value, as on every replica. Parts that
+ * are those of the present object (`{ ...task, nodeId }`: its status, its networks) stay the same objects in the new one.
+ */
 export interface WriteTx extends ReadTx {
   /** Throws ALREADY_EXISTS for a taken id. Meta is set by the store. */
   create<K extends TableName>(table: K, object: Tables[K]): void;
