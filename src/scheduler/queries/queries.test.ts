@@ -69,7 +69,7 @@ describe("explaining", () => {
     ]);
     assert.deepEqual(answer.suggestions.map(({ condition, nodeNames, command }) => `${nodeNames.join(" ")} if ${condition} | ${command}`), [
       "b if memory <= 700 MiB | swarmctl service update --reserve-memory 700m web",
-      "c if constraint node.labels.disk==ssd is dropped | swarmctl service update --constraint-rm 'node.labels.disk==ssd' web",
+      "c if constraint node.labels.disk==ssd is dropped | swarmctl service update --constraint-rm node.labels.disk==ssd web",
     ]);
     assert.deepEqual(answer.nodeRefusals.map(({ nodeName, details }) => `${nodeName}: ${details.join("; ")}`), [
       "a: constraint node.labels.disk==ssd not met; needs 1.0 GiB memory, 700.0 MiB free", "b: needs 1.0 GiB memory, 700.0 MiB free", "c: constraint node.labels.disk==ssd not met",

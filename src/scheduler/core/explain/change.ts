@@ -63,21 +63,28 @@ function dropWords({ filter, key }: Predicate): string {
   }
 }
 
-/** The options of "swarmctl service update" or "swarmctl node update" that make the change; "" where no single command does. */
+/** The command that makes the change; "" where no single one does. */
 export function changeCommand(change: Change, names: Names, serviceName: string): string {
   const update = (options: string) => `swarmctl service update ${options} ${serviceName}`;
+  const target = ({ serviceId, key }: { serviceId: string; key: string }) => quoted(`${names.service(serviceId)}${key === "node.id" ? "" : `:${key}`}`);
   switch (change.kind) {
     case "amount": {
-      const option = { cpu: "--reserve-cpu", memory: "--reserve-memory", disk: "--reserve-disk", pids: "--reserve-pids" }[change.dimension];
-      return option ? update(`${option} ${change.dimension === "cpu" ? change.to / 1000 : exactBytes(change.dimension, change.to)}`) : "";
+      if (change.dimension.startsWith("generic/")) return update(`--generic-resource-add ${quoted(`${wordOf(change.dimension)}=${change.to}`)}`);
+      return update(`--reserve-${change.dimension} ${change.dimension === "cpu" ? change.to / 1000 : exactBytes(change.dimension, change.to)}`);
     }
-    case "predicate": return change.predicate.filter === "constraint" ? update(`--constraint-rm '${change.predicate.key}'`) : "";
-    case "max-per-node": return update(`--max-per-node ${change.to}`);
+    case "tolerate": return update(`--tolerate-add ${quoted(taintWord(change.taint))}`);
+    case "predicate": return change.predicate.filter === "constraint" ? update(`--constraint-rm ${quoted(change.predicate.key)}`) : "";
+    case "max-per-node": return update(`--replicas-max-per-node ${change.to}`);
+    case "max-per": return update(`--max-per-add ${quoted(`${change.key}=${change.to}`)}`);
+    case "affinity": return update(`--${change.isAnti ? "anti-affinity" : "affinity"}-rm ${target(change)}`);
     case "replicas": return `swarmctl service scale ${serviceName}=${change.to}`;
     case "activate": return `swarmctl node update --availability active ${change.nodeName}`;
-    default: return "";
+    case "gpu-count": case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": return "";
   }
 }
+
+/** For a shell, where it needs that. */
+const quoted = (text: string): string => (/^[\w.:=/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 const exactBytes = (dimension: string, amount: number): string => (dimension === "pids" ? String(amount) : amount % 2 ** 20 === 0 ? `${amount / 2 ** 20}m` : String(amount));
 
