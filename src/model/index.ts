@@ -19,6 +19,7 @@ export {
 } from "./constraint.js";
 export { problemOfContradiction } from "./contradiction.js";
 export { isPreempted, preemptedReason } from "./preemption.js";
+export { formatTaint, untoleratedTaint } from "./taint.js";
 export { problemOfImageReference } from "./image-reference.js";
 export { bytesText, problemOfName, type Problem } from "./validate.js";
 export { maxReplicas, problemOfContainer, problemOfMounts, problemOfServiceSpec } from "./validate-service.js";

@@ -1,12 +1,9 @@
-import { isTerminal, isWanted, stateOf, taskStateWord, type PortConfig, type Service, type Taint, type Task, type TaskState } from "../../model/index.js";
+import { isTerminal, isWanted, stateOf, taskStateWord, type PortConfig, type Service, type Task, type TaskState } from "../../model/index.js";
 import type { Color } from "../terminal.js";
 
 /** "8080→80/tcp, 5353→53/udp (host)" */
 export const portWords = (ports: readonly PortConfig[]): string => ports
   .map((port) => `${port.publishedPort || "?"}→${port.targetPort}/${port.protocol.toLowerCase()}${port.mode === "HOST" ? " (host)" : ""}`).join(", ");
-
-/** "dedicated=ml:no-schedule" */
-export const taintWords = ({ key, value, effect }: Taint): string => `${key}${value ? `=${value}` : ""}:${effect.toLowerCase().replaceAll("_", "-")}`;
 
 /** The ports that a service publishes, as decided where they are, else as asked for. */
 export const servicePorts = (service: Service): readonly PortConfig[] => service.endpoint?.ports.length ? service.endpoint.ports : service.spec?.endpoint?.ports ?? [];

@@ -1,10 +1,9 @@
-import type { Node } from "../../../model/index.js";
+import { formatTaint, type Node } from "../../../model/index.js";
 import type { Command } from "../../command.js";
 import type { ListNodesResponse } from "../../../gen/swarm/v1/ListNodesResponse.js";
 import { filtersOf, listFlags, printList, shortId } from "../../print/list.js";
 import { size } from "../../print/inspect.js";
 import { genericWords, gpuWords, ofTotal } from "../../print/node-resources.js";
-import { taintWords } from "../../print/words.js";
 
 export default {
   usage: "[OPTIONS]",
@@ -33,7 +32,7 @@ export default {
         { title: "MEMORY", value: (node) => ofTotal(byNode.get(node.id)?.amounts?.memoryBytes, node.description?.resources?.memoryBytes, size) },
         ...(has((node) => (node.description?.resources?.gpus.length ?? 0) > 0) ? [{ title: "GPUS", value: (node: Node) => gpuWords(node, byNode.get(node.id)) }] : []),
         ...(has((node) => (node.description?.resources?.generic.length ?? 0) > 0) ? [{ title: "RESOURCES", value: (node: Node) => genericWords(node, byNode.get(node.id)) }] : []),
-        ...(has((node) => (node.spec?.taints.length ?? 0) > 0) ? [{ title: "TAINTS", value: (node: Node) => node.spec?.taints.map(taintWords).join(", ") ?? "" }] : []),
+        ...(has((node) => (node.spec?.taints.length ?? 0) > 0) ? [{ title: "TAINTS", value: (node: Node) => node.spec?.taints.map(formatTaint).join(", ") ?? "" }] : []),
         { title: "VERSION", value: (node) => node.description?.engineVersion ?? "" },
       ],
     });

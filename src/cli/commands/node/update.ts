@@ -1,9 +1,8 @@
 import { SwarmError } from "../../../lib/index.js";
 import type { Command } from "../../command.js";
-import type { Taint } from "../../../model/index.js";
+import { formatTaint, type Taint } from "../../../model/index.js";
 import { choose, parseLabels } from "../../parse/key-value.js";
 import { isTaintNamed, parseTaint } from "../../parse/placement.js";
-import { taintWords } from "../../print/words.js";
 import { changeNode, nodeName } from "../../spec/change-node.js";
 import { availabilities } from "../../spec/node-flags.js";
 
@@ -48,7 +47,7 @@ export default {
 function taintsOf(before: readonly Taint[], added: readonly string[], removed: readonly string[], node: string): Taint[] {
   const flag = "--taint-rm";
   for (const text of removed) {
-    if (!before.some((taint) => isTaintNamed(taint, text, flag))) throw new SwarmError("NOT_FOUND", `Cannot remove the taint "${text}" of node "${node}": it has ${before.length ? before.map((taint) => `"${taintWords(taint)}"`).join(", ") : "no taints"}.`);
+    if (!before.some((taint) => isTaintNamed(taint, text, flag))) throw new SwarmError("NOT_FOUND", `Cannot remove the taint "${text}" of node "${node}": it has ${before.length ? before.map((taint) => `"${formatTaint(taint)}"`).join(", ") : "no taints"}.`);
   }
   const kept = before.filter((taint) => !removed.some((text) => isTaintNamed(taint, text, flag)));
   return [...new Map([...kept, ...added.map((text) => parseTaint(text, "--taint-add"))].map((taint) => [`${taint.key}:${taint.effect}`, taint])).values()];

@@ -1,4 +1,4 @@
-import { formatConstraint, matchesConstraint, parseConstraint, type Constraint, type Node, type ServiceSpec, type Taint, type Task } from "../../../model/index.js";
+import { formatConstraint, matchesConstraint, parseConstraint, untoleratedTaint, type Constraint, type Node, type ServiceSpec, type Task } from "../../../model/index.js";
 import { nodeName } from "./view.js";
 
 /** Why a task can not stay where it is. A task on a lost node may still run there, but nobody can wait for its end. */
@@ -16,7 +16,7 @@ export function evictionOf(task: Task, spec: ServiceSpec | undefined, node: Node
   if (node.spec?.availability === "DRAIN") return { reason: `node ${name} is drained`, isNodeLost: false };
   if (spec && node.status?.state === "READY") {
     const unmet = unmetConstraint(spec, node);
-    const taint = untoleratedTaint(spec, node);
+    const taint = untoleratedTaint(node, spec.task?.placement?.tolerations ?? [], ["NO_EXECUTE"]);
     if (taint) return { reason: `node ${name} has taint ${taint.key}${taint.value === "" ? "" : `=${taint.value}`} with effect no-execute, which the service does not tolerate`, isNodeLost: false };
     if (unmet) return { reason: `constraint ${formatConstraint(unmet)} does not hold on node ${name} any more`, isNodeLost: false };
   }
@@ -25,11 +25,6 @@ export function evictionOf(task: Task, spec: ServiceSpec | undefined, node: Node
 
 export function unmetConstraint(spec: ServiceSpec, node: Node): Constraint | undefined {
   return constraintsOf(spec).find((constraint) => !matchesConstraint(constraint, node));
-}
-
-function untoleratedTaint(spec: ServiceSpec, node: Node): Taint | undefined {
-  const tolerations = spec.task?.placement?.tolerations ?? [];
-  return node.spec?.taints.find((taint) => taint.effect === "NO_EXECUTE" && !tolerations.some(({ key, value }) => key === taint.key && (value === "" || value === taint.value)));
 }
 
 // Specs in the store are immutable and shared, so each is parsed once.
