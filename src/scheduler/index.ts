@@ -1,12 +1,15 @@
 /**
- * A node for each PENDING task, or the reason why none fits. In: nodes, tasks, revisions of the store. Out: tasks ASSIGNED to a node, or
- * with status.err and status.pending. Starts nothing, moves nothing that is placed.
+ * A node for each PENDING task, or the reason why none fits. In: nodes, tasks, revisions and the cluster object of the store. Out: tasks ASSIGNED to a node,
+ * or with status.err and status.pending; tasks stopped for others of higher priority. Starts nothing, moves nothing that is placed.
  *
- *   core/cluster-state.ts   what each node has left, kept up to date from commits
- *   filters/                the reasons to pass a node by, each with its own words
- *   core/place.ts           pack, spread, placement preferences
- *   core/explain.ts         refusals as sentences
- *   scheduler.ts            watches, groups tasks by revision, writes
+ *   core/state/       the cluster in typed arrays               core/queue/    who is decided about when, and what blocked ones wait for
+ *   core/filters/     reasons to pass a node by, in words       core/place/    which nodes
+ *   core/score/       the points of nodes                       core/preempt/  whom to stop for higher priorities
+ *   core/explain/     why not, and what would help              core/rebalance/, core/what-if/   plans on a copy
+ *   picture.ts        state, placer and queue, from the store's objects and commits
+ *   scheduler.ts      the loop: commits → decisions in slices → transactions; audits itself
+ *   queries/          questions of people, answered from a copy; rebalance/   moves that are asked for
+ *   explainer.ts      who is told why it waits, and when        write.ts       decisions as changes
  */
-export { startScheduler, type SchedulerPorts } from "./scheduler.js";
 export { createSchedulerQueries, type Inspect, type Live, type SchedulerQueries } from "./queries/index.js";
+export { startScheduler, type Scheduler, type SchedulerPorts } from "./scheduler.js";

@@ -1,268 +1,309 @@
-import { startCoalescingLoop, type Clock, type Logger } from "../lib/index.js";
-import { newTaskStatus, revisionId, stateOf, type PendingReason, type Task } from "../model/index.js";
-import type { Commit, ReadTx, Store, WriteTx } from "../store/index.js";
-import { ClusterState, failureWindowMs, isPlaceable, shapeOf, type TaskShape } from "./core/cluster-state.js";
-import { explainRefusals, sentenceForNode, sentenceOf } from "./core/explain.js";
-import { fitsOn, placeGroup, type Assignment } from "./core/place.js";
-import { filters } from "./filters/index.js";
+import { Metrics, SwarmError, messageOf, startCoalescingLoop, type Clock, type Logger } from "../lib/index.js";
+import type { Commit, Store } from "../store/index.js";
+import { comparePictures } from "./compare-pictures.js";
+import { assignedGpus, assignGeneric, type Batch } from "./core/queue/index.js";
+import { Explainer } from "./explainer.js";
+import { buildPicture, type Picture } from "./picture.js";
+import { schedulerMetrics } from "./scheduler-metrics.js";
+import { writeDecisions, type Writes } from "./write.js";
 
-export interface SchedulerPorts { readonly store: Store; readonly clock: Clock; readonly log: Logger; readonly random: () => number }
-
-/** Tasks of one revision that wait for a node. Parked: nothing fitted, and nothing has changed since. */
-interface Group {
-  readonly shape: TaskShape;
-  readonly free: Set<string>;                  // task ids
-  readonly bound: Map<string, string>;         // task id → the node that it names
-  isParked: boolean;
-  hasNewcomers: boolean;                       // tasks that nothing was said to yet
-  explainedAtMs: number;
+export interface SchedulerPorts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Where it counts; by default nobody reads it. */
+  readonly metrics?: Metrics;
 }
 
-interface Explanation { readonly taskId: string; readonly err: string; readonly pending: PendingReason[] }
+export interface Scheduler {
+  stop(): Promise<void>;
+  /** A look at the live picture, which must be left as it was; at most 10 ms. UNAVAILABLE while it is made. */
+  inspect<T>(look: (picture: Picture) => T): T;
+  /** Makes the picture anew from the store, compares, and takes the new one where they differ. The differences; undefined: it was stopped or never came to rest. */
+  audit(): Promise<readonly string[] | undefined>;
+}
 
-const maxWritesPerTransaction = 200;
-/** Tasks decided about before the event loop gets its turn and what was decided is written. */
-const maxDecisionsPerPass = 2_000;
-/** The amounts in an explanation change with every task that ends; those who wait are told at most this often. */
-const explainAgainMs = 1_000;
+/** No slice of deciding, reading or explaining is to hold the thread for longer than about twice this. */
+const sliceMs = 5;
+/** Transactions on their way; a decision made on what is in flight is as good as one on what is stored. */
+const maxInFlight = 4;
+const mostWrites = 2_000, leastWrites = 100;
+/** Text of one transaction: raft entries stay far below their limit. */
+const mostExplanationBytes = 2 ** 20;
+/** How often it is seen to what time alone brings. */
+const tickMs = 1_000;
+/** A decision that met a change that is not committed yet is made again then at the latest. */
+const retryConflictMs = 100;
+const auditEveryMs = 5 * 60_000;
 
-/** Leader only. Starts with a look at everything. */
-export function startScheduler({ store, clock, log, random }: SchedulerPorts): { stop(): Promise<void> } {
-  let state = new ClusterState();
-  let defaultStrategy: "PACK" | "SPREAD" = "PACK";
+/**
+ * Leader only. Starts with a look at everything. A first event is decided about at once; while transactions are in flight, events gather. One slice decides
+ * about as many tasks as one transaction takes; the next slice does not wait for the disk of the one before.
+ */
+export function startScheduler({ store, clock, log, random, metrics: registry = new Metrics() }: SchedulerPorts): Scheduler {
+  const metrics = schedulerMetrics(registry);
+  let picture: Picture | undefined;
+  let explainer: Explainer | undefined;
+  /** Commits since the picture that is being made began. */
+  let backlog: Commit[] | undefined;
+  let shadow: { picture: Picture | undefined; backlog: Commit[] } | undefined;
   let mustRebuild = true;
-  const groups = new Map<string, Group>();
-  const shapes = new Map<string, TaskShape>();
-  const toExplain = new Set<Group>();            // told too recently
-  const loop = startCoalescingLoop({ name: "scheduler", clock, random, log, run });
+  let isStopped = false;
+  const inFlight = new Set<Promise<void>>();
+  let failure: unknown;
+  /** Tasks whose decision met a change that was not known yet. */
+  const conflicts = new Set<string>();
+  let retryAtMs = Infinity;
+  let nextTickMs = 0;
+  let writesPerTransaction = 500;
+  let lastPauseMs = clock.monotonic();
 
+  const loop = startCoalescingLoop({ name: "scheduler", clock, random, log, run });
   const unwatch = store.watch((commit) => {
     note(commit);
     if (hasWork()) loop.wake();
   });
+  let auditTimer = clock.after(auditEveryMs, auditAgain);
   loop.wake();
-
-  function hasWork(): boolean {
-    if (mustRebuild) return true;
-    for (const group of groups.values()) if (!group.isParked) return true;
-    return false;
-  }
 
   // ---- taking note ----
 
-  function rebuild(): void {
-    state = new ClusterState();
-    groups.clear();
-    shapes.clear();
-    store.view((tx) => {
-      defaultStrategy = tx.list("cluster")[0]?.spec?.placementStrategy === "SPREAD" ? "SPREAD" : "PACK";
-      for (const node of tx.list("node")) state.setNode(node);
-      for (const task of tx.list("task")) {
-        noteTask(tx, task);
-        if (hasFailed(task)) noteFailure(task);
-      }
-    });
-    mustRebuild = false;
-  }
-
-  function note({ changes }: Commit): void {
-    if (changes.length === 0) { mustRebuild = true; return; }
-    if (mustRebuild) return;
-    let isFreed = false;
-    store.view((tx) => {
-      for (const change of changes) {
-        switch (change.table) {
-          case "task":
-            if (change.kind === "removed") isFreed = forgetTask(change.object) || isFreed;
-            else {
-              isFreed = noteTask(tx, change.object) || isFreed;
-              if (hasFailed(change.object) && !(change.previous && hasFailed(change.previous))) noteFailure(change.object);
-            }
-            break;
-          case "node":
-            if (change.kind === "removed") state.removeNode(change.object.id);
-            else state.setNode(change.object);
-            isFreed = true;
-            break;
-          case "revision":
-            if (change.kind === "removed") shapes.delete(change.object.id);
-            break;
-          case "cluster":
-            defaultStrategy = change.object.spec?.placementStrategy === "SPREAD" ? "SPREAD" : "PACK";
-            break;
-        }
-      }
-    });
-    if (isFreed) for (const group of groups.values()) group.isParked = false;
-  }
-
-  /** True if it gave something back. */
-  function noteTask(tx: ReadTx, task: Task): boolean {
-    const shape = shapeFor(tx, task);
-    const isFreed = state.setTask(task, shape);
-    const group = groups.get(shape.key);
-    if (!isPlaceable(task)) {
-      dropFrom(group, task.id);
-      return isFreed;
+  function note(commit: Commit): void {
+    if (commit.changes.length === 0) { mustRebuild = true; shadow = undefined; return; }
+    if (shadow?.picture) apply(shadow.picture, commit);
+    else shadow?.backlog.push(commit);
+    if (backlog) backlog.push(commit);
+    else if (picture && !mustRebuild) {
+      apply(picture, commit);
+      retryConflicts();
     }
-    const present = group ?? { shape, free: new Set(), bound: new Map(), isParked: false, hasNewcomers: true, explainedAtMs: -Infinity };
-    if (!group) groups.set(shape.key, present);
-    if (present.free.has(task.id) || present.bound.has(task.id)) return isFreed;
-    if (task.nodeId === "") present.free.add(task.id);
-    else present.bound.set(task.id, task.nodeId);
-    present.isParked = false;
-    present.hasNewcomers = true;
-    return isFreed;
   }
 
-  function forgetTask(task: Task): boolean {
-    dropFrom(groups.get(revisionId(task.serviceId, task.revision)), task.id);
-    return state.removeTask(task.id);
+  function apply(to: Picture, { changes }: Commit): void { store.view((tx) => to.note(tx, changes)); }
+
+  function hasWork(): boolean { return mustRebuild || (picture !== undefined && (picture.queue.hasWork || explainer!.hasWork)); }
+
+  async function rebuild(): Promise<void> {
+    mustRebuild = false;
+    backlog = [];
+    conflicts.clear();
+    try {
+      const made = await make(() => mustRebuild || isStopped);
+      if (!made) return;
+      for (const commit of backlog) apply(made, commit);
+      take(made);
+    } catch (error) {
+      mustRebuild = true;
+      throw error;
+    } finally { backlog = undefined; }
   }
 
-  function dropFrom(group: Group | undefined, taskId: string): void {
-    if (!group) return;
-    group.free.delete(taskId);
-    group.bound.delete(taskId);
-    if (group.free.size === 0 && group.bound.size === 0) groups.delete(group.shape.key);
+  /** A picture of the store, in slices. undefined: it was given up. */
+  async function make(isOver: () => boolean): Promise<Picture | undefined> {
+    const steps = buildPicture(store, clock);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done) return step.value;
+      await breathe();
+      if (isOver()) return undefined;
+    }
   }
 
-  function shapeFor(tx: ReadTx, task: Task): TaskShape {
-    const key = revisionId(task.serviceId, task.revision);
-    const known = shapes.get(key);
-    if (known) return known;
-    const service = tx.get("service", task.serviceId);
-    const spec = tx.get("revision", key)?.spec ?? (service?.revision === task.revision ? service.spec : undefined);
-    const shape = shapeOf(task.serviceId, key, spec ?? undefined);
-    if (spec) shapes.set(key, shape);
-    return shape;
+  function take(made: Picture): void {
+    picture = made;
+    explainer = new Explainer(made, clock, (serviceId) => store.view((tx) => tx.get("service", serviceId)?.spec?.name) ?? serviceId);
+    nextTickMs = 0;
   }
 
-  function noteFailure(task: Task): void {
-    const atMs = task.status?.appliedAtMs || task.status?.timestampMs || 0;
-    if (task.nodeId !== "" && atMs > clock.now() - failureWindowMs) state.noteFailure(task.nodeId, revisionId(task.serviceId, task.revision), atMs);
-  }
-
-  // ---- deciding and writing ----
+  // ---- deciding ----
 
   async function run(): Promise<void> {
-    for (const group of toExplain) {
-      if (clock.now() < group.explainedAtMs + explainAgainMs) { loop.wakeAt(group.explainedAtMs + explainAgainMs); continue; }
-      toExplain.delete(group);
-      group.isParked = false;
-    }
-    while (hasWork()) {
-      if (mustRebuild) rebuild();
-      const { assignments, explanations } = decide();
-      try {
-        // Pipelined: the next transaction does not wait for the disk of the one before.
-        await Promise.all([
-          ...chunks(assignments).map(async (chunk) => resync(await store.update((tx) => assign(tx, chunk)))),
-          ...chunks(explanations).map((chunk) => store.update((tx) => { explain(tx, chunk); })),
-        ]);
-      } catch (error) {
-        // What was decided was not stored: the picture holds tasks that are nowhere.
-        mustRebuild = true;
+    for (;;) {
+      if (isStopped) { await Promise.allSettled(inFlight); return; }
+      if (mustRebuild || !picture) { await rebuild(); continue; }
+      if (failure !== undefined) {
+        const error = failure;
+        failure = undefined;
         throw error;
       }
+      if (clock.now() >= retryAtMs) retryConflicts();
+      if (clock.now() >= nextTickMs) tick(picture);
+      const isLast = inFlight.size >= maxInFlight || decideSlice(picture);
+      if (inFlight.size === 0 && !hasWork()) break;
+      // What gathers meanwhile is decided about together.
+      if (isLast && inFlight.size > 0) await Promise.race(inFlight);
+      await breathe();
     }
+    const { queue } = picture;
+    metrics.waiting.set(queue.waitingTasks);
+    metrics.blocked.set(queue.blocked.size);
+    metrics.kept.set(queue.reservations.size);
+    if (queue.blocked.size > 0) loop.wakeAt(Math.max(nextTickMs, clock.now() + 1));
+    const dueMs = explainer!.nextDueMs();
+    if (dueMs < Infinity) loop.wakeAt(dueMs);
   }
 
-  function decide(): { assignments: Assignment[]; explanations: Explanation[] } {
-    const assignments: Assignment[] = [];
-    const explanations: Explanation[] = [];
+  function tick(of: Picture): void {
     const nowMs = clock.now();
-    // Tasks that can only be on one node come first: the others can go elsewhere.
-    for (const group of [...groups.values()]) if (!group.isParked && group.bound.size > 0) decideBound(group, assignments, explanations);
-    for (const group of [...groups.values()]) {
-      if (group.isParked) continue;
-      if (assignments.length >= maxDecisionsPerPass) break;
-      if (group.free.size === 0) { group.isParked = true; continue; }
-      const taskIds = [...group.free].slice(0, maxDecisionsPerPass - assignments.length);
-      const { assigned, left } = placeGroup(state, group.shape, taskIds, { filters, defaultStrategy, nowMs });
-      for (const assignment of assigned) {
-        assignments.push(assignment);
-        dropFrom(group, assignment.taskId);
-      }
-      if (left.length === 0 && group.free.size > 0) continue;      // more of them in the next pass
-      group.isParked = true;
-      if (left.length > 0) explainGroup(group, explanations, nowMs);
-    }
-    return { assignments, explanations };
+    of.queue.tick(nowMs);
+    explainer!.refresh(nowMs);
+    nextTickMs = nowMs + tickMs;
   }
 
-  function decideBound(group: Group, assignments: Assignment[], explanations: Explanation[]): void {
-    for (const [taskId, nodeId] of [...group.bound]) {
-      const node = state.nodes.get(nodeId);
-      if (node && fitsOn(group.shape, node, filters)) {
-        state.place(taskId, nodeId, group.shape);
-        assignments.push({ taskId, nodeId });
-        dropFrom(group, taskId);
-      } else {
-        const pending = node ? explainRefusals(group.shape, [node], filters) : [];
-        explanations.push({ taskId, err: sentenceForNode(node?.name ?? nodeId, pending), pending });
-      }
-    }
+  /** True: nothing is left that a next slice would do at once. */
+  function decideSlice(of: Picture): boolean {
+    const startMs = clock.monotonic();
+    const isTimeUp = () => clock.monotonic() - startMs > sliceMs;
+    const { queue } = of;
+    const triesBefore = queue.tries;
+    const batch = queue.decide({ nowMs: clock.now(), maxTasks: writesPerTransaction, mayPreempt: of.mayPreempt, isTimeUp });
+    metrics.tries.add(queue.tries - triesBefore);
+    send(of, batch, isTimeUp);
+    metrics.slice.observe((clock.monotonic() - startMs) / 1000);
+    return !hasWork();
   }
 
-  function explainGroup(group: Group, explanations: Explanation[], nowMs: number): void {
-    if (!group.hasNewcomers && nowMs < group.explainedAtMs + explainAgainMs) {
-      toExplain.add(group);
-      return loop.wakeAt(group.explainedAtMs + explainAgainMs);
-    }
-    group.hasNewcomers = false;
-    group.explainedAtMs = nowMs;
-    const pending = explainRefusals(group.shape, state.nodes.values(), filters);
-    const err = sentenceOf(pending);
-    for (const taskId of group.free) explanations.push({ taskId, err, pending });
+  function send(of: Picture, batch: Batch, isTimeUp: () => boolean): void {
+    const { state } = of;
+    for (const group of batch.blocked) explainer!.blocked(group);
+    for (const t of batch.refused) explainer!.refused(t);
+    const assignments = batch.placed.map((t) => ({
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), waitsSinceMs: of.waitsSinceMs[t]!,
+    }));
+    const preemptions = batch.preemptions.flatMap(({ g, plan }) => plan.victims.map((t) => ({
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[plan.node]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
+    })));
+    const explanations = explainer!.explain(Math.max(0, writesPerTransaction - assignments.length - preemptions.length), isTimeUp);
+    if (assignments.length + preemptions.length + explanations.length > 0) write(of, { assignments, preemptions, explanations });
   }
 
-  /** Returns the tasks that changed meanwhile, which are not assigned after all. */
-  function assign(tx: WriteTx, chunk: readonly Assignment[]): string[] {
-    const skipped: string[] = [];
-    for (const { taskId, nodeId } of chunk) {
-      const task = tx.get("task", taskId);
-      const node = tx.get("node", nodeId);
-      const isNodeReady = node?.status?.state === "READY" && node.spec?.availability === "ACTIVE";
-      if (!task || !isPlaceable(task) || (task.nodeId !== "" && task.nodeId !== nodeId) || !isNodeReady) { skipped.push(taskId); continue; }
-      const status = task.status ?? newTaskStatus();
-      tx.update("task", { ...task, nodeId, status: { ...status, state: "ASSIGNED", timestampMs: clock.now(), message: "assigned to a node", err: "", pending: [] } });
-    }
-    return skipped;
+  // ---- writing ----
+
+  function write(of: Picture, writes: Writes): void {
+    const startMs = clock.monotonic();
+    const stored = store.update((tx) => writeDecisions(tx, writes, clock.now()));
+    // The store's part of a slice is tuned as well: a transaction is as large as the thread can take.
+    const heldMs = clock.monotonic() - startMs;
+    const size = writes.assignments.length + writes.preemptions.length + writes.explanations.length;
+    if (heldMs > sliceMs && size <= writesPerTransaction) writesPerTransaction = Math.max(leastWrites, Math.floor(writesPerTransaction / 2));
+    else if (heldMs < sliceMs / 2 && size >= writesPerTransaction) writesPerTransaction = Math.min(mostWrites, writesPerTransaction * 2);
+
+    const settled = stored.then((skipped) => {
+      const nowMs = clock.now();
+      for (const { waitsSinceMs } of writes.assignments) metrics.latency.observe((nowMs - waitsSinceMs) / 1000);
+      metrics.assigned.add(writes.assignments.length - skipped.length);
+      metrics.preemptions.add(writes.preemptions.length);
+      if (skipped.length > 0) conflict(of, skipped);
+    }, (error: unknown) => {
+      metrics.failures.add();
+      failure = error;
+      undo(of, writes);
+    }).finally(() => { inFlight.delete(settled); });
+    inFlight.add(settled);
   }
 
-  function explain(tx: WriteTx, chunk: readonly Explanation[]): void {
-    for (const { taskId, err, pending } of chunk) {
-      const task = tx.get("task", taskId);
-      if (!task || !isPlaceable(task) || (task.status?.err === err && task.status.pending.length === pending.length)) continue;
-      tx.update("task", { ...task, status: { ...(task.status ?? newTaskStatus()), message: "waiting for a node", err, pending } });
+  /** What they met is in flight and will be known with its commit; until then the store's word about them is out of date. */
+  function conflict(of: Picture, taskIds: readonly string[]): void {
+    metrics.conflicts.add(taskIds.length);
+    if (of !== picture) return;
+    for (const taskId of taskIds) {
+      of.forgetTask(taskId);
+      conflicts.add(taskId);
     }
+    retryAtMs = clock.now() + retryConflictMs;
+    loop.wakeAt(retryAtMs);
   }
 
-  /** Takes the store's word for tasks that could not be assigned. */
-  function resync(taskIds: readonly string[]): void {
-    if (taskIds.length === 0 || mustRebuild) return;
+  function retryConflicts(): void {
+    retryAtMs = Infinity;
+    if (conflicts.size === 0) return;
+    takeStoresWord([...conflicts]);
+    conflicts.clear();
+  }
+
+  /** What was decided was not stored. */
+  function undo(of: Picture, { assignments, preemptions }: Writes): void {
+    if (of !== picture || mustRebuild) return;
+    for (const { taskId } of assignments) of.forgetTask(taskId);
+    for (const { nodeId } of preemptions) of.queue.giveUpNode(nodeId);
+    takeStoresWord([...assignments, ...preemptions].map(({ taskId }) => taskId));
+  }
+
+  function takeStoresWord(taskIds: readonly string[]): void {
     store.view((tx) => {
       for (const taskId of taskIds) {
-        state.removeTask(taskId);
         const task = tx.get("task", taskId);
-        if (task) noteTask(tx, task);
+        if (task) picture!.noteTask(tx, task);
+        else picture!.forgetTask(taskId);
       }
     });
   }
 
+  // ---- audit ----
+
+  function auditAgain(): void {
+    if (isStopped) return;
+    void audit().catch((error: unknown) => log.error("the scheduler's audit failed", { error: messageOf(error) })).then(() => {
+      if (!isStopped) auditTimer = clock.after(auditEveryMs, auditAgain);
+    });
+  }
+
+  async function audit(): Promise<readonly string[] | undefined> {
+    const own: NonNullable<typeof shadow> = shadow = { picture: undefined, backlog: [] };
+    const isOver = () => isStopped || shadow !== own;
+    try {
+      const made = await make(isOver);
+      if (!made || isOver()) return undefined;
+      for (const commit of own.backlog) apply(made, commit);
+      own.picture = made;
+      const faults: string[] = [];
+      // Compared only while nothing is in flight: decisions that are not stored yet are no faults.
+      const isQuiet = () => picture !== undefined && !backlog && !mustRebuild && inFlight.size === 0 && conflicts.size === 0 && !picture.queue.hasWork;
+      for (let waits = 0; !isQuiet(); waits++) {
+        if (waits > 1_000 || isOver()) return undefined;
+        await pause();
+      }
+      const kept = picture!;
+      for (const fault of comparePictures(kept, made)) {
+        if (fault !== undefined && faults.push(fault) >= 20) break;
+        await breathe();
+        for (let waits = 0; !isQuiet(); waits++) {
+          if (waits > 1_000 || isOver()) return undefined;
+          await pause();
+        }
+        if (isOver() || picture !== kept) return undefined;
+      }
+      metrics.audits.add();
+      metrics.faults.add(faults.length);
+      if (faults.length > 0) {
+        log.error("the scheduler's picture of the cluster was wrong, and is made anew", { faults });
+        take(made);
+        loop.wake();
+      }
+      return faults;
+    } finally { if (shadow === own) shadow = undefined; }
+  }
+
+  // ---- the thread ----
+
+  function pause(): Promise<void> {
+    return new Promise((resolve) => { setImmediate(() => { lastPauseMs = clock.monotonic(); resolve(); }); });
+  }
+
+  /** Lets others have the thread if it was held for a slice. */
+  async function breathe(): Promise<void> { if (clock.monotonic() - lastPauseMs > sliceMs) await pause(); }
+
   return {
+    inspect(look) {
+      if (!picture || backlog) throw new SwarmError("UNAVAILABLE", "Cannot look into the scheduler: it is reading the cluster's state; try again in a moment.");
+      return look(picture);
+    },
+    audit,
     async stop() {
+      isStopped = true;
       unwatch();
+      auditTimer.cancel();
       await loop.stop();
     },
   };
-}
-
-const hasFailed = (task: Task): boolean => stateOf(task) === "FAILED" || stateOf(task) === "REJECTED";
-
-function chunks<T>(items: readonly T[]): T[][] {
-  const result: T[][] = [];
-  for (let i = 0; i < items.length; i += maxWritesPerTransaction) result.push(items.slice(i, i + maxWritesPerTransaction));
-  return result;
 }

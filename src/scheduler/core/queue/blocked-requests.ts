@@ -85,7 +85,8 @@ export class BlockedRequests {
   }
 }
 
-function needsMoreThanAmounts(state: ClusterState, g: number): boolean {
+/** Groups of the same request that need no more all fit where one does. */
+export function needsMoreThanAmounts(state: ClusterState, g: number): boolean {
   const rules = state.groups.rules[g]!;
   return rules.hostPorts.length > 0 || rules.maxPerNode > 0 || rules.maxPer.length > 0 || rules.affinities.some(({ isRequired }) => isRequired) || rules.isGang
     || state.repellersOf(g).length > 0;

@@ -4,10 +4,12 @@
  *   scheduling-queue.ts  the whole of it
  *   ready-queue.ts       the order: priority, turns, age          bound-tasks.ts   tasks that name their node
  *   blocked-groups.ts    what wakes a blocked group               gang.ts          all or none
+ *   assigned-resources.ts  which devices and named resources a placed task gets
  *   reservations.ts      nodes kept for who starves or preempts   quotas.ts        what a project may have
  */
 export { SchedulingQueue, keepAfterMs, keepForMs, tasksPerTurn, type Batch, type DecideOptions } from "./scheduling-queue.js";
 export type { Reservation } from "./reservations.js";
 export { gatherForMs } from "./gang.js";
 export { Quotas } from "./quotas.js";
+export { assignGeneric, assignedGpus } from "./assigned-resources.js";
 export type { BlockCause, WaitingGroup } from "./waiting-group.js";

@@ -3,6 +3,7 @@ import type { Placer } from "../place/index.js";
 import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
 import { BlockedGroups } from "./blocked-groups.js";
+import { needsMoreThanAmounts } from "./blocked-requests.js";
 import { BoundTasks } from "./bound-tasks.js";
 import { Freed } from "./freed.js";
 import { gangReadiness } from "./gang.js";
@@ -82,7 +83,7 @@ export class SchedulingQueue {
       this.ready.push(group);
     }
     group.tasks.add(t);
-    group.hasNewcomers = true;
+    group.newcomers.add(t);
     // A newcomer fits no better than those that are blocked, but must be told why; and a gang may be complete now.
     if (group.place === "blocked") this.#wake(group);
   }
@@ -95,7 +96,9 @@ export class SchedulingQueue {
       return this.bound.remove(t);
     }
     const group = this.#groups.get(this.state.tasks.group[t]!);
-    if (group?.tasks.delete(t)) this.#forgetIfEmpty(group);
+    if (!group?.tasks.delete(t)) return;
+    group.newcomers.delete(t);
+    this.#forgetIfEmpty(group);
   }
 
   isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups.get(this.state.tasks.group[t]!)?.tasks.has(t) ?? false); }
@@ -149,6 +152,9 @@ export class SchedulingQueue {
   }
 
   get groups(): Iterable<WaitingGroup> { return this.#groups.values(); }
+  get blockedByNodes(): Iterable<WaitingGroup> { return this.#blockedByNodes; }
+  /** Whether its fitting depends on more than amounts and eligibility. */
+  dependsOnTasks(g: number): boolean { return needsMoreThanAmounts(this.state, g); }
   groupOf(g: number): WaitingGroup | undefined { return this.#groups.get(g); }
 
   /** Decides until nothing is ready, enough is placed, or the time is up. */
@@ -238,6 +244,7 @@ export class SchedulingQueue {
     }
     for (let i = 0; i < placed; i++) {
       group.tasks.delete(tasks[i]!);
+      group.newcomers.delete(tasks[i]!);
       this.#placed(tasks[i]!, batch.placed);
     }
     if (this.reservations.size > 0) this.#useReservations(group, tasks.subarray(0, placed));
@@ -280,7 +287,7 @@ export class SchedulingQueue {
       else this.#block(owner, { kind: "nodes" }, batch, placed.length);
       return batch;
     }
-    for (const t of placed) { owner.tasks.delete(t); this.#placed(t, batch.placed); }
+    for (const t of placed) { owner.tasks.delete(t); owner.newcomers.delete(t); this.#placed(t, batch.placed); }
     if (this.reservations.size > 0) this.#useReservations(owner, placed);
     if (owner.tasks.size === 0) this.#forgetIfEmpty(owner);
     else if (isStale || placed.length === waiting.length) this.#requeue(owner);
@@ -329,6 +336,13 @@ export class SchedulingQueue {
   }
 
   // ---- keeping nodes ----
+
+  /** Those who were to make room there were not stopped after all. */
+  giveUpNode(nodeId: string): void {
+    const n = this.state.nodes.rowOf(nodeId);
+    if (n === undefined || this.reservations.at(n)?.reason !== "preemption") return;
+    this.#endReservation(n);
+  }
 
   #endReservation(n: number): void {
     this.reservations.end(this.state, n);

@@ -23,8 +23,8 @@ export interface WaitingGroup {
   fitted: number;
   /** Placements there had been when it was blocked: more since then, and others get what it waits for. */
   placementsBefore: number;
-  /** Tasks that nothing was said to yet. */
-  hasNewcomers: boolean;
+  /** Those of its tasks that nothing was said to yet. */
+  readonly newcomers: Set<number>;
   explainedAtMs: number;
 }
 
@@ -44,6 +44,6 @@ let lastNumber = 0;
 export function newWaitingGroup(g: number, key: string, priority: number, sinceMs: number): WaitingGroup {
   return {
     g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0,
-    hasNewcomers: true, explainedAtMs: -Infinity,
+    newcomers: new Set(), explainedAtMs: -Infinity,
   };
 }

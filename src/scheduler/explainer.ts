@@ -1,0 +1,106 @@
+import type { Clock } from "../lib/index.js";
+import type { WaitingGroup } from "./core/queue/index.js";
+import { explainBound, explainGroup, type Explanation } from "./explanation.js";
+import type { Picture } from "./picture.js";
+import type { ExplainedTask } from "./write.js";
+
+/** The amounts in an explanation change with every task that ends; those who wait are told at most this often. */
+const explainAgainMs = 1_000;
+/** Of those who stay blocked what is said grows old: it is made again after so long, if anything has changed … */
+const refreshAfterMs = 30_000;
+/** … but at most for so many tasks a second: telling them may cost more than it is worth. */
+const refreshedTasks = 500;
+
+/** Who is told why it waits, and when. Made for a group at once, of the state as it is then; tasks that come later are told the same. */
+export class Explainer {
+  readonly #due = new Set<WaitingGroup>();
+  readonly #told = new WeakMap<WaitingGroup, Explanation>();
+  readonly #outbox: { readonly group: WaitingGroup; readonly tasks: Iterator<number>; readonly explanation: Explanation }[] = [];
+  readonly #bound: number[] = [];
+  /** By request, for groups that differ in nothing else. */
+  readonly #alike = new Map<number, { readonly changes: number; readonly explanation: Explanation }>();
+
+  constructor(private readonly picture: Picture, private readonly clock: Clock, private readonly nameOf: (serviceId: string) => string) {}
+
+  blocked(group: WaitingGroup): void { this.#due.add(group); }
+  refused(t: number): void { this.#bound.push(t); }
+
+  get hasWork(): boolean { return this.#bound.length > 0 || this.#outbox.length > 0 || this.nextDueMs() <= this.clock.now(); }
+
+  /** Infinity: nobody. */
+  nextDueMs(): number {
+    let next = Infinity;
+    for (const group of this.#due) {
+      if (group.newcomers.size > 0) return 0;
+      next = Math.min(next, group.explainedAtMs + explainAgainMs);
+    }
+    return next;
+  }
+
+  /** What is to be said now, to at most `room` tasks, while there is time. */
+  explain(room: number, isTimeUp: () => boolean): ExplainedTask[] {
+    const { state, queue } = this.picture;
+    const said: ExplainedTask[] = [];
+    while (this.#bound.length > 0 && said.length < room) {
+      const t = this.#bound.pop()!;
+      if (queue.bound.has(t)) said.push({ taskId: state.tasks.ids[t]!, explanation: explainBound(this.picture, t) });
+      if (isTimeUp()) break;
+    }
+    for (const group of this.#due) {
+      if (this.#outbox.length > 0 && isTimeUp()) break;
+      this.#explainGroup(group);
+    }
+    while (this.#outbox.length > 0 && said.length < room) {
+      const { group, tasks, explanation } = this.#outbox[0]!;
+      const next = tasks.next();
+      if (next.done || group.place !== "blocked") { this.#outbox.shift(); continue; }
+      if (group.tasks.has(next.value)) said.push({ taskId: state.tasks.ids[next.value]!, explanation });
+    }
+    return said;
+  }
+
+  /** Some of those who are blocked and were told long ago: once a second. */
+  refresh(nowMs: number): void {
+    let tasks = 0;
+    for (const group of this.picture.queue.blockedByNodes) {
+      if (tasks >= refreshedTasks) return;
+      if (group.explainedAtMs >= this.picture.nodesChangedAtMs && group.explainedAtMs + refreshAfterMs > nowMs) continue;
+      if (group.explainedAtMs + explainAgainMs > nowMs) continue;
+      this.#due.add(group);
+      tasks += group.tasks.size;
+    }
+  }
+
+  #explainGroup(group: WaitingGroup): void {
+    if (group.place !== "blocked") { this.#due.delete(group); return; }
+    const nowMs = this.clock.now();
+    const told = this.#told.get(group);
+    if (nowMs < group.explainedAtMs + explainAgainMs) {
+      if (!told || group.newcomers.size === 0) return;
+      this.#tell(group, [...group.newcomers], told);
+      return;
+    }
+    this.#due.delete(group);
+    group.explainedAtMs = nowMs;
+    const explanation = this.#explanationOf(group);
+    this.#told.set(group, explanation);
+    this.#tell(group, told?.err === explanation.err ? [...group.newcomers] : [...group.tasks], explanation);
+  }
+
+  #tell(group: WaitingGroup, tasks: readonly number[], explanation: Explanation): void {
+    group.newcomers.clear();
+    if (tasks.length > 0) this.#outbox.push({ group, tasks: tasks[Symbol.iterator](), explanation });
+  }
+
+  #explanationOf(group: WaitingGroup): Explanation {
+    const { state, queue } = this.picture;
+    if (group.block?.cause.kind !== "nodes" || queue.reservations.size > 0 || queue.dependsOnTasks(group.g)) return explainGroup(this.picture, group, this.nameOf);
+    const r = state.groups.request[group.g]!;
+    const known = this.#alike.get(r);
+    if (known?.changes === state.nodes.changes) return known.explanation;
+    if (this.#alike.size > 1_000) this.#alike.clear();
+    const explanation = explainGroup(this.picture, group, this.nameOf);
+    this.#alike.set(r, { changes: state.nodes.changes, explanation });
+    return explanation;
+  }
+}
