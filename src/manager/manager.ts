@@ -130,7 +130,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
     store, clock,
     inspect(look) {
       if (!scheduler) throw new SwarmError("UNAVAILABLE", "Cannot ask the scheduler: this manager does not lead, or has only begun to; try again");
-      return scheduler.inspect(look);
+      return scheduler.inspect(({ state, placer, queue }) => look({ state, defaultStrategy: placer.defaultStrategy, reservations: queue.reservations }));
     },
   });
   const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: queries, newId });
