@@ -99,6 +99,8 @@ export const registry: Readonly<Record<string, Entry>> = {
   "cluster inspect": { about: "Show the cluster's settings in full", load: () => import("./commands/cluster/inspect.js") },
   "cluster update": { about: "Change the cluster's settings", load: () => import("./commands/cluster/update.js") },
 
+  "explain": { about: "Say why a task is where it is, or why it waits", load: () => import("./commands/explain.js") },
+  "whatif": { about: "Say what would happen if nodes went or came and services grew", load: () => import("./commands/whatif.js") },
   "rebalance": { about: "Move running tasks to where they fit better", load: () => import("./commands/rebalance.js") },
 
   "lab up": { about: "Start a cluster of hosts on this machine", load: () => import("./commands/lab/up.js") },
@@ -142,7 +144,7 @@ export const nouns: Readonly<Record<string, string>> = {
 
 /** The main help: every group ("service …") and every command without one, under what it is about. */
 export const sections: readonly { readonly heading: string; readonly words: readonly string[] }[] = [
-  { heading: "The cluster", words: ["init", "join", "join-token", "leave", "service", "task", "node", "network", "cluster", "rebalance", "events", "info"] },
+  { heading: "The cluster", words: ["init", "join", "join-token", "leave", "service", "task", "node", "network", "cluster", "explain", "whatif", "rebalance", "events", "info"] },
   {
     heading: "Containers of one host (this one, or another by --node NAME)", words: [
       "run", "create", "ps", "logs", "exec", "attach", "cp", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "diff", "commit", "stats", "top", "port", "inspect", "container",
