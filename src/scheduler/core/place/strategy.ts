@@ -1,10 +1,12 @@
 import type { PlacementStrategy } from "../../../model/index.js";
+import { GpuCost } from "../score/index.js";
 import { cpu, memory, pids, type ClusterState } from "../state/index.js";
 
 /**
  * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
  * weigh (1 to 100 points each):
- *   pack      0–100: how full the node is once the task is there; half of it CPU, half memory, left over in parts of the largest node (best fit)
+ *   pack      0–100: how full the node is once the task is there; half of it CPU, half memory, left over in parts of the largest node (best fit);
+ *             on nodes with GPUs 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
  *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
  * Nodes that have what few have (GPUs, generic resources) cost 100 for each kind that the task does not ask for, where machines are to stay free: pack, balanced.
@@ -15,6 +17,7 @@ export const pointsPerServiceTask = 20;
 /** Far less than one task of the service, whatever a node holds. */
 export const pointsPerTask = 0.0001;
 export const pointsPerRareKind = 100;
+export const pointsPerGpu = 100;
 
 /** Tasks that reserve nothing would fit anywhere in any number: whatever is asked for, they are spread. */
 export function strategyOf({ groups, requests }: ClusterState, g: number, byDefault: Strategy): Strategy {
@@ -31,10 +34,17 @@ export class StrategyScores {
   #cpu = 1;
   #memory = 1;
 
-  constructor(readonly state: ClusterState) {}
+  readonly #gpuCost: GpuCost;
+
+  constructor(readonly state: ClusterState) { this.#gpuCost = new GpuCost(state); }
 
   /** To be called before a decision, not for each node. True: scores are others than they were. */
   refresh(): boolean {
+    const isGpuCostOther = this.#gpuCost.refresh();
+    return this.#refreshLargest() || isGpuCostOther;
+  }
+
+  #refreshLargest(): boolean {
     const { nodes } = this.state;
     if (nodes.totalsVersion === this.#version) return false;
     this.#version = nodes.totalsVersion;
@@ -64,6 +74,7 @@ export class StrategyScores {
 
   pack(n: number, r: number): number {
     const { nodes, requests } = this.state;
+    if (nodes.gpuCount[n]! > 0) return 100 - pointsPerGpu * this.#gpuCost.of(n, r);
     const cpuLeft = (nodes.free[cpu]![n]! - requests.amount[cpu]![r]!) / this.#cpu;
     const memoryLeft = (nodes.free[memory]![n]! - requests.amount[memory]![r]!) / this.#memory;
     return 100 - 50 * (cpuLeft + memoryLeft);

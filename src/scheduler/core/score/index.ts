@@ -1,0 +1,8 @@
+/**
+ * What a place on a node with GPUs is worth. In: the state's tables. Out: a cost for (node, request), and the mix of requests that it is reckoned with. Chooses no
+ * node, changes nothing. Nodes without GPUs need none of it: best fit packs them (place/strategy.ts).
+ *   gpu-cost.ts   the cost: usable GPUs lost and not used, dearer where others have nowhere else to go
+ *   mix.ts        what the tasks there are ask for, and how scarce the GPUs are that only some of them may use
+ */
+export { GpuCost } from "./gpu-cost.js";
+export { learnMix, type Mix } from "./mix.js";
