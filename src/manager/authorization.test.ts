@@ -22,7 +22,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, readonly Caller[]
     GetCluster: operators, UpdateCluster: operators, RotateJoinToken: operators, ListNodes: operators, GetNode: operators, UpdateNode: operators, RemoveNode: operators,
     CreateService: operators, ListServices: operators, GetService: operators, UpdateService: operators, RemoveService: operators, ListRevisions: operators,
     ListTasks: operators, GetTask: operators, CreateNetwork: operators, ListNetworks: operators, GetNetwork: operators, RemoveNetwork: operators,
-    Watch: operators, Logs: operators,
+    Watch: operators, Logs: operators, Explain: operators, WhatIf: operators, ServiceHints: operators, Rebalance: operators,
   },
   Dispatcher: { Session: nodes, PublishLogs: nodes },
   Ca: { GetRootCertificate: ["anonymous", ...nodes], IssueCertificate: ["anonymous", ...nodes], RenewCertificate: nodes },

@@ -8,7 +8,7 @@ import type { ManagersClient } from "../gen/swarm/v1/Managers.js";
 import { RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
 import type { ClusterSpec } from "../model/index.js";
 import { localAuthorize, nodeAuthorize, serviceDefinition, type Authorize } from "../rpc/index.js";
-import { createSchedulerQueries, startScheduler } from "../scheduler/index.js";
+import { createSchedulerQueries, startRebalancing, startScheduler, type RebalanceRequest, type Rebalancing } from "../scheduler/index.js";
 import { createStore, type Store } from "../store/index.js";
 import { startAllocator } from "./allocator/index.js";
 import { createFirstObjects, type FirstManager } from "./bootstrap.js";
@@ -133,7 +133,15 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       return scheduler.inspect(({ state, placer, queue }) => look({ state, defaultStrategy: placer.defaultStrategy, reservations: queue.reservations }));
     },
   });
-  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: queries, newId });
+  let rebalancing: Rebalancing | undefined;
+  const schedulerQueries = {
+    ...queries,
+    async rebalance(request: RebalanceRequest) {
+      if (!rebalancing) throw new SwarmError("UNAVAILABLE", "Cannot plan any moves: this manager does not lead, or has only begun to; try again");
+      return rebalancing.rebalance(request);
+    },
+  };
+  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: schedulerQueries, newId });
   const ca = createCaServer({ store, clock, log: log.with({ part: "ca" }), newId });
 
   const control = (by: Authorize) => controlHandlers({ api, forward, store, replication: opened, authorize: by, log });
@@ -157,15 +165,16 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       return [
         startOrchestrator({ ...ports, newId, log: log.with({ part: "orchestrator" }) }),
         startAllocator({ ...ports, log: log.with({ part: "allocator" }) }),
-        startOwnScheduler(ports),
+        ...startOwnScheduler(ports),
         startRoleManager({ ...ports, nodeId, replication: opened, log: log.with({ part: "roles" }) }),
       ];
     },
   });
 
-  function startOwnScheduler(ports: Omit<Parameters<typeof startScheduler>[0], "log">): Loop {
+  function startOwnScheduler(ports: Omit<Parameters<typeof startScheduler>[0], "log">): Loop[] {
     const started = scheduler = startScheduler({ ...ports, log: log.with({ part: "scheduler" }) });
-    return { stop() { scheduler = undefined; return started.stop(); } };
+    const moving = rebalancing = startRebalancing({ ...ports, log: log.with({ part: "rebalance" }), state: () => started.inspect(({ state }) => state) });
+    return [{ stop() { scheduler = undefined; return started.stop(); } }, { stop() { rebalancing = undefined; return moving.stop(); } }];
   }
 
   let end!: (how: ManagerEnd) => void;

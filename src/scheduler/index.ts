@@ -8,8 +8,9 @@
  *   core/explain/     why not, and what would help              core/rebalance/, core/what-if/   plans on a copy
  *   picture.ts        state, placer and queue, from the store's objects and commits
  *   scheduler.ts      the loop: commits → decisions in slices → transactions; audits itself
- *   queries/          questions of people, answered from a copy; rebalance/   moves that are asked for
+ *   queries/          questions of people, answered from a copy; rebalance/   moves, planned in a thread
  *   explainer.ts      who is told why it waits, and when        write.ts       decisions as changes
  */
 export { createSchedulerQueries, type Inspect, type Live, type SchedulerQueries } from "./queries/index.js";
+export { startRebalancing, type Rebalance, type RebalanceRequest, type Rebalancing } from "./rebalance/index.js";
 export { startScheduler, type Scheduler, type SchedulerPorts } from "./scheduler.js";

@@ -9,6 +9,7 @@ import { createNetwork, getNetwork, listNetworks, removeNetwork } from "./networ
 import { getNode, listNodes, removeNode, updateNode } from "./node.js";
 import type { ControlDependencies } from "./ports.js";
 import { explain, whatIf } from "./questions.js";
+import { rebalance } from "./rebalance.js";
 import { createService, getService, listRevisions, listServices, removeService, updateService } from "./service.js";
 import { getTask, listTasks } from "./task.js";
 import { watch } from "./watch.js";
@@ -26,7 +27,7 @@ const writes = {
 } satisfies Record<string, (dependencies: ControlDependencies, request: never) => Promise<object>>;
 
 /** Asked of the leader's loops, whose state is nowhere else. */
-const queries = { Explain: explain, WhatIf: whatIf } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
+const queries = { Explain: explain, WhatIf: whatIf, Rebalance: rebalance } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
 
 export type QueryMethod = keyof typeof queries;
 export type ReadMethod = keyof typeof reads;

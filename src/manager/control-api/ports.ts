@@ -1,10 +1,12 @@
 import type { Clock, Logger } from "../../lib/index.js";
-import type { Service, ServiceSpec, Task } from "../../model/index.js";
+import type { Node, Service, ServiceSpec, Task } from "../../model/index.js";
 import type { Store } from "../../store/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
 import type { LogRecord } from "../../gen/swarm/v1/LogRecord.js";
 import type { LogsRequest } from "../../gen/swarm/v1/LogsRequest.js";
+import type { NodeUse } from "../../gen/swarm/v1/NodeUse.js";
 import type { NewNodes } from "../../gen/swarm/v1/NewNodes.js";
+import type { RebalanceResponse } from "../../gen/swarm/v1/RebalanceResponse.js";
 import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
 
 /** A member of the raft group, as this manager sees it. */
@@ -37,6 +39,22 @@ export interface LogBroker {
 export interface SchedulerQueries {
   explain(query: ExplainQuery, signal: AbortSignal): Promise<ExplainResponse>;
   whatIf(query: WhatIfQuery, signal: AbortSignal): Promise<WhatIfResponse>;
+  rebalance(query: RebalanceQuery): Promise<RebalanceAnswer>;
+}
+
+export interface RebalanceQuery {
+  /** undefined: as the cluster places. */
+  readonly strategy: "pack" | "spread" | "free" | undefined;
+  readonly nodeId: string;
+  /** 0 = no limit. */
+  readonly maxMoves: number;
+  readonly isApplied: boolean;
+}
+
+export interface RebalanceAnswer extends Omit<RebalanceResponse, "moves" | "before" | "after"> {
+  readonly moves: readonly { readonly taskId: string; readonly taskName: string; readonly from: Node; readonly to: Node; readonly gain: string }[];
+  readonly before: readonly NodeUse[];
+  readonly after: readonly NodeUse[];
 }
 
 export interface ExplainQuery {

@@ -1,3 +1,7 @@
+/**
+ * Questions of people to the leader's scheduler: why is it where it is or nowhere (explain), what would happen if (what-if). In: a copy of the live state. Out:
+ * the API's answers. Changes and stores nothing.
+ */
 import type { Clock } from "../../lib/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
 import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
