@@ -60,6 +60,8 @@ export class SchedulingQueue {
   placements = 0;
   /** Groups decided about so far: a blocked one that is tried again and again would show here. */
   tries = 0;
+  /** Changes for the better so far. */
+  changes = 0;
   readonly #groups = new Map<number, WaitingGroup>();
   /** Blocked ones that could make room by stopping others. */
   readonly #preemptors = new Set<WaitingGroup>();
@@ -114,6 +116,7 @@ export class SchedulingQueue {
   left(t: number, n: number): void {
     const g = this.state.tasks.group[t]!;
     this.quotas.count(this.state, g, -1);
+    if (!this.#anybodyListens) return;
     const { project, hostPorts } = this.state.groups.rules[g]!;
     if (project !== "") this.freed.projects.add(project);
     for (const port of hostPorts) this.freed.port(port, n);
@@ -125,8 +128,15 @@ export class SchedulingQueue {
   unwanted(t: number): void { this.#noteService(this.state.tasks.group[t]!); }
 
   nodeChanged(n: number): void {
+    if (!this.#anybodyListens) return;
     this.freed.nodes.add(n);
     this.freed.changedNodes.add(n);
+  }
+
+  /** Who is decided about later sees things as they are then. */
+  get #anybodyListens(): boolean {
+    this.changes++;
+    return this.blocked.size > 0 || this.bound.waitsForAny;
   }
 
   setQuotas(quotas: readonly ProjectQuota[]): void { for (const project of this.quotas.setLimits(quotas)) this.freed.projects.add(project); }

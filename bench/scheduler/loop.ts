@@ -1,0 +1,68 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setImmediate as breathe } from "node:timers/promises";
+import { silentLogger, systemClock } from "../../src/lib/index.js";
+import { newCluster, newRevision, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus } from "../../src/model/index.js";
+import { startScheduler } from "../../src/scheduler/index.js";
+import { createTestStore, type TestStore } from "../../src/store/testing.js";
+import { report } from "../report.js";
+import { reportCase, type Case, type Peer } from "./case.js";
+import { readyNode } from "./clusters.js";
+
+/** S1: one-off tasks, each of a service of its own that asks for a ready node only; through store, events and loop, until the last assignment is committed. */
+function oneOffs(name: string, nodes: number, tasks: number, peer: Peer): Case {
+  return {
+    name,
+    async run() {
+      await round(nodes, Math.min(tasks, 5_000));      // compiles
+      const { ms, delayMs } = await round(nodes, tasks);
+      reportCase(name, `one-off tasks through store and loop, ${tasks} on ${nodes} nodes`, (tasks * 1_000) / ms, "per s", peer);
+      report({ bench: "scheduler", case: name, metric: "longest delay of the event loop meanwhile", value: delayMs, unit: "ms" });
+    },
+  };
+}
+
+async function round(nodes: number, tasks: number): Promise<{ ms: number; delayMs: number }> {
+  const store = createTestStore();
+  await fill(store, nodes, (tx, i) => tx.create("node", readyNode(i, { cpuMillis: 32_000, memoryBytes: 2 ** 36 })));
+  await store.update((tx) => tx.create("cluster", newCluster({ id: "c" })));
+  const spec = newServiceSpec({ task: newTaskSpec() });
+  await fill(store, tasks, (tx, i) => {
+    const id = `s${String(i).padStart(24, "0")}`;
+    tx.create("service", newService({ id, spec: { ...spec, name: id } }));
+    tx.create("revision", newRevision(id, 1, spec));
+    tx.create("task", newTask({ id: `t${String(i).padStart(24, "0")}`, serviceId: id, revision: 1, slot: 1, status: newTaskStatus({ state: "PENDING" }) }));
+  });
+  globalThis.gc?.();
+  await breathe();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const startMs = performance.now();
+  let left = tasks;
+  const allAssigned = new Promise<void>((resolve) => {
+    store.watch(({ changes }) => {
+      for (const change of changes) if (change.table === "task" && change.object.nodeId !== "") left--;
+      if (left === 0) resolve();
+    });
+  });
+  const scheduler = startScheduler({ store, clock: systemClock, log: silentLogger, random: Math.random });
+  await allAssigned;
+  const ms = performance.now() - startMs;
+  delay.disable();
+  await scheduler.stop();
+  return { ms, delayMs: delay.max / 1e6 };
+}
+
+async function fill(store: TestStore, count: number, create: (tx: Parameters<Parameters<TestStore["update"]>[0]>[0], i: number) => void): Promise<void> {
+  const perTransaction = 1_000;
+  for (let from = 0; from < count; from += perTransaction) {
+    await store.update((tx) => { for (let i = from; i < Math.min(count, from + perTransaction); i++) create(tx, i); });
+    await breathe();
+  }
+}
+
+const swarmKit = (peerValue: number): Peer => ({ peer: "SwarmKit, its own benchmark", peerValue });
+
+export const loopCases: readonly Case[] = [
+  oneOffs("S1-1k/1k", 1_000, 1_000, swarmKit(9_000)), oneOffs("S1-1k/10k", 1_000, 10_000, swarmKit(10_000)), oneOffs("S1-1k/100k", 1_000, 100_000, swarmKit(8_000)),
+  oneOffs("S1-100k/1k", 100_000, 1_000, swarmKit(120)), oneOffs("S1-100k/100k", 100_000, 100_000, swarmKit(119)),
+];
