@@ -153,7 +153,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
       const node = state.nodeObjects[n];
       // A node that a constraint or its platform keeps out is not meant; one that is drained or full is, and waits.
       if (!node || predicates.some((predicate) => !predicate.test(node))) continue;
-      const t = state.addTask(`${n}`, g, 0);
+      const t = state.addNewTask(`${n}`, g, 0);
       if ((quotas?.room(state, g) ?? 1) > 0 && placer.placeOn(t, n)) { placed.push(t); quotas?.count(state, g, 1); }
       else open.push(n);
       if (n % perNodeSlice === 0) yield;
@@ -162,7 +162,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   } else {
     const most = Math.min(spec.replicas, quotas?.room(state, g) ?? spec.replicas);
     for (let at = 0; at < most; ) {
-      const slice = Array.from({ length: Math.min(spec.gang ? most : perSlice, most - at) }, (_, i) => state.addTask(`${at + i}`, g, 0));
+      const slice = Array.from({ length: Math.min(spec.gang ? most : perSlice, most - at) }, (_, i) => state.addNewTask(`${at + i}`, g, 0));
       const count = placer.place(g, slice);
       placed.push(...slice.slice(0, count));
       at += slice.length;

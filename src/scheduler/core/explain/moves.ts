@@ -58,7 +58,7 @@ function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly numbe
   for (const t of moved) state.unplace(t);
   let changes: Change[] | undefined;
   if (trial.canFit(n)) {
-    const placed = state.addTask("tried out", g, 0);
+    const placed = state.addNewTask("tried out", g, 0);
     state.place(placed, n);
     changes = [];
     for (const { t, counts } of before) {

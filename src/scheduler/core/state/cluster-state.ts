@@ -38,7 +38,7 @@ export class ClusterState {
   softTainted = new Bitset();
   softTaintedCount = 0;
   /** The store's objects by row; undefined: removed. Frozen, shared. */
-  readonly nodeObjects: (Node | undefined)[] = [];
+  nodeObjects: (Node | undefined)[] = [];
   /** Ids of named generic resources by task row; few tasks have any. */
   readonly assignedIds = new Map<number, readonly AssignedGeneric[]>();
   #overcommit: readonly OvercommitRule[] = [];
@@ -116,6 +116,7 @@ export class ClusterState {
       this.#setTotal(n, d, count);
     }
     this.#setDevices(n, (resources?.gpus ?? []).map(({ model }) => this.gpuModels.rowOf(model)));
+    this.nodes.releases++;
     this.nodes.touch(n);
   }
 
@@ -201,8 +202,11 @@ export class ClusterState {
 
   /** A task that waits. Known already: nothing changes. */
   addTask(id: string, g: number, sinceMs: number): number {
-    const known = this.tasks.rowOf(id);
-    if (known !== undefined) return known;
+    return this.tasks.rowOf(id) ?? this.addNewTask(id, g, sinceMs);
+  }
+
+  /** One that nobody else has the name of: nothing is looked up. */
+  addNewTask(id: string, g: number, sinceMs: number): number {
     const t = this.tasks.add(id, g, sinceMs);
     this.holdGroup(g);
     this.requests.waiting[this.groups.request[g]!]!++;
@@ -318,6 +322,7 @@ export class ClusterState {
     tasks.node[t] = nowhere;
     const ports = groups.rules[g]!.hostPorts;
     for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
+    nodes.releases++;
     nodes.touch(n);
   }
 
@@ -450,7 +455,7 @@ export class ClusterState {
     copy.gpuModels = this.gpuModels.copy();
     copy.softTainted = this.softTainted.copy();
     copy.softTaintedCount = this.softTaintedCount;
-    for (const node of this.nodeObjects) copy.nodeObjects.push(node);
+    copy.nodeObjects = this.nodeObjects.slice();
     for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
     for (const [taskId, nodeId] of this.#orphans) copy.#orphans.set(taskId, nodeId);
     for (const [serviceId, repellers] of this.#repellers) copy.#repellers.set(serviceId, repellers);

@@ -1,20 +1,20 @@
-import { capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown } from "./columns.js";
 import type { Rules } from "./rules.js";
 
 /** Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. */
 export class GroupTable {
   size = 0;
   capacity = 0;
-  readonly keys: string[] = [];             // revision id
-  readonly rules: Rules[] = [];
+  keys: string[] = [];             // revision id
+  rules: Rules[] = [];
   service = new Int32Array(0);
   request = new Int32Array(0);
   priority = new Int16Array(0);
   /** Its tasks in the task table, and whoever else holds on to it. */
   users = new Int32Array(0);
   generation = new Int32Array(0);
-  readonly #free: number[] = [];
-  readonly #rows = new Map<string, number>();
+  #free: number[] = [];
+  #rows = new RowIndex(this.keys, (g) => this.keys[g] !== "");
   readonly #byImage = new Map<string, Set<number>>();
 
   /** Groups whose tasks run this image. */
@@ -60,14 +60,15 @@ export class GroupTable {
     const copy = new GroupTable();
     copy.size = this.size;
     copy.capacity = this.capacity;
-    for (let g = 0; g < this.size; g++) { copy.keys.push(this.keys[g]!); copy.rules.push(this.rules[g]!); }
+    copy.keys = this.keys.slice();
+    copy.rules = this.rules.slice();
+    copy.#rows = RowIndex.of(copy.keys, (g) => copy.keys[g] !== "");
     copy.service = this.service.slice();
     copy.request = this.request.slice();
     copy.priority = this.priority.slice();
     copy.users = this.users.slice();
     copy.generation = this.generation.slice();
-    for (const g of this.#free) copy.#free.push(g);
-    for (const [key, g] of this.#rows) copy.#rows.set(key, g);
+    copy.#free = this.#free.slice();
     for (const [image, groups] of this.#byImage) copy.#byImage.set(image, new Set(groups));
     return copy;
   }

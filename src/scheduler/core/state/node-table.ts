@@ -1,5 +1,5 @@
 import { Bitset } from "./bitset.js";
-import { capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown } from "./columns.js";
 
 /** Thousandths in one GPU. */
 export const wholeGpu = 1000;
@@ -18,8 +18,8 @@ export const mixedModels = -2;
 export class NodeTable {
   size = 0;
   capacity = 0;
-  readonly ids: string[] = [];
-  readonly names: string[] = [];
+  ids: string[] = [];
+  names: string[] = [];
   /** By dimension, then node. */
   readonly free: Float64Array[] = [];
   readonly total: Float64Array[] = [];
@@ -44,11 +44,14 @@ export class NodeTable {
   /** Counts changes of what nodes have (not of what is free): joined, gone, another total. */
   totalsVersion = 0;
 
+  /** Counts whatever may make room that was not there: a task that goes, a node that joins, grows or changes. Who fitted nowhere need not be looked at again before. */
+  releases = 0;
+
   /** Rows in the order of their changes: what derived indexes catch up from. A ring; `changes` counts all that ever were. */
   changes = 0;
   changeLog = new Int32Array(1024);
 
-  readonly #rows = new Map<string, number>();
+  #rows = new RowIndex(this.ids, (n) => this.alive.has(n));
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
 
@@ -122,8 +125,9 @@ export class NodeTable {
     const copy = new NodeTable();
     copy.size = this.size;
     copy.capacity = this.capacity;
-    for (let n = 0; n < this.size; n++) { copy.ids.push(this.ids[n]!); copy.names.push(this.names[n]!); }
-    for (const [id, n] of this.#rows) copy.#rows.set(id, n);
+    copy.ids = this.ids.slice();
+    copy.names = this.names.slice();
+    copy.#rows = RowIndex.of(copy.ids, (n) => copy.alive.has(n));
     for (const column of this.free) copy.free.push(column.slice());
     for (const column of this.total) copy.total.push(column.slice());
     copy.alive.words = this.alive.words.slice();
@@ -139,6 +143,7 @@ export class NodeTable {
     copy.deviceFree = this.deviceFree.slice();
     copy.deviceModel = this.deviceModel.slice();
     copy.totalsVersion = this.totalsVersion;
+    copy.releases = this.releases;
     copy.changes = this.changes;
     copy.changeLog = this.changeLog.slice();
     return copy;

@@ -1,4 +1,4 @@
-import { capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown } from "./columns.js";
 import { anyModel, wholeGpu } from "./node-table.js";
 
 /** What a task takes from a node, and which nodes it may go to. Tasks that ask for the same have the same row, whatever service they are of. */
@@ -28,11 +28,13 @@ export class RequestTable {
   waiting = new Int32Array(0);
   /** Rows are used again; whoever remembers something about one compares this. */
   generation = new Int32Array(0);
+  /** Counts rows that were given up: what is remembered of a row may be of another request since. */
+  released = 0;
   readonly modelSets: (readonly number[])[] = [];
   #users = new Int32Array(0);
-  readonly #free: number[] = [];
-  readonly #keys: string[] = [];
-  readonly #rows = new Map<string, number>();
+  #free: number[] = [];
+  #keys: string[] = [];
+  #rows = new RowIndex(this.#keys, (r) => this.#users[r]! > 0);
   readonly #modelSetRows = new Map<string, number>();
 
   /** The row of `request`, with one user more. */
@@ -59,6 +61,7 @@ export class RequestTable {
   release(r: number): void {
     if (--this.#users[r]! > 0) return;
     this.#rows.delete(this.#keys[r]!);
+    this.released++;
     this.#free.push(r);
   }
 
@@ -86,11 +89,12 @@ export class RequestTable {
     copy.placed = this.placed.slice();
     copy.waiting = this.waiting.slice();
     copy.generation = this.generation.slice();
+    copy.released = this.released;
     copy.modelSets.push(...this.modelSets);
     copy.#users = this.#users.slice();
-    for (const r of this.#free) copy.#free.push(r);
-    for (let r = 0; r < this.size; r++) copy.#keys.push(this.#keys[r]!);
-    for (const [key, r] of this.#rows) copy.#rows.set(key, r);
+    copy.#free = this.#free.slice();
+    copy.#keys = this.#keys.slice();
+    copy.#rows = RowIndex.of(copy.#keys, (r) => copy.#users[r]! > 0);
     for (const [key, row] of this.#modelSetRows) copy.#modelSetRows.set(key, row);
     return copy;
   }

@@ -1,16 +1,16 @@
-import { capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown } from "./columns.js";
 
 /** Services that have tasks; each with the list of its placed ones (TaskTable.nextOfService). Rows are used again. */
 export class ServiceTable {
   size = 0;
   capacity = 0;
-  readonly ids: string[] = [];
+  ids: string[] = [];
   firstTask = new Int32Array(0);
   /** Placed tasks. */
   tasks = new Int32Array(0);
   #groups = new Int32Array(0);
-  readonly #free: number[] = [];
-  readonly #rows = new Map<string, number>();
+  #free: number[] = [];
+  #rows = new RowIndex(this.ids, (s) => this.ids[s] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
 
@@ -45,12 +45,12 @@ export class ServiceTable {
     const copy = new ServiceTable();
     copy.size = this.size;
     copy.capacity = this.capacity;
-    for (let s = 0; s < this.size; s++) copy.ids.push(this.ids[s]!);
+    copy.ids = this.ids.slice();
+    copy.#rows = RowIndex.of(copy.ids, (s) => copy.ids[s] !== "");
     copy.firstTask = this.firstTask.slice();
     copy.tasks = this.tasks.slice();
     copy.#groups = this.#groups.slice();
-    for (const s of this.#free) copy.#free.push(s);
-    for (const [id, s] of this.#rows) copy.#rows.set(id, s);
+    copy.#free = this.#free.slice();
     return copy;
   }
 }

@@ -1,4 +1,4 @@
-import { capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown } from "./columns.js";
 
 /** In `node`: it waits for one. */
 export const nowhere = -1;
@@ -10,7 +10,7 @@ export const nowhere = -1;
 export class TaskTable {
   size = 0;
   capacity = 0;
-  readonly ids: string[] = [];
+  ids: string[] = [];
   node = new Int32Array(0);
   group = new Int32Array(0);
   /** 1: wanted; 0: it is being stopped, holds what it has to the end, and does not count when tasks are spread. */
@@ -23,11 +23,11 @@ export class TaskTable {
   previousOnNode = new Int32Array(0);
   nextOfService = new Int32Array(0);
   previousOfService = new Int32Array(0);
-  readonly #free: number[] = [];
-  readonly #rows = new Map<string, number>();
+  #free: number[] = [];
+  #rows = new RowIndex(this.ids, (t) => this.ids[t] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
-  get count(): number { return this.#rows.size; }
+  get count(): number { return this.size - this.#free.length; }
 
   add(id: string, group: number, sinceMs: number): number {
     const t = this.#free.pop() ?? this.size++;
@@ -54,7 +54,8 @@ export class TaskTable {
     const copy = new TaskTable();
     copy.size = this.size;
     copy.capacity = this.capacity;
-    for (let t = 0; t < this.size; t++) copy.ids.push(this.ids[t]!);
+    copy.ids = this.ids.slice();
+    copy.#rows = RowIndex.of(copy.ids, (t) => copy.ids[t] !== "");
     copy.node = this.node.slice();
     copy.group = this.group.slice();
     copy.counts = this.counts.slice();
@@ -64,8 +65,7 @@ export class TaskTable {
     copy.previousOnNode = this.previousOnNode.slice();
     copy.nextOfService = this.nextOfService.slice();
     copy.previousOfService = this.previousOfService.slice();
-    for (const t of this.#free) copy.#free.push(t);
-    for (const [id, t] of this.#rows) copy.#rows.set(id, t);
+    copy.#free = this.#free.slice();
     return copy;
   }
 

@@ -105,7 +105,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
     for (const serviceId of options.globalServiceIds) {
       const g = groupOf(serviceId);
       if (!state.isEligible(n, state.groups.request[g]!)) continue;
-      const t = state.addTask(`new ${serviceId} ${node.id}`, g, Infinity);
+      const t = state.addNewTask(`new ${serviceId} ${node.id}`, g, Infinity);
       if (placer.placeOn(t, n)) newcomers.push(t);
       else state.removeTask(t);
     }
@@ -115,7 +115,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
     const g = groupOf(serviceId);
     const present = [...placedOf(state, serviceId), ...[...waited, ...from.keys()].filter((t) => serviceOf(t) === serviceId)];
     for (let i = present.length; i < replicas; i++) {
-      newcomers.push(state.addTask(`new ${serviceId} ${i + 1}`, g, Infinity));
+      newcomers.push(state.addNewTask(`new ${serviceId} ${i + 1}`, g, Infinity));
       if (i % perSlice === 0) yield;
     }
     // Those that wait go first, then the youngest: what the orchestrator keeps is not known here task by task, only how many.
