@@ -4,6 +4,7 @@ import type { WaitingGroup } from "./waiting-group.js";
 /** Groups of one request and priority, which any of them that has no rules of its own speaks for. */
 interface Alike {
   readonly r: number;
+  readonly priority: number;
   /** Its fitting depends on more than amounts and eligibility: it is alone in here. */
   readonly hasRules: boolean;
   readonly groups: Set<WaitingGroup>;
@@ -29,7 +30,7 @@ export class BlockedRequests {
     const key = `${r} ${group.priority}${hasRules ? ` ${group.number}` : ""}`;
     let alike = this.#alike.get(key);
     if (!alike) {
-      alike = { r, hasRules, groups: new Set() };
+      alike = { r, priority: group.priority, hasRules, groups: new Set() };
       this.#alike.set(key, alike);
       this.#leave.set(alike, this.#register(state, alike, scarcest(state, r)));
     }
@@ -58,32 +59,43 @@ export class BlockedRequests {
   }
 
   /**
-   * Adds to `found` who fits on node `n` now, not more of those that are alike than there is room for. True: some were left out, look again
+   * Adds to `found` who fits on node `n` now: the most important and oldest first, no more than there is room for. True: some were left out, look again
    * when those found were placed. `isOther`: the node itself has changed, not only what runs on it.
    */
   visit(state: ClusterState, n: number, isOther: boolean, canFit: (g: number, n: number) => boolean, found: Set<WaitingGroup>): boolean {
-    let isCut = false;
-    const look = (alike: Alike) => { isCut = this.#visitAlike(state, alike, n, canFit, found) || isCut; };
+    const fitting: Alike[] = [];
+    const look = (alike: Alike) => { if (state.isEligible(n, alike.r) && state.fits(n, alike.r)) fitting.push(alike); };
     for (let list = 0; list < this.#lists.length; list++) {
       const free = list === 0 ? state.nodes.gpuFreeMillis[n]! : state.nodes.free[list - 1]?.[n] ?? 0;
       if (free > 0) this.#lists[list]!.visitUpTo(levelOf(free), look);
     }
     if (isOther) for (const alike of this.#unreserved) look(alike);
-    return isCut;
-  }
-
-  #visitAlike(state: ClusterState, alike: Alike, n: number, canFit: (g: number, n: number) => boolean, found: Set<WaitingGroup>): boolean {
-    if (!state.isEligible(n, alike.r) || !state.fits(n, alike.r)) return false;
-    let room = state.room(n, alike.r);
-    for (const group of alike.groups) {
-      if (room <= 0) return true;
-      if (alike.hasRules && !canFit(group.g, n)) continue;
-      found.add(group);
-      room -= group.tasks.size;
-    }
-    return false;
+    if (fitting.length === 0) return false;
+    if (fitting.length > 1) fitting.sort((a, b) => b.priority - a.priority || firstOf(a).sinceMs - firstOf(b).sinceMs);
+    return awaken(state, n, fitting, canFit, found);
   }
 }
+
+function awaken(state: ClusterState, n: number, fitting: readonly Alike[], canFit: (g: number, n: number) => boolean, found: Set<WaitingGroup>): boolean {
+  const { nodes, requests } = state;
+  const free = requests.amount.map((_, d) => nodes.free[d]![n]!);
+  let isCut = false;
+  for (const { r, hasRules, groups } of fitting) {
+    let room = state.room(n, r);
+    for (let d = 0; d < free.length; d++) if (requests.amount[d]![r]! > 0) room = Math.min(room, Math.floor(free[d]! / requests.amount[d]![r]!));
+    for (const group of groups) {
+      if (room <= 0) { isCut = true; break; }
+      if (hasRules && !canFit(group.g, n)) continue;
+      found.add(group);
+      const tasks = Math.min(room, group.tasks.size);
+      room -= tasks;
+      for (let d = 0; d < free.length; d++) free[d]! -= tasks * requests.amount[d]![r]!;
+    }
+  }
+  return isCut;
+}
+
+const firstOf = ({ groups }: Alike): WaitingGroup => { for (const group of groups) return group; throw new Error("invariant broken: nobody is registered for nobody"); };
 
 /** Groups of the same request that need no more all fit where one does. */
 export function needsMoreThanAmounts(state: ClusterState, g: number): boolean {
