@@ -97,6 +97,7 @@ export const registry: Readonly<Record<string, Entry>> = {
   "system prune": { about: "Remove from one host what nothing uses", load: () => import("./commands/system/prune.js") },
 
   "cluster inspect": { about: "Show the cluster's settings in full", load: () => import("./commands/cluster/inspect.js") },
+  "cluster metrics": { about: "Show what the leader counts and measures", load: () => import("./commands/cluster/metrics.js") },
   "cluster update": { about: "Change the cluster's settings", load: () => import("./commands/cluster/update.js") },
 
   "explain": { about: "Say why a task is where it is, or why it waits", load: () => import("./commands/explain.js") },

@@ -5,7 +5,7 @@ import type { Client, Server } from "@grpc/grpc-js";
 import type { GrpcTransport } from "raft-ts";
 import type { Root, TlsIdentity } from "../ca/index.js";
 import type { ManagersClient } from "../gen/swarm/v1/Managers.js";
-import { RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
+import { Metrics, RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
 import type { ClusterSpec } from "../model/index.js";
 import { localAuthorize, nodeAuthorize, serviceDefinition, type Authorize } from "../rpc/index.js";
 import { createSchedulerQueries, startRebalancing, startScheduler, type RebalanceRequest, type Rebalancing } from "../scheduler/index.js";
@@ -125,6 +125,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
     store, clock, log: log.with({ part: "logs" }), authorize, random, session: (id) => dispatcher.session(id),
     managers: () => others().map(({ nodeId: id, addr }) => ({ nodeId: id, client: clients.client<Client & ManagersClient>("Managers", addr) })),
   });
+  const metrics = new Metrics();
   let scheduler: ReturnType<typeof startScheduler> | undefined;
   const queries = createSchedulerQueries({
     store, clock,
@@ -141,7 +142,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       return rebalancing.rebalance(request);
     },
   };
-  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: schedulerQueries, newId });
+  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: schedulerQueries, metrics, newId });
   const ca = createCaServer({ store, clock, log: log.with({ part: "ca" }), newId });
 
   const control = (by: Authorize) => controlHandlers({ api, forward, store, replication: opened, authorize: by, log });
@@ -172,7 +173,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   });
 
   function startOwnScheduler(ports: Omit<Parameters<typeof startScheduler>[0], "log">): Loop[] {
-    const started = scheduler = startScheduler({ ...ports, log: log.with({ part: "scheduler" }) });
+    const started = scheduler = startScheduler({ ...ports, metrics, log: log.with({ part: "scheduler" }) });
     const moving = rebalancing = startRebalancing({ ...ports, log: log.with({ part: "rebalance" }), state: () => started.inspect(({ state }) => state) });
     return [{ stop() { scheduler = undefined; return started.stop(); } }, { stop() { rebalancing = undefined; return moving.stop(); } }];
   }

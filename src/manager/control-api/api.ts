@@ -5,6 +5,7 @@ import type { WatchEvent } from "../../gen/swarm/v1/WatchEvent.js";
 import type { WatchRequest } from "../../gen/swarm/v1/WatchRequest.js";
 import { getCluster, rotateJoinToken, updateCluster } from "./cluster.js";
 import { logs } from "./logs.js";
+import { getMetrics } from "./metrics.js";
 import { createNetwork, getNetwork, listNetworks, removeNetwork } from "./network.js";
 import { getNode, listNodes, removeNode, updateNode } from "./node.js";
 import type { ControlDependencies } from "./ports.js";
@@ -27,7 +28,7 @@ const writes = {
 } satisfies Record<string, (dependencies: ControlDependencies, request: never) => Promise<object>>;
 
 /** Asked of the leader's loops, whose state is nowhere else. */
-const queries = { Explain: explain, WhatIf: whatIf, Rebalance: rebalance } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
+const queries = { Explain: explain, WhatIf: whatIf, Rebalance: rebalance, GetMetrics: getMetrics } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
 
 export type QueryMethod = keyof typeof queries;
 export type ReadMethod = keyof typeof reads;

@@ -33,7 +33,7 @@ async function cluster() {
       for (const { task, name, nodeName } of tasks) yield { taskId: task.id, taskName: name, nodeName, stream: "STDOUT", timestamp: "", line: Buffer.from("hello") };
     },
   };
-  const api = createControlApi({ store, clock: systemClock, log: silentLogger, members, logBroker, scheduler: { explain: () => Promise.reject(new Error("not here")), whatIf: () => Promise.reject(new Error("not here")), rebalance: () => Promise.reject(new Error("not here")) }, newId: () => `id${String(++next).padStart(3, "0")}` });
+  const api = createControlApi({ store, clock: systemClock, log: silentLogger, members, logBroker, scheduler: { explain: () => Promise.reject(new Error("not here")), whatIf: () => Promise.reject(new Error("not here")), rebalance: () => Promise.reject(new Error("not here")) }, metrics: { text: () => "m 1\n" }, newId: () => `id${String(++next).padStart(3, "0")}` });
   await store.update((tx) => {
     tx.create("cluster", newCluster({ id: "c", rootCa: { certificatePem: "CERT", keyPem: "SECRET", digest: "ab".repeat(32) }, joinTokens: { worker: "w", manager: "m" } }));
     tx.create("network", newNetwork({ id: "ing", spec: newNetworkSpec({ name: "ingress", isIngress: true }) }));
@@ -433,5 +433,10 @@ describe("control API: watching and logs", () => {
     assert.deepEqual(asked.map(({ request, tasks }) => [request.ref, tasks]), [[service.id, ["web.1"]], ["t1", ["web.1"]]]);
     await assert.rejects(read("web.2"), /it has no node yet/);
     await assert.rejects(read("nope"), /no such service or task/);
+  });
+
+  it("metrics are told as they are written", async () => {
+    const { api } = await cluster();
+    assert.deepEqual(await api.query("GetMetrics", {}, new AbortController().signal), { text: "m 1\n" });
   });
 });

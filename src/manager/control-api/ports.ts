@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "../../lib/index.js";
+import type { Clock, Logger, Metrics } from "../../lib/index.js";
 import type { Node, Service, ServiceSpec, Task } from "../../model/index.js";
 import type { Store } from "../../store/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
@@ -83,6 +83,8 @@ export interface ControlDependencies {
   readonly members: Members;
   readonly logBroker: LogBroker;
   readonly scheduler: SchedulerQueries;
+  /** What this process counts. */
+  readonly metrics: Pick<Metrics, "text">;
   /** A new object's id. */
   readonly newId: () => string;
 }
