@@ -9,11 +9,12 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { note } from "./report.js";
 import type { Case } from "./scheduler/case.js";
+import { explainCases } from "./scheduler/explain.js";
 import { loopCases } from "./scheduler/loop.js";
 import { heterogeneousCases } from "./scheduler/heterogeneous.js";
 import { spreadCases } from "./scheduler/spread.js";
 
-const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases];
+const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases, ...explainCases];
 
 const argument = (name: string): string | undefined => { const at = process.argv.indexOf(name); return at < 0 ? undefined : process.argv[at + 1] ?? ""; };
 const only = argument("--only-this");

@@ -30,8 +30,10 @@ const perSlice = 1_000;
 const perNodeSlice = 100;
 
 export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): Generator<void, ExplainResponse> {
-  const copy = copyOf(dependencies.inspect, dependencies.store, () => dependencies.clock.now());
+  const { inspect, store, clock } = dependencies;
   const { subject } = query;
+  const taskIds = subject.kind === "task" ? [subject.taskId] : subject.kind === "service" ? store.view((tx) => tx.tasksOfService(subject.serviceId).map(({ id }) => id)) : [];
+  const copy = copyOf(inspect, store, () => clock.now(), taskIds);
   switch (subject.kind) {
     case "task": return yield* explainTask(copy, subject.taskId, query);
     case "service": return yield* explainService(copy, subject.serviceId, query);
@@ -42,13 +44,13 @@ export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): 
 // ---- a task ----
 
 function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generator<void, ExplainResponse> {
-  const { state, store } = copy;
+  const { state, store, rows } = copy;
   const { task, service } = store.view((tx) => { const found = tx.get("task", taskId); return { task: found, service: found && tx.get("service", found.serviceId) }; });
   if (!task) throw new SwarmError("NOT_FOUND", `Cannot explain task "${taskId}": it was removed meanwhile`);
   const serviceName = service?.spec?.name ?? task.serviceId;
   const name = taskName(serviceName, task);
   const subject = { serviceName, taskName: name, wanted: 1 };
-  const t = state.tasks.rowOf(taskId);
+  const t = rows.get(taskId);
   if (t === undefined) return { ...nothing, ...subject, fits: task.nodeId !== "", placed: task.nodeId === "" ? 0 : 1, headline: headlineOutside(name, task) };
 
   const g = state.tasks.group[t]!;
@@ -57,13 +59,13 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   if (n !== nowhere) {
     // As it was when it was placed: without itself.
     state.unplace(t);
-    const explanation = yield* explain(state, g, { candidates: Math.max(query.candidates, state.nodes.size), suggests: false, rank: (group, limit) => copy.placer.rank(group, limit) });
-    const rank = explanation.candidates.findIndex((candidate) => candidate.n === n);
+    const explanation = yield* explain(state, g, { candidates: query.candidates, including: n, suggests: false, rank: (group, limit, including) => copy.placer.rank(group, limit, including) });
+    const rank = explanation.candidates.find((candidate) => candidate.n === n)?.rank;
     const nodeName = state.nodes.names[n]!;
     const best = explanation.candidates[0];
     const where = `${name} ${isWanted(task) ? "is" : "is being stopped"} on ${nodeName}`;
-    const why = rank === 0 ? explanation.fitting.length === 1 ? "the only node that fits" : `the best of ${counted(explanation.fitting.length, "node")} that ${explanation.fitting.length === 1 ? "fits" : "fit"}`
-      : rank > 0 ? `today ${state.nodes.names[best!.n]!} would come first and this node ${ordinal(rank + 1)} of ${explanation.fitting.length} that fit`
+    const why = rank === 1 ? explanation.fitting.length === 1 ? "the only node that fits" : `the best of ${counted(explanation.fitting.length, "node")} that ${explanation.fitting.length === 1 ? "fits" : "fit"}`
+      : rank !== undefined ? `today ${state.nodes.names[best!.n]!} would come first and this node ${ordinal(rank)} of ${explanation.fitting.length} that fit`
         : `today it would not be placed there: ${refusalsOn(state, g, n).join("; ")}`;
     return {
       ...yield* responseOf(copy, g, explanation, query, n), ...subject, nodeName, fits: true, placed: 1, headline: sentence(withNames(`${where}: ${why}`, namesFrom(store))),
@@ -72,7 +74,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   const bound = task.nodeId === "" ? undefined : state.nodes.rowOf(task.nodeId) ?? nowhere;
   const quota = quotasIn(copy)?.refusals(state, g) ?? [];
   const explanation = yield* explain(state, g, {
-    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, rank: (group, limit) => copy.placer.rank(group, limit),
+    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => copy.placer.rank(group, limit, including),
   });
   const isFitting = explanation.fitting.length > 0 && quota.length === 0;
   const why = isFitting ? `${counted(explanation.fitting.length, "node")} would take it now; it is about to be placed`
@@ -93,23 +95,23 @@ function headlineOutside(name: string, task: Task): string {
 // ---- a service ----
 
 function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Generator<void, ExplainResponse> {
-  const { state, store, placer } = copy;
+  const { state, store, placer, rows } = copy;
   const { service, tasks } = store.view((tx) => ({ service: tx.get("service", serviceId), tasks: tx.tasksOfService(serviceId) }));
   if (!service?.spec) throw new SwarmError("NOT_FOUND", `Cannot explain service "${serviceId}": it was removed meanwhile`);
   const name = service.spec.name;
   const wanted = tasks.filter((task) => isWanted(task) && !isTerminal(stateOf(task)));
-  const waitingTasks = wanted.filter(({ id }) => { const t = state.tasks.rowOf(id); return t !== undefined && state.tasks.node[t] === nowhere; });
-  const placed = wanted.filter(({ id }) => { const t = state.tasks.rowOf(id); return t !== undefined && state.tasks.node[t] !== nowhere; }).length;
+  const waitingTasks = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.node[t] === nowhere; });
+  const placed = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.node[t] !== nowhere; }).length;
   const isGlobal = service.spec.mode === "GLOBAL";
   const total = isGlobal ? wanted.length : Math.max(service.spec.replicas, wanted.length);
   // Of an update that hangs, the tasks that wait say why.
   const first = waitingTasks[0];
-  const g = first ? state.tasks.group[state.tasks.rowOf(first.id)!]! : presentGroup(state, service);
+  const g = first ? state.tasks.group[rows.get(first.id)!]! : presentGroup(state, service);
   openFor(copy, g);
   const quota = quotasIn(copy)?.refusals(state, g) ?? [];
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
-    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, rank: (group, limit) => placer.rank(group, limit),
+    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => placer.rank(group, limit, including),
   });
   let headline: string;
   if (waitingTasks.length > 0) {
@@ -214,7 +216,6 @@ function* responseOf({ state, store }: Copy, g: number, explanation: Explanation
       if (i % perNodeSlice === perNodeSlice - 1) yield;
     }
   }
-  const shown = explanation.candidates.map((candidate, i) => ({ ...candidate, rank: i + 1 })).filter(({ n, rank }) => rank <= query.candidates || n === chosen);
   return {
     ...nothing,
     nodes: explanation.looked, fitting: quota.length > 0 ? 0 : explanation.fitting.length,
@@ -228,7 +229,7 @@ function* responseOf({ state, store }: Copy, g: number, explanation: Explanation
       condition: changes.map((change) => changeWords(change, names)).join(" and "), nodes: nodes.length, nodeNames: named(nodes), cost, kinds: changes.map(({ kind }) => kind),
       command: changes.length === 1 ? changeCommand(changes[0]!, names, serviceName) : "",
     })),
-    candidates: shown.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: [...terms], isChosen: n === chosen })),
+    candidates: explanation.candidates.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: [...terms], isChosen: n === chosen })),
     nodeRefusals,
   };
 

@@ -22,12 +22,17 @@ export interface Copy {
   readonly placer: Placer;
   readonly store: Store;
   readonly reservations: readonly Reservation[];
+  /** Rows of the tasks that were asked for; of those that are there. */
+  readonly rows: ReadonlyMap<string, number>;
 }
 
-export function copyOf(inspect: Inspect, store: Store, nowMs: () => number): Copy {
+/** `taskIds` are looked up in the live state: a copy would have to make its index for it. */
+export function copyOf(inspect: Inspect, store: Store, nowMs: () => number, taskIds: readonly string[] = []): Copy {
   return inspect((live) => {
+    const rows = new Map<string, number>();
+    for (const id of taskIds) { const t = live.state.tasks.rowOf(id); if (t !== undefined) rows.set(id, t); }
     const state = live.state.copy();
-    return { state, store, placer: new Placer(state, { defaultStrategy: live.defaultStrategy, nowMs }), reservations: [...live.reservations] };
+    return { state, store, rows, placer: new Placer(state, { defaultStrategy: live.defaultStrategy, nowMs }), reservations: [...live.reservations] };
   });
 }
 

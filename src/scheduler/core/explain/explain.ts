@@ -13,8 +13,10 @@ export interface ExplainOptions {
   readonly candidates: number;
   /** Whether to look for the smallest change. Of one that fits there is none. */
   readonly suggests: boolean;
+  /** A node whose place among them is wanted, however far down. */
+  readonly including?: number;
   /** Placer.rank over the same state. */
-  readonly rank: (g: number, limit: number) => RankedNode[];
+  readonly rank: (g: number, limit: number, including?: number) => RankedNode[];
 }
 
 /** Why one more task of a group goes where it goes, or nowhere. */
@@ -39,9 +41,12 @@ export function* explain(state: ClusterState, g: number, options: ExplainOptions
   const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* smallestChanges(state, g, causes), raise)
     : raise.length > 0 ? [{ changes: raise, nodes: causes.fitting, cost: changeCost(raise[0]!) }] : [];
   yield;
-  const isOneOf = options.nodes && new Set(options.nodes);
-  const candidates = causes.fitting.length === 0 || options.candidates === 0 ? [] : options.rank(g, isOneOf ? state.nodes.size : options.candidates).filter(({ n }) => isOneOf?.has(n) ?? true);
-  return { ...causes, alone, suggestions, candidates: candidates.slice(0, options.candidates) };
+  return { ...causes, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : ranked(g, options) };
+}
+
+function ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): RankedNode[] {
+  if (candidates === 0) return [];
+  return nodes ? nodes.slice(0, candidates).flatMap((n) => rank(g, 0, n)) : rank(g, candidates, including);
 }
 
 /** Where the quota is used up as well, nothing else helps by itself. */
