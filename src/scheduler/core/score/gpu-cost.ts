@@ -4,7 +4,7 @@ import { learnMix, type Mix } from "./mix.js";
 /**
  * What it costs to put one more of request r on node n, in GPUs; the cheapest node is the best, the one that joined first among equals. A function of the
  * node's free amounts, of whether it is empty, of the request and of the mix, and of nothing else: who keeps costs must look again at nodes that changed, and
- * at all of them when `refresh` says so.
+ * at all of them in another epoch.
  *
  *   cost = usable GPUs lost × (1 + 3 × price)  −  GPUs asked for  +  0.2 if the node has no task yet
  *
@@ -22,12 +22,15 @@ import { learnMix, type Mix } from "./mix.js";
  */
 export class GpuCost {
   #mix: Mix = nothingAsked;
+  #epoch = 0;
   #learnAgainAt = 0;
   #totalsVersion = -1;
 
   constructor(readonly state: ClusterState) {}
 
   get mix(): Mix { return this.#mix; }
+  /** Costs of different epochs are not to be compared: the mix was learnt again. */
+  get epoch(): number { return this.#epoch; }
 
   /** Learns the mix again when enough has happened. To be called before a decision, not for each node: O(1) nearly always. True: costs are others than they were. */
   refresh(): boolean {
@@ -41,6 +44,7 @@ export class GpuCost {
     this.#totalsVersion = nodes.totalsVersion;
     if (!differs(was, mix)) return false;
     this.#mix = mix;
+    this.#epoch++;
     return true;
   }
 
@@ -57,7 +61,9 @@ export class GpuCost {
       if (free < before * each) before = free > 0 ? free / each : 0;
       if (left < after * each) after = left > 0 ? left / each : 0;
     }
-    return (before - after) * (1 + priceWeight * (n < price.length ? price[n]! : 0)) - asked + (nodes.tasks[n] === 0 ? opening : 0);
+    const cost = (before - after) * (1 + priceWeight * (n < price.length ? price[n]! : 0)) - asked + (nodes.tasks[n] === 0 ? opening : 0);
+    // So that costs that are the same are equal: 2^20 = a millionth of a GPU, exact in a Float32 up to 16 GPUs.
+    return Math.round(cost * 2 ** 20) / 2 ** 20;
   }
 }
 

@@ -3,6 +3,8 @@
  * node, changes nothing. Nodes without GPUs need none of it: best fit packs them (place/strategy.ts).
  *   gpu-cost.ts   the cost: usable GPUs lost and not used, dearer where others have nowhere else to go
  *   mix.ts        what the tasks there are ask for, and how scarce the GPUs are that only some of them may use
+ *   gpu-node-index.ts   the cheapest node with GPUs, without a look at all of them
  */
 export { GpuCost } from "./gpu-cost.js";
+export { GpuNodeIndex } from "./gpu-node-index.js";
 export { learnMix, type Mix } from "./mix.js";
