@@ -64,7 +64,7 @@ export class Explainer {
     let tasks = 0;
     for (const group of this.picture.queue.blockedByNodes) {
       if (tasks >= refreshedTasks) return;
-      if (group.explainedAtMs >= this.picture.nodesChangedAtMs && group.explainedAtMs + refreshAfterMs > nowMs) continue;
+      if (group.explainedAtMs > this.picture.nodesChangedAtMs && group.explainedAtMs + refreshAfterMs > nowMs) continue;
       if (group.explainedAtMs + explainAgainMs > nowMs) continue;
       this.#due.add(group);
       tasks += group.tasks.size;
