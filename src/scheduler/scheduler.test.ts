@@ -106,13 +106,13 @@ describe("the scheduler's loop", () => {
     await fixture.start([nodeOf("n1"), nodeOf("n2", { cpu: 2 })]);
     const submitted = fixture.submit("web", specOf({ cpu: 1 }));
     fixture.store.hold();
-    const drained = fixture.store.update((tx) => { const node = tx.get("node", "n1")!; tx.update("node", { ...node, spec: { ...node.spec!, availability: "DRAIN" } }); });
+    const drained = fixture.store.update((tx) => { const node = tx.get("node", "n2")!; tx.update("node", { ...node, spec: { ...node.spec!, availability: "DRAIN" } }); });
     await submitted;
     assert.equal(fixture.task("web.1").nodeId, "");
     fixture.store.release();
     await drained;
     await fixture.settle();
-    assert.equal(fixture.task("web.1").nodeId, "n2");
+    assert.equal(fixture.task("web.1").nodeId, "n1");
     assert.equal(fixture.metric("skein_scheduler_conflicts_total"), 1);
     assert.deepEqual(await fixture.scheduler.audit(), []);
   });
