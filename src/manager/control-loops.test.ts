@@ -414,6 +414,20 @@ describe("the leader's control loops", () => {
     assert.equal(cluster.running("web").length, 2);
   });
 
+  it("a service of higher priority makes room for itself, and whoever had to go runs again as soon as there is room", async () => {
+    for (const id of ["n1", "n2"]) await cluster.addNode(id);
+    await cluster.create("batch", { replicas: 2 }, { reservations: newResources({ cpuMillis: 4_000 }) });
+    await cluster.create("db", { priority: 100 }, { reservations: newResources({ cpuMillis: 3_000 }) });
+    const [node] = cluster.nodesOf("db");
+    assert.equal(cluster.running("batch").length, 1);
+    const stopped = cluster.tasks("batch").find((task) => task.stopReason !== "")!;
+    assert.deepEqual([stopped.nodeId, stopped.stopReason, stateOf(stopped)], [node, "preempted by db (priority 100)", "SHUTDOWN"]);
+    const successor = cluster.tasks("batch").find((task) => task.slot === stopped.slot && isWanted(task))!;
+    assert.match(successor.status!.err, /needs 4 CPU/);
+    await cluster.remove("db");
+    assert.deepEqual(cluster.nodesOf("batch"), ["n1", "n2"]);
+  });
+
   it("a host port is bound once on a node", async () => {
     for (const id of ["n1", "n2"]) await cluster.addNode(id);
     await cluster.create("proxy", { replicas: 3, endpoint: newEndpointSpec({ ports: [newPort({ targetPort: 80, publishedPort: 8080, mode: "HOST" })] }) });
