@@ -7,6 +7,7 @@ import type { Overlay } from "../overlay/index.js";
 import type { Connector } from "./connector.js";
 import { AgentDatabase } from "./database.js";
 import { AgentSession } from "./session.js";
+import { UsageSampler, type HostUsage } from "./usage-sampler.js";
 import { Worker } from "./worker.js";
 
 export interface AgentOptions {
@@ -26,6 +27,8 @@ export interface AgentOptions {
   readonly describe: () => Promise<NodeDescription>;
   /** The paths of the device nodes that go with GPUs of this host; absent: none. */
   readonly gpuDeviceNodes?: (ids: readonly string[]) => Promise<readonly string[]>;
+  /** What the host and its tasks use now; absent: nothing is reported. */
+  readonly usage?: () => Promise<HostUsage>;
   /** The node object (role!), the managers or the cluster's settings, at each session and whenever they change. */
   readonly onNodeUpdate?: (update: NodeUpdate) => void;
 }
@@ -59,10 +62,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { clock, log, random, connector } = options;
   const database = await AgentDatabase.open(join(options.stateDir, "agent/db"), log);
   const stopping = new AbortController();
+  const sampler = options.usage && new UsageSampler({ sample: options.usage, clock, log });
   let session: AgentSession | undefined;
   let state = { isConnected: false, manager: "", sessionId: "", error: "not connected yet" };
 
-  const worker = await Worker.start({ ...options, database, onReport: () => session?.report() }).catch(async (error) => { await database.close(); throw error; });
+  const worker = await Worker.start({ ...options, database, onReport: () => session?.report() }).catch(async (error) => { sampler?.stop(); await database.close(); throw error; });
   if (worker.managers.length > 0) connector.update(worker.managers);
 
   const onNodeUpdate = (update: NodeUpdate) => {
@@ -79,7 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         state = { ...state, manager: addr };
         try {
           session = new AgentSession({
-            ...options, client, worker, onNodeUpdate,
+            ...options, client, worker, onNodeUpdate, usage: () => sampler?.report(),
             onWelcome: (sessionId) => {
               welcomedAt = clock.monotonic();
               state = { isConnected: true, manager: addr, sessionId, error: "" };
@@ -109,6 +113,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   async function stop(leave?: { signal: AbortSignal | undefined }): Promise<void> {
     if (stopping.signal.aborted) return sessions;
     stopping.abort(new SwarmError("CANCELLED", "the agent is stopping"));
+    sampler?.stop();
     session?.end({ goodbye: leave !== undefined });
     // The manager ends its half when it has read the goodbye; a silent one is not waited for.
     const timer = clock.after(2_000, () => session?.cancel());

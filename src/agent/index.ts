@@ -5,4 +5,5 @@
  */
 export { startAgent, type Agent, type AgentOptions, type AgentStatus } from "./agent.js";
 export { createConnector, type Connector } from "./connector.js";
+export type { HostUsage } from "./usage-sampler.js";
 export { taskLabel } from "./container-config.js";

@@ -4,6 +4,7 @@ import type { DispatcherClient } from "../gen/swarm/v1/Dispatcher.js";
 import type { ManagerMessage } from "../gen/swarm/v1/ManagerMessage.js";
 import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import type { TaskStatusUpdate__Input } from "../gen/swarm/v1/TaskStatusUpdate.js";
+import type { UsageReport } from "../gen/swarm/v1/UsageReport.js";
 import type { TaskEngine } from "../engine/index.js";
 import { SwarmError, type Clock, type Logger, type Timer } from "../lib/index.js";
 import type { NodeDescription, TaskStatus } from "../model/index.js";
@@ -16,6 +17,7 @@ const welcomeMs = 5_000;
 /** Statuses in one message; the next goes when these are stored. */
 const batchSize = 200;
 const describeEveryMs = 20_000;
+const usageEveryMs = 30_000;
 
 export interface SessionOptions {
   readonly client: DispatcherClient;
@@ -26,9 +28,12 @@ export interface SessionOptions {
   readonly random: () => number;
   readonly addr: string;
   readonly describe: () => Promise<NodeDescription>;
+  readonly usage: () => UsageReport | undefined;
   readonly onWelcome: (sessionId: string) => void;
   readonly onNodeUpdate: (update: NodeUpdate) => void;
 }
+
+type TimerName = "heartbeat" | "describe" | "usage" | "welcome" | "report";
 
 /** One session with one manager, from hello to its end. */
 export class AgentSession {
@@ -42,7 +47,7 @@ export class AgentSession {
   #sequence = 0;
   #inFlight: { readonly sequence: number; readonly sent: { taskId: string; status: TaskStatus }[] } | undefined;
   #described = "";
-  #timers = new Map<"heartbeat" | "describe" | "welcome" | "report", Timer>();
+  #timers = new Map<TimerName, Timer>();
   #failure: SwarmError | undefined;
 
   constructor(options: SessionOptions) {
@@ -111,6 +116,7 @@ export class AgentSession {
       if (message.welcome.node) onNodeUpdate(message.welcome.node);
       this.#beat();
       this.#describeLater();
+      this.#tellUsage();
       this.report();
     }
     if (message.node) {
@@ -148,6 +154,13 @@ export class AgentSession {
     });
   }
 
+  /** At once, for a manager that has just begun to lead knows nothing; then sooner than the period by up to a tenth. */
+  #tellUsage(): void {
+    const usage = this.#options.usage();
+    if (usage) this.#send({ usage });
+    this.#after("usage", usageEveryMs * (0.9 + this.#options.random() * 0.1), () => this.#tellUsage());
+  }
+
   #send(message: AgentMessage__Input): void { if (!this.#isOver && !this.#stream.destroyed) this.#stream.write(message); }
 
   #fail(failure: SwarmError): void {
@@ -155,7 +168,7 @@ export class AgentSession {
     this.#stream.cancel();
   }
 
-  #after(name: "heartbeat" | "describe" | "welcome" | "report", delayMs: number, action: () => void): void {
+  #after(name: TimerName, delayMs: number, action: () => void): void {
     this.#timers.get(name)?.cancel();
     this.#timers.set(name, this.#options.clock.after(delayMs, () => { this.#timers.delete(name); if (!this.#isOver) action(); }));
   }

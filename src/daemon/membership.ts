@@ -14,6 +14,7 @@ import type { NodeUpdate } from "../gen/swarm/v1/NodeUpdate.js";
 import type { Config } from "./options.js";
 import { underlayAddress } from "./addresses.js";
 import { describeHost } from "./describe.js";
+import { hostUsage } from "./host-usage.js";
 import { gpuDeviceNodes } from "./gpus.js";
 import { EngineDoors } from "./engine-doors.js";
 import { renew } from "./enroll.js";
@@ -183,6 +184,7 @@ export class Membership {
       connector: createConnector({ managers, random, dial: (to) => dialManager("Dispatcher", to, this.#credentials) as DispatcherClient }),
       gpuDeviceNodes,
       describe: () => describeHost(engine, config),
+      usage: () => hostUsage(engine),
       onNodeUpdate: (update) => this.#onNodeUpdate(update),
     });
     this.#doors = await EngineDoors.open({ host: parseHostPort(this.settings.listenAddr).host, runDir: config.runDir, identity: this.current, accept: this.options.acceptManager, clock, log });

@@ -6,6 +6,8 @@ import type { NodeLiveness__Input } from "../../gen/swarm/v1/NodeLiveness.js";
 import type { NodeUpdate__Input } from "../../gen/swarm/v1/NodeUpdate.js";
 import type { ReportLivenessRequest } from "../../gen/swarm/v1/ReportLivenessRequest.js";
 import type { ReportStatusesRequest } from "../../gen/swarm/v1/ReportStatusesRequest.js";
+import type { ReportUsageRequest } from "../../gen/swarm/v1/ReportUsageRequest.js";
+import type { UsageReport } from "../../gen/swarm/v1/UsageReport.js";
 import { SwarmError, idFromBytes, sleep, type Clock, type Logger, type Timer } from "../../lib/index.js";
 import { newClusterSpec, type ClusterSpec } from "../../model/index.js";
 import { bidiStream, call, unary, type Authorize, type CallContext } from "../../rpc/index.js";
@@ -16,6 +18,7 @@ import { isSame } from "./core/same.js";
 import { Liveness } from "./liveness.js";
 import { Session, type SessionStream } from "./session.js";
 import { StatusIntake, type LeaderView } from "./status-intake.js";
+import { UsageTable } from "./usage-table.js";
 
 export interface DispatcherOptions {
   readonly store: Store;
@@ -41,10 +44,12 @@ export interface SessionHandle {
 export interface Dispatcher {
   /** To be merged with the log broker's PublishLogs. */
   readonly dispatcherHandlers: Pick<DispatcherHandlers, "Session">;
-  readonly managersHandlers: Pick<ManagersHandlers, "ReportStatuses" | "ReportLiveness">;
+  readonly managersHandlers: Pick<ManagersHandlers, "ReportStatuses" | "ReportLiveness" | "ReportUsage">;
   /** Tell it at once when this manager gains or loses leadership; it also asks `leader()` by itself, a little later. */
   setLeader(isLeader: boolean): void;
   session(nodeId: string): SessionHandle | undefined;
+  /** What nodes and tasks use; filled on the leader. */
+  readonly usage: UsageTable;
   readonly sessionCount: number;
   /** Ends all sessions, so that agents go to other managers. */
   stop(): Promise<void>;
@@ -55,6 +60,9 @@ const leaderlessMs = 3_000;
 /** How long a session waits for this manager's copy to reach what the agent has seen already. */
 const catchUpMs = 2_000;
 const helloMs = 10_000;
+/** Followers pass on what their agents use this often, many in one message. */
+const usageEveryMs = 5_000;
+const usageBatch = 200;
 
 /** See index.ts. Runs on every manager. */
 export function startDispatcher(options: DispatcherOptions): Dispatcher {
@@ -69,12 +77,17 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
   const source = new AssignmentSource({ store, clock, log });
   const liveness = new Liveness({ store, clock, log, heartbeatMs });
   const intake = new StatusIntake({ store, clock, leader });
+  const usage = new UsageTable(clock);
+  /** Follower: the last report of each node that the leader does not have. */
+  const unreportedUse = new Map<string, UsageReport>();
   const stopping = new AbortController();
 
   let isLeader = false;
   let leaderSeen = clock.monotonic();
   let lastReport = 0;
   let isReporting = false;
+  let lastUsage = 0;
+  let isReportingUse = false;
 
   const stopWatching = store.watch((commit) => {
     for (const change of commit.changes) {
@@ -93,8 +106,10 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
     if (view) leaderSeen = now;
     if ((view?.isSelf ?? false) === isLeader) return;
     isLeader = !isLeader;
-    if (!isLeader) { liveness.loseLeader(); for (const id of sessions.keys()) unreported.add(id); return; }
+    if (!isLeader) { liveness.loseLeader(); usage.clear(); for (const id of sessions.keys()) unreported.add(id); return; }
     liveness.becomeLeader();
+    for (const [nodeId, report] of unreportedUse) usage.note(nodeId, report);
+    unreportedUse.clear();
     for (const session of sessions.values()) hear(session);
   }
 
@@ -113,6 +128,9 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
     }
     liveness.tick();
     if (!isLeader && now - lastReport >= heartbeatMs() / 2) void reportLiveness();
+    if (now - lastUsage < usageEveryMs) return;
+    lastUsage = now;
+    if (isLeader) usage.forgetSilent(); else void reportUse();
   }
 
   function hear(session: Session): void {
@@ -144,6 +162,27 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
     } finally { isReporting = false; }
   }
 
+  function noteUse(nodeId: string, report: UsageReport): void {
+    if (isLeader) usage.note(nodeId, report);
+    else unreportedUse.set(nodeId, report);
+  }
+
+  /** Follower: passes reports on. What is lost comes again with the node's next one. */
+  async function reportUse(): Promise<void> {
+    const client = leader()?.client;
+    if (!client || isReportingUse || unreportedUse.size === 0) return;
+    isReportingUse = true;
+    try {
+      while (unreportedUse.size > 0) {
+        const nodes = [...unreportedUse].slice(0, usageBatch).map(([nodeId, report]) => ({ nodeId, report }));
+        for (const { nodeId } of nodes) unreportedUse.delete(nodeId);
+        await call(client, "reportUsage", { nodes }, { timeoutMs: 5_000, signal: stopping.signal });
+      }
+    } catch (error) {
+      log.debug("Could not tell the leader what agents use", { error });
+    } finally { isReportingUse = false; }
+  }
+
   // ---- sessions ------------------------------------------------------------------------------------------------------
 
   async function serveSession(stream: SessionStream, context: CallContext): Promise<void> {
@@ -162,6 +201,7 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
       nodeUpdate: () => nodeUpdate(nodeId),
       onHeard: hear,
       onGoodbye: goodbye,
+      onUsage: (report) => noteUse(nodeId, report),
       report: (updates) => intake.report(nodeId, updates),
     });
     sessions.get(nodeId)?.close(new SwarmError("ABORTED", `node "${nodeId}" opened a newer session`));
@@ -233,6 +273,12 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
     return {};
   }
 
+  async function takeUsageReport(request: ReportUsageRequest, context: CallContext) {
+    requireManagerAndLeader(context);
+    for (const { nodeId, report } of request.nodes) if (report) usage.note(nodeId, report);
+    return {};
+  }
+
   lookAtLeader();
   return {
     dispatcherHandlers: {
@@ -243,9 +289,10 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
         return served;
       }),
     },
-    managersHandlers: { ReportStatuses: unary(authorize, reportStatuses), ReportLiveness: unary(authorize, takeLivenessReport) },
+    managersHandlers: { ReportStatuses: unary(authorize, reportStatuses), ReportLiveness: unary(authorize, takeLivenessReport), ReportUsage: unary(authorize, takeUsageReport) },
     setLeader: () => lookAtLeader(),
     session: (nodeId) => sessions.get(nodeId),
+    usage,
     get sessionCount() { return sessions.size; },
     async stop() {
       const reason = new SwarmError("UNAVAILABLE", "this manager is stopping; try another manager");

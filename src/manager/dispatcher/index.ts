@@ -5,3 +5,4 @@
  */
 export { startDispatcher, type Dispatcher, type DispatcherOptions, type SessionHandle } from "./dispatcher.js";
 export type { LeaderView } from "./status-intake.js";
+export { UsageTable, type HostUse, type TaskUse } from "./usage-table.js";

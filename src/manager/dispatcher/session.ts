@@ -4,6 +4,7 @@ import type { AgentMessage } from "../../gen/swarm/v1/AgentMessage.js";
 import type { ManagerMessage__Input } from "../../gen/swarm/v1/ManagerMessage.js";
 import type { NodeUpdate__Input } from "../../gen/swarm/v1/NodeUpdate.js";
 import type { StatusBatch } from "../../gen/swarm/v1/StatusBatch.js";
+import type { UsageReport } from "../../gen/swarm/v1/UsageReport.js";
 import { SwarmError, backoffMs, isRetryable, sleep, type Clock, type Logger } from "../../lib/index.js";
 import type { NodeDescription } from "../../model/index.js";
 import type { AssignmentChange } from "./core/assignments.js";
@@ -27,6 +28,7 @@ export interface SessionOptions {
   /** A message came: the node is alive. */
   onHeard(session: Session): void;
   onGoodbye(session: Session): void;
+  onUsage(report: UsageReport): void;
   report(updates: StatusBatch["updates"]): Promise<string[]>;
 }
 
@@ -98,6 +100,7 @@ export class Session {
     if (message.description) this.description = reportedDescription(message.description);
     if (message.heartbeat) this.send({ heartbeatAck: { sequence: message.heartbeat.sequence } });
     if (message.statuses) void this.#storeStatuses(message.statuses);
+    if (message.usage) this.#options.onUsage(message.usage);
     if (message.goodbye) this.#options.onGoodbye(this); else this.#options.onHeard(this);
   }
 
