@@ -2,6 +2,7 @@ import { filters } from "../filters/index.js";
 import type { ClusterState } from "../state/index.js";
 import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
 import { OwnCounts } from "./own-counts.js";
+import { Packer } from "./packer.js";
 import { Spreader } from "./spreader.js";
 import { StrategyScores, strategyOf, type Strategy } from "./strategy.js";
 
@@ -18,11 +19,14 @@ export class Placer {
   defaultStrategy: Strategy;
   readonly #scores: StrategyScores;
   readonly #spreader: Spreader;
+  readonly #packer: Packer;
 
   constructor(readonly state: ClusterState, private readonly options: PlacerOptions) {
     this.defaultStrategy = options.defaultStrategy;
     this.#scores = new StrategyScores(state);
-    this.#spreader = new Spreader(state, new OwnCounts(state));
+    const own = new OwnCounts(state);
+    this.#spreader = new Spreader(state, own);
+    this.#packer = new Packer(state, own, this.#scores);
   }
 
   /**
@@ -32,8 +36,10 @@ export class Placer {
   place(g: number, tasks: ArrayLike<number>, limit = tasks.length): number {
     const wanted = Math.min(limit, tasks.length);
     if (wanted === 0) return 0;
-    if (this.state.nodes.size > smallCluster && this.#isPlain(g) && strategyOf(this.state, g, this.defaultStrategy) === "SPREAD") {
-      const placed = this.#spreader.place(g, tasks, wanted);
+    if (this.state.nodes.size > smallCluster && this.#isPlain(g)) {
+      if (this.#scores.refreshScale()) this.#packer.scaleChanged();
+      const strategy = strategyOf(this.state, g, this.defaultStrategy);
+      const placed = strategy === "SPREAD" ? this.#spreader.place(g, tasks, wanted) : strategy === "PACK" ? this.#packer.place(g, tasks, wanted) : undefined;
       if (placed !== undefined) return placed;
     }
     return new ExactPlacement(this.#demand(g)).place(tasks, wanted);
@@ -57,8 +63,8 @@ export class Placer {
     return room;
   }
 
-  /** Nodes that could take the next task of `g`, best first, with the terms of their scores. */
-  rank(g: number, limit: number): RankedNode[] { return new ExactPlacement(this.#demand(g)).rank(limit); }
+  /** Nodes that could take the next task of `g`, best first, with the terms of their scores; and (last) node `including` where it is further down. */
+  rank(g: number, limit: number, including?: number): RankedNode[] { return new ExactPlacement(this.#demand(g)).rank(limit, including); }
 
   /** Whether nodes differ for the group only in what is free on them and in how many tasks they have: then indexes choose, without looking at every node. */
   #isPlain(g: number): boolean {
@@ -69,7 +75,7 @@ export class Placer {
   }
 
   #demand(g: number): Demand {
-    this.#scores.refresh();
+    if (this.#scores.refresh()) this.#packer.scaleChanged();
     return { state: this.state, scores: this.#scores, filters, strategy: strategyOf(this.state, g, this.defaultStrategy), g, nowMs: this.options.nowMs() };
   }
 }

@@ -41,10 +41,11 @@ export class StrategyScores {
   /** To be called before a decision, not for each node. True: scores are others than they were. */
   refresh(): boolean {
     const isGpuCostOther = this.#gpuCost.refresh();
-    return this.#refreshLargest() || isGpuCostOther;
+    return this.refreshScale() || isGpuCostOther;
   }
 
-  #refreshLargest(): boolean {
+  /** Enough where no node with GPUs is scored. True: the largest node is another. */
+  refreshScale(): boolean {
     const { nodes } = this.state;
     if (nodes.totalsVersion === this.#version) return false;
     this.#version = nodes.totalsVersion;

@@ -1,0 +1,68 @@
+import { unlimited, type ClusterState } from "../state/index.js";
+import { CapacityGrid } from "./capacity-grid.js";
+import type { OwnCounts } from "./own-counts.js";
+import { RefusedShapes } from "./refused-shapes.js";
+import type { StrategyScores } from "./strategy.js";
+
+/** Grids kept; each takes 12 bytes a node and 200 KiB. */
+const maxGrids = 16;
+
+/**
+ * Packs tasks of services without rules about places: onto the tightest node that fits, as many as it takes, then onto the next. A node takes at most
+ * half of a service's replicas while others fit.
+ */
+export class Packer {
+  /** By eligibility class. */
+  readonly #grids: (CapacityGrid | undefined)[] = [];
+  readonly #refused: RefusedShapes;
+  #uses = 0;
+
+  constructor(readonly state: ClusterState, readonly own: OwnCounts, readonly scores: StrategyScores) { this.#refused = new RefusedShapes(state); }
+
+  /** The largest nodes are others than they were. */
+  scaleChanged(): void { for (const grid of this.#grids) grid?.setScale(this.scores.largestCpu, this.scores.largestMemory); }
+
+  /** How many of the first `wanted` were placed. */
+  place(g: number, tasks: ArrayLike<number>, wanted: number): number {
+    const { state } = this;
+    const { groups, requests, services } = state;
+    const r = groups.request[g]!, s = groups.service[g]!, { replicas } = groups.rules[g]!;
+    if (this.#refused.covers(r)) return 0;
+    const grid = this.#grid(requests.eligibility[r]!);
+    const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
+    const own = half < unlimited && (wanted > 1 || services.tasks[s]! > 0) ? this.own.of(s) : undefined;
+    const hasGpus = requests.gpuCount[r]! > 0;
+    let placed = 0, most = half;
+    while (placed < wanted) {
+      grid.catchUp();
+      const n = grid.find(r, own, most);
+      if (n < 0) {
+        if (most === unlimited || own === undefined) { this.#refused.add(r); break; }
+        most = unlimited;
+        continue;
+      }
+      // What fits here goes here: with each of them the node is fuller still.
+      const count = wanted - placed === 1 || hasGpus ? 1 : Math.min(wanted - placed, state.room(n, r), own && most < unlimited ? most - own[n]! : unlimited);
+      if (count === 1) state.place(tasks[placed]!, n);
+      else state.placeRun(g, tasks, placed, placed + count, n);
+      if (own) this.own.placed(n, count);
+      placed += count;
+    }
+    return placed;
+  }
+
+  #grid(eligibility: number): CapacityGrid {
+    const grid = this.#grids[eligibility] ?? this.#makeGrid(eligibility);
+    grid.lastUse = ++this.#uses;
+    return grid;
+  }
+
+  #makeGrid(eligibility: number): CapacityGrid {
+    const kept = this.#grids.filter((grid) => grid !== undefined);
+    if (kept.length >= maxGrids) this.#grids[kept.reduce((a, b) => (b.lastUse < a.lastUse ? b : a)).eligibility] = undefined;
+    const grid = new CapacityGrid(this.state, eligibility);
+    grid.setScale(this.scores.largestCpu, this.scores.largestMemory);
+    while (this.#grids.length <= eligibility) this.#grids.push(undefined);
+    return this.#grids[eligibility] = grid;
+  }
+}
