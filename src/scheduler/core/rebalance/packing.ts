@@ -131,6 +131,21 @@ export class Packing {
     this.#link(t, n);
   }
 
+  /** For a trial: off its node, without a word in the log. `put` must follow. */
+  lift(t: number): void {
+    this.#give(t, this.nodeOf[t]!, 1);
+    this.#unlink(t, this.nodeOf[t]!);
+    this.nodeOf[t] = nowhere;
+  }
+
+  /** Ends a trial. */
+  put(t: number, n: number, gpuMask: number): void {
+    this.maskOf[t] = gpuMask;
+    this.nodeOf[t] = n;
+    this.#give(t, n, -1);
+    this.#link(t, n);
+  }
+
   readonly #undo: number[] = [];      // devices before, by entry of the log
 
   /** Takes back what was done since the log had `length` entries. */

@@ -139,6 +139,16 @@ describe("rebalance", () => {
     assert.deepEqual(planRebalance(problem, { kind: "admit" }, { maxMoves: 0 }).left, [0]);
   });
 
+  it("admit tidies up where no single task can make room", () => {
+    // A whole GPU is wanted; every device holds two shares. Node 0's go to nodes 1 and 2.
+    const tasks = [[0, 0.3], [0, 0.3], [1, 0.3], [1, 0.3], [2, 0.4], [2, 0.3]].map(([on, gpu]) => ({ on: on!, asks: [1], gpu: gpu!, gpuMask: 1 }));
+    const problem = problemOf({ nodes: [[8], [8], [8]], gpus: [1, 1, 1], tasks: [...tasks, { on: nowhere, asks: [1], gpu: 1, gpuMask: 0 }] });
+    const plan = planRebalance(problem, { kind: "admit" }), node = carryOut(problem, plan.moves);
+    assert.deepEqual(plan.left, []);
+    assert.equal(node.filter((n) => n === node[6]).length, 1);
+    assert.deepEqual([...new Set(plan.moves.map(({ why }) => why.kind))].sort(), ["places", "tidies"]);
+  });
+
   it("free empties a node onto those in use, onto an empty one where it must, and tells what stays", () => {
     const problem = problemOf({ nodes: [[10], [10], [10]], tasks: [{ on: 0, asks: [5] }, { on: 0, asks: [4] }, { on: 0, asks: [1], stays: true }, { on: 1, asks: [5] }] });
     const plan = planRebalance(problem, { kind: "free", node: 0 });

@@ -52,6 +52,7 @@ export type Reason =
   | { readonly kind: "places"; readonly task: number }                           // it waited: not a move, but what the moves were for
   | { readonly kind: "evens-service"; readonly service: number; readonly before: number; readonly after: number }     // its tasks on the node that it leaves, and then on the one that it goes to
   | { readonly kind: "evens-load"; readonly before: number; readonly after: number }                                  // the fuller node's share reserved, before, and the larger of the two after
+  | { readonly kind: "tidies"; readonly gain: number }      // what stays free on both nodes is of more use: in GPUs, or average nodes
   | { readonly kind: "steps-aside" };                                            // two that change places need a third place for a moment
 
 export interface Move {
