@@ -13,7 +13,7 @@ describe("cli: rebalance", () => {
   const run = (argv: string[], terminal = new RecordingTerminal()) => runCommand(["rebalance", ...argv], { places: [host.runDir], terminal });
   beforeEach(async () => {
     requests = [];
-    tasks = [newTask({ id: "t1", desiredState: "SHUTDOWN", status: newTaskStatus({ state: "RUNNING" }) })];
+    tasks = [newTask({ id: "t1", desiredState: "SHUTDOWN", status: newTaskStatus({ state: "RUNNING" }), move: { nodeId: "n1", reason: "rebalance", sinceMs: 1 } })];
     host = await startFakeHost({
       control: {
         unary: {

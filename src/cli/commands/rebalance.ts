@@ -81,9 +81,9 @@ async function waitForMoves({ connection, terminal, signal }: CommandInput, move
     const present = new Map(tasks.flatMap(({ task }) => (task ? [[task.id, task] as const] : [])));
     for (const [id, move] of open) {
       const task = present.get(id);
-      if (task?.move) continue;
-      open.delete(id);
       const isGone = !task || task.desiredState !== "RUNNING" || stateOf(task) !== "RUNNING";
+      if (!isGone && task.move) continue;
+      open.delete(id);
       if (!isGone) stayed++;
       terminal.err(isGone ? `${move.taskName}: ${move.fromNode} → ${move.toNode} (${moves.length - open.size}/${moves.length})\n` : `${move.taskName}: stays on ${move.fromNode}, its successor did not run on ${move.toNode}; see "swarmctl service ps"\n`);
     }
