@@ -20,7 +20,7 @@ class Layer {
 }
 
 // Layers: what is rare on a node comes before how full it is, so that a task goes to a node with GPUs only where no other takes it, and then to the one with the least of
-// them left. 0 = no GPU; 1 … 8 = the largest free share in eighths; 9 … = whole devices free. Nodes with generic resources have layers of their own.
+// them left. 0 = no GPU free; 1 … 8 = the largest free share in eighths; 9 … = whole devices free. Nodes with generic resources have layers of their own.
 const wholeLayer = 8;
 const gpuLayers = wholeLayer + 1 + 31;
 
@@ -95,10 +95,12 @@ export class CapacityGrid {
     this.#best = outside;
     this.#bestCost = Infinity;
     this.#isCutShort = false;
-    if (!needsGeneric(this.state, r)) {
-      for (let at = first; at < gpuLayers && at < layers.length && this.#best < 0; at++) if (layers[at] && layers[at]!.nodes > 0) this.#searchLayer(layers[at]!, r, row, column, own, most, looks);
+    const isGeneric = needsGeneric(this.state, r);
+    for (let at = first; at < gpuLayers && at < layers.length && this.#best < 0; at++) {
+      const plain = layers[at], generic = layers[gpuLayers + at];
+      if (!isGeneric && plain !== undefined && plain.nodes > 0) this.#searchLayer(plain, r, row, column, own, most, looks);
+      if (this.#best < 0 && generic !== undefined && generic.nodes > 0) this.#searchLayer(generic, r, row, column, own, most, looks);
     }
-    for (let at = gpuLayers + first; at < layers.length && this.#best < 0; at++) if (layers[at] && layers[at]!.nodes > 0) this.#searchLayer(layers[at]!, r, row, column, own, most, looks);
     return this.#best;
   }
 
@@ -204,7 +206,7 @@ export class CapacityGrid {
 
 function cellOf({ nodes, dimensions }: ClusterState, n: number): number {
   let layer = 0;
-  if (nodes.gpuCount[n]! > 0) layer = nodes.gpuWhole[n]! > 0 ? wholeLayer + nodes.gpuWhole[n]! : 1 + ((nodes.gpuLargest[n]! * 8) / wholeGpu | 0);
+  if (nodes.gpuFreeMillis[n]! > 0) layer = nodes.gpuWhole[n]! > 0 ? wholeLayer + nodes.gpuWhole[n]! : 1 + ((nodes.gpuLargest[n]! * 8) / wholeGpu | 0);
   for (let d = pids + 1; d < dimensions.names.length; d++) if (nodes.total[d]![n]! > 0) { layer += gpuLayers; break; }
   return (layer << 16) | (levelOf(nodes.free[cpu]![n]!) << 8) | levelOf(nodes.free[memory]![n]! * (1 / mib));
 }

@@ -1,3 +1,4 @@
+import { GpuNodeIndex } from "../score/index.js";
 import { unlimited, type ClusterState } from "../state/index.js";
 import { CapacityGrid } from "./capacity-grid.js";
 import type { OwnCounts } from "./own-counts.js";
@@ -7,6 +8,9 @@ import type { StrategyScores } from "./strategy.js";
 /** Grids kept; each takes 12 bytes a node and 200 KiB. */
 const maxGrids = 16;
 
+/** With more kinds of requests than this, keeping what each costs on every node with GPUs is dearer than what it wins: best fit by the grids then. */
+const mostRequests = 2_048;
+
 /**
  * Packs tasks of services without rules about places: onto the tightest node that fits, as many as it takes, then onto the next. A node takes at most
  * half of a service's replicas while others fit.
@@ -15,9 +19,13 @@ export class Packer {
   /** By eligibility class. */
   readonly #grids: (CapacityGrid | undefined)[] = [];
   readonly #refused: RefusedShapes;
+  readonly #gpuNodes: GpuNodeIndex;
   #uses = 0;
 
-  constructor(readonly state: ClusterState, readonly own: OwnCounts, readonly scores: StrategyScores) { this.#refused = new RefusedShapes(state); }
+  constructor(readonly state: ClusterState, readonly own: OwnCounts, readonly scores: StrategyScores) {
+    this.#refused = new RefusedShapes(state);
+    this.#gpuNodes = new GpuNodeIndex(state, scores.gpuCost);
+  }
 
   /** The largest nodes are others than they were. */
   scaleChanged(): void { for (const grid of this.#grids) grid?.setScale(this.scores.largestCpu, this.scores.largestMemory); }
@@ -35,20 +43,32 @@ export class Packer {
     let placed = 0, most = half;
     while (placed < wanted) {
       grid.catchUp();
-      const n = grid.find(r, own, most);
+      const n = this.#find(grid, r, own, most);
       if (n < 0) {
         if (most === unlimited || own === undefined) { this.#refused.add(r); break; }
         most = unlimited;
         continue;
       }
       // What fits here goes here: with each of them the node is fuller still.
-      const count = wanted - placed === 1 || hasGpus ? 1 : Math.min(wanted - placed, state.room(n, r), own && most < unlimited ? most - own[n]! : unlimited);
+      const count = wanted - placed === 1 || hasGpus || state.nodes.gpuFreeMillis[n]! > 0 ? 1 : Math.min(wanted - placed, state.room(n, r), own && most < unlimited ? most - own[n]! : unlimited);
       if (count === 1) state.place(tasks[placed]!, n);
       else state.placeRun(g, tasks, placed, placed + count, n);
       if (own) this.own.placed(n, count);
       placed += count;
     }
     return placed;
+  }
+
+  /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
+  #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
+    const { nodes, requests } = this.state;
+    if (nodes.devices === 0 || requests.kinds > mostRequests) return grid.find(r, own, most);
+    if (requests.gpuCount[r] === 0) {
+      const n = grid.find(r, own, most);
+      if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
+    }
+    this.scores.gpuCost.refresh();
+    return this.#gpuNodes.find(r, own, most);
   }
 
   #grid(eligibility: number): CapacityGrid {

@@ -6,10 +6,10 @@ import { cpu, memory, pids, type ClusterState } from "../state/index.js";
  * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
  * weigh (1 to 100 points each):
  *   pack      0–100: how full the node is once the task is there; half of it CPU, half memory, left over in parts of the largest node (best fit);
- *             on nodes with GPUs 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
+ *             on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
  *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
- * Nodes that have what few have (GPUs, generic resources) cost 100 for each kind that the task does not ask for, where machines are to stay free: pack, balanced.
+ * Nodes that have what few have (GPUs that are free, generic resources) cost 100 for each kind that the task does not ask for, where machines are to stay free: pack, balanced.
  */
 export type Strategy = Exclude<PlacementStrategy, "DEFAULT">;
 
@@ -34,13 +34,13 @@ export class StrategyScores {
   #cpu = 1;
   #memory = 1;
 
-  readonly #gpuCost: GpuCost;
+  readonly gpuCost: GpuCost;
 
-  constructor(readonly state: ClusterState) { this.#gpuCost = new GpuCost(state); }
+  constructor(readonly state: ClusterState) { this.gpuCost = new GpuCost(state); }
 
   /** To be called before a decision, not for each node. True: scores are others than they were. */
   refresh(): boolean {
-    const isGpuCostOther = this.#gpuCost.refresh();
+    const isGpuCostOther = this.gpuCost.refresh();
     return this.refreshScale() || isGpuCostOther;
   }
 
@@ -75,7 +75,7 @@ export class StrategyScores {
 
   pack(n: number, r: number): number {
     const { nodes, requests } = this.state;
-    if (nodes.gpuCount[n]! > 0) return 100 - pointsPerGpu * this.#gpuCost.of(n, r);
+    if (nodes.gpuFreeMillis[n]! > 0) return 100 - pointsPerGpu * this.gpuCost.of(n, r);
     const cpuLeft = (nodes.free[cpu]![n]! - requests.amount[cpu]![r]!) / this.#cpu;
     const memoryLeft = (nodes.free[memory]![n]! - requests.amount[memory]![r]!) / this.#memory;
     return 100 - 50 * (cpuLeft + memoryLeft);
@@ -93,7 +93,7 @@ export class StrategyScores {
   /** Kinds of what few nodes have that node `n` has and `r` does not ask for. */
   rareKinds(n: number, r: number): number {
     const { nodes, requests } = this.state;
-    let kinds = nodes.gpuCount[n]! > 0 && requests.gpuCount[r] === 0 ? 1 : 0;
+    let kinds = nodes.gpuFreeMillis[n]! > 0 && requests.gpuCount[r] === 0 ? 1 : 0;
     for (let d = pids + 1; d < requests.amount.length; d++) if (nodes.total[d]![n]! > 0 && requests.amount[d]![r] === 0) kinds++;
     return kinds;
   }

@@ -74,6 +74,9 @@ export class RequestTable {
 
   isWholeGpus(r: number): boolean { return this.gpuMillis[r]! >= wholeGpu; }
 
+  /** Rows in use: how many different things are asked for. */
+  get kinds(): number { return this.size - this.#free.length; }
+
   /** Rows in use. */
   *rows(): Iterable<number> { for (let r = 0; r < this.size; r++) if (this.#users[r]! > 0) yield r; }
 
