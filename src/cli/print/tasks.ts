@@ -23,7 +23,7 @@ export function printTasks(input: CommandInput, views: readonly TaskView[]): voi
       { title: "CURRENT", value: ({ task }) => `${taskWords(task)} ${age(task.status?.timestampMs ?? 0, input.now())}`.trim(), color: ({ task }) => stateColor(stateOf(task)) },
       ...(rows.some(({ task }) => task.gpus.length > 0 || task.assigned.length > 0) ? [{ title: "HOLDS", value: ({ task }: { task: Task }) => heldWords(task) }] : []),
       { title: "PORTS", value: ({ task }) => portWords(task.status?.hostPorts ?? []) },
-      { title: "WHY", value: ({ task }) => whyOf(task) || (stateOf(task) === "RUNNING" ? "" : task.status?.message ?? "") },
+      { title: "WHY", value: ({ task }) => whyOf(task) || task.stopReason || (stateOf(task) === "RUNNING" ? "" : task.status?.message ?? "") },
     ],
   });
 }
