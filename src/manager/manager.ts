@@ -5,7 +5,7 @@ import type { Client, Server } from "@grpc/grpc-js";
 import type { GrpcTransport } from "raft-ts";
 import type { Root, TlsIdentity } from "../ca/index.js";
 import type { ManagersClient } from "../gen/swarm/v1/Managers.js";
-import { Metrics, RepeatFilter, SwarmError, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
+import { Metrics, RepeatFilter, SwarmError, codeOf, idFromBytes, messageOf, type Clock, type Logger } from "../lib/index.js";
 import type { ClusterSpec } from "../model/index.js";
 import { localAuthorize, nodeAuthorize, serviceDefinition, type Authorize } from "../rpc/index.js";
 import { createSchedulerQueries, startRebalancing, startScheduler, type RebalanceRequest, type Rebalancing } from "../scheduler/index.js";
@@ -128,11 +128,17 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   const metrics = new Metrics();
   let scheduler: ReturnType<typeof startScheduler> | undefined;
   const queries = createSchedulerQueries({
-    store, clock,
+    store, clock, usage: dispatcher.usage,
     inspect(look) {
       if (!scheduler) throw new SwarmError("UNAVAILABLE", "Cannot ask the scheduler: this manager does not lead, or has only begun to; try again");
       return scheduler.inspect(({ state, placer, queue }) => look({ state, defaultStrategy: placer.defaultStrategy, reservations: queue.reservations }));
     },
+  });
+  // Only what is reported is told: after a new picture was made, the next reports fill it in within half a minute.
+  const stopUsage = dispatcher.usage.onChange((id, use) => {
+    try {
+      scheduler?.inspect(({ state }) => state.setUsage(id, use?.cpuMillis ?? -1, use?.memoryBytes ?? -1));
+    } catch (error) { if (codeOf(error) !== "UNAVAILABLE") throw error; }
   });
   let rebalancing: Rebalancing | undefined;
   const schedulerQueries = {
@@ -224,6 +230,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       // Others need not wait for an election when this one can name its successor.
       if (handOver && opened.isLeader && others().some(({ isReachable }) => isReachable)) await opened.transferLeadership().catch((error: unknown) => log.info("could not hand leadership over before stopping", { reason: messageOf(error) }));
       stopListening();
+      stopUsage();
       await leadership.stop();
       await dispatcher.stop();
       await opened.close().catch((error: unknown) => log.warn("the raft log did not close cleanly", { error: messageOf(error) }));

@@ -28,7 +28,7 @@ const writes = {
 } satisfies Record<string, (dependencies: ControlDependencies, request: never) => Promise<object>>;
 
 /** Asked of the leader's loops, whose state is nowhere else. */
-const queries = { Explain: explain, WhatIf: whatIf, Rebalance: rebalance, GetMetrics: getMetrics } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
+const queries = { Explain: explain, WhatIf: whatIf, ServiceHints: serviceHints, Rebalance: rebalance, GetMetrics: getMetrics } satisfies Record<string, (dependencies: ControlDependencies, request: never, signal: AbortSignal) => Promise<object>>;
 
 export type QueryMethod = keyof typeof queries;
 export type ReadMethod = keyof typeof reads;

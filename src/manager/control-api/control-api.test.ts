@@ -33,7 +33,7 @@ async function cluster() {
       for (const { task, name, nodeName } of tasks) yield { taskId: task.id, taskName: name, nodeName, stream: "STDOUT", timestamp: "", line: Buffer.from("hello") };
     },
   };
-  const api = createControlApi({ store, clock: systemClock, log: silentLogger, members, logBroker, scheduler: { explain: () => Promise.reject(new Error("not here")), whatIf: () => Promise.reject(new Error("not here")), rebalance: () => Promise.reject(new Error("not here")) }, metrics: { text: () => "m 1\n" }, newId: () => `id${String(++next).padStart(3, "0")}` });
+  const api = createControlApi({ store, clock: systemClock, log: silentLogger, members, logBroker, scheduler: { explain: () => Promise.reject(new Error("not here")), whatIf: () => Promise.reject(new Error("not here")), hints: () => Promise.reject(new Error("not here")), rebalance: () => Promise.reject(new Error("not here")) }, metrics: { text: () => "m 1\n" }, newId: () => `id${String(++next).padStart(3, "0")}` });
   await store.update((tx) => {
     tx.create("cluster", newCluster({ id: "c", rootCa: { certificatePem: "CERT", keyPem: "SECRET", digest: "ab".repeat(32) }, joinTokens: { worker: "w", manager: "m" } }));
     tx.create("network", newNetwork({ id: "ing", spec: newNetworkSpec({ name: "ingress", isIngress: true }) }));

@@ -7,6 +7,7 @@ import type { LogsRequest } from "../../gen/swarm/v1/LogsRequest.js";
 import type { NodeUse } from "../../gen/swarm/v1/NodeUse.js";
 import type { NewNodes } from "../../gen/swarm/v1/NewNodes.js";
 import type { RebalanceResponse } from "../../gen/swarm/v1/RebalanceResponse.js";
+import type { ServiceHintsResponse } from "../../gen/swarm/v1/ServiceHintsResponse.js";
 import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
 
 /** A member of the raft group, as this manager sees it. */
@@ -39,6 +40,7 @@ export interface LogBroker {
 export interface SchedulerQueries {
   explain(query: ExplainQuery, signal: AbortSignal): Promise<ExplainResponse>;
   whatIf(query: WhatIfQuery, signal: AbortSignal): Promise<WhatIfResponse>;
+  hints(serviceIds: readonly string[], signal: AbortSignal): Promise<ServiceHintsResponse>;
   rebalance(query: RebalanceQuery): Promise<RebalanceAnswer>;
 }
 

@@ -2,6 +2,8 @@ import { SwarmError } from "../../lib/index.js";
 import type { ReadTx } from "../../store/index.js";
 import type { ExplainRequest } from "../../gen/swarm/v1/ExplainRequest.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
+import type { ServiceHintsRequest } from "../../gen/swarm/v1/ServiceHintsRequest.js";
+import type { ServiceHintsResponse } from "../../gen/swarm/v1/ServiceHintsResponse.js";
 import type { WhatIfRequest } from "../../gen/swarm/v1/WhatIfRequest.js";
 import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
 import type { ControlDependencies, ExplainQuery } from "./ports.js";
@@ -65,4 +67,9 @@ export function whatIf({ store, scheduler }: ControlDependencies, request: WhatI
     return { lose, drain: [...new Set(request.drain.map(node))].filter((id) => !lose.includes(id)), add: request.add, scale, headroomFor };
   });
   return scheduler.whatIf(query, signal);
+}
+
+export function serviceHints({ store, scheduler }: ControlDependencies, { service }: ServiceHintsRequest, signal: AbortSignal): Promise<ServiceHintsResponse> {
+  const serviceIds = store.view((tx) => (service === "" ? tx.list("service").filter(({ isRemoving }) => !isRemoving) : [resolveRef(tx, "service", service, "Cannot give hints for")]).map(({ id }) => id));
+  return scheduler.hints(serviceIds, signal);
 }

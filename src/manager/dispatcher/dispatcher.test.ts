@@ -232,6 +232,24 @@ describe("dispatcher", () => {
     await waitFor("DOWN", () => node("n1").status!.state === "DOWN", 8 * heartbeatMs);
   });
 
+  it("what agents use reaches the leader, from its own sessions and from a follower's", async () => {
+    const agent = connect("n1").beat();
+    await waitFor("welcome", () => agent.welcome);
+    agent.send({ usage: { cpuMillis: 700, memoryBytes: 5, tasks: [{ taskId: "t1", windowMs: 10_000, cpuP95Millis: 50, memoryPeakBytes: 4 }] } });
+    await waitFor("the report", () => dispatcher.usage.node("n1")?.cpuMillis === 700);
+    assert.equal(dispatcher.usage.task("t1")?.cpuP95Millis, 50);
+    const follower = await serve({ store, leader: () => ({ isSelf: false, client: managers("m2") }) });
+    const other = new Agent(follower.client(), "n2").beat();
+    cleanups.push(() => other.cancel());
+    await waitFor("welcome", () => other.welcome);
+    other.send({ usage: { cpuMillis: 900, memoryBytes: 6, tasks: [] } });
+    await waitFor("the follower's report", () => dispatcher.usage.node("n2")?.cpuMillis === 900, 8_000);
+    assert.equal(follower.dispatcher.usage.nodeCount, 0);
+    view = undefined;
+    dispatcher.setLeader(false);
+    assert.equal(dispatcher.usage.nodeCount, 0, "who does not lead any more forgets");
+  });
+
   it("refuses reports for other nodes by a worker", async () => {
     const metadata = new Metadata();
     metadata.set("node", "n1");

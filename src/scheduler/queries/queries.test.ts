@@ -39,7 +39,8 @@ async function cluster({ nodes, services, cluster: spec }: Given) {
       }
     }
   });
-  const queries = createSchedulerQueries({ store, clock: systemClock, inspect: (look) => look({ state, defaultStrategy: "SPREAD", reservations: [] }) });
+  const uses = new Map<string, { windowMs: number; cpuP95Millis: number; memoryPeakBytes: number }>();
+  const queries = createSchedulerQueries({ store, clock: systemClock, inspect: (look) => look({ state, defaultStrategy: "SPREAD", reservations: [] }), usage: { nodeCount: 1, task: (id) => uses.get(id) } });
   const before = state.copy();
   return {
     store, state,
@@ -48,7 +49,7 @@ async function cluster({ nodes, services, cluster: spec }: Given) {
       assert.deepEqual(audit(state, before), [], "asking changes nothing");
       return answer;
     },
-    queries,
+    queries, uses,
     task: (name: string): ExplainSubject => ({ kind: "task", taskId: idOf(name) }),
     service: (name: string): ExplainSubject => ({ kind: "service", serviceId: idOf(name) }),
     spec: (words: SpecWords, fields: Partial<ServiceSpec> = {}): ExplainSubject => ({ kind: "spec", spec: { ...specOf({ name: "new", ...words }), ...fields }, serviceId: idOf("new"), service: undefined }),
@@ -182,5 +183,27 @@ describe("what if, asked of the scheduler", () => {
     const all = await Promise.allSettled(Array.from({ length: 20 }, () => queries.explain(query, signal)));
     assert.deepEqual(all.map(({ status }) => status).sort(), [...Array<string>(16).fill("fulfilled"), ...Array<string>(4).fill("rejected")]);
     await assert.rejects(queries.explain(query, AbortSignal.abort(new Error("gone"))), /gone/);
+  });
+});
+
+describe("right-size hints", () => {
+  const mib = 2 ** 20;
+  it("tell first by whom most would be freed, and nothing of what was watched for too short a time", async () => {
+    const { queries, uses } = await cluster({
+      nodes: { a: { cpu: 16, memoryMiB: 16384 } },
+      services: { large: { on: ["a", "a"], cpu: 2, memoryMiB: 1024 }, right: { on: ["a"], cpu: 0.5, memoryMiB: 128 }, young: { on: ["a"], cpu: 1 }, silent: { on: ["a"], cpu: 1 }, idle: { on: [""], cpu: 1 } },
+    });
+    const hour = 3_600_000;
+    uses.set(idOf("larget1"), { windowMs: hour, cpuP95Millis: 300, memoryPeakBytes: 100 * mib });
+    uses.set(idOf("larget2"), { windowMs: hour, cpuP95Millis: 200, memoryPeakBytes: 200 * mib });
+    uses.set(idOf("rightt1"), { windowMs: hour, cpuP95Millis: 400, memoryPeakBytes: 100 * mib });
+    uses.set(idOf("youngt1"), { windowMs: 120_000, cpuP95Millis: 1, memoryPeakBytes: 1 });
+    const { hints, reportingNodes, nodes } = await queries.hints(["silent", "young", "right", "large", "idle"].map(idOf), new AbortController().signal);
+    assert.deepEqual([reportingNodes, nodes], [1, 1]);
+    assert.deepEqual(hints.map(({ serviceName, reportingTasks, tasks, advice, command }) => `${serviceName} ${reportingTasks}/${tasks} ${advice} | ${command}`), [
+      "large 2/2 reserves 2 CPU and uses 0.3: 0.36 would do; reserves 1.0 GiB memory and uses 200.0 MiB: 240.0 MiB would do | swarmctl service update --reserve-cpu 0.36 --reserve-memory 240m large",
+      "idle 0/0 no task of it runs | ", "right 1/1 about right | ", "silent 0/1 nothing is known of what its tasks use yet; agents report every half minute | ",
+      "young 1/1 watched for 2 minutes only; a hint needs 10 minutes | ",
+    ]);
   });
 });

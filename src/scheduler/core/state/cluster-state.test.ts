@@ -145,6 +145,18 @@ describe("scheduler state", () => {
     }), { numRuns: 100 });
   });
 
+  it("what nodes really use is noted, and told as a change only where it is one", () => {
+    const state = stateOfNodes([nodeOf("n1", { cpu: 4, memoryMiB: 1000 }), nodeOf("n2")]);
+    assert.deepEqual([...state.nodes.usedCpu.subarray(0, 2)], [-1, -1]);
+    const { changes } = state.nodes;
+    state.setUsage("n1", 1_000, 100 * 2 ** 20);
+    state.setUsage("n1", 1_010, 101 * 2 ** 20);
+    state.setUsage("nobody", 1, 1);
+    assert.deepEqual([state.nodes.changes - changes, state.nodes.usedCpu[0], state.copy().nodes.usedMemory[0]], [1, 1_000, 100 * 2 ** 20]);
+    state.setUsage("n1", -1, -1);
+    assert.deepEqual([state.nodes.changes - changes, state.nodes.usedCpu[0]], [2, -1]);
+  });
+
   it("an audit finds what is wrong", () => {
     const build = () => { const state = stateOfNodes([nodeOf("n1", { gpus: { T4: 1 } })]); state.place(addService(state, "web", specOf({ cpu: 1, gpu: { millis: 300 }, hostPorts: [80] })).tasks[0]!, 0); return state; };
     const state = build();

@@ -100,6 +100,18 @@ export class ClusterState {
     this.softTainted.set(n, isTainted);
   }
 
+  /** What a node reported that it uses; -1: it is not known (any more). What scores read is told to have changed only where it did by a hundredth of the node. */
+  setUsage(nodeId: string, cpuMillis: number, memoryBytes: number): void {
+    const { nodes } = this;
+    const n = nodes.rowOf(nodeId);
+    if (n === undefined) return;
+    const isOther = (before: number, after: number, total: number) => (before < 0) !== (after < 0) || Math.abs(after - before) * 100 > total;
+    if (!isOther(nodes.usedCpu[n]!, cpuMillis, nodes.total[cpu]![n]!) && !isOther(nodes.usedMemory[n]!, memoryBytes, nodes.total[memory]![n]!)) return;
+    nodes.usedCpu[n] = cpuMillis;
+    nodes.usedMemory[n] = memoryBytes;
+    nodes.touch(n);
+  }
+
   #describe(n: number, node: Node): void {
     const resources = node.description?.resources;
     const rule = this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));

@@ -37,6 +37,9 @@ export class NodeTable {
   gpuWhole = new Uint8Array(0);          // devices that nobody uses
   gpuLargest = new Int32Array(0);        // the largest share free on one device
   gpuFreeMillis = new Int32Array(0);     // sum over the devices
+  /** What the host really uses, whatever is reserved (thousandths of a core, bytes); -1 = not known. */
+  usedCpu = new Float64Array(0);
+  usedMemory = new Float64Array(0);
   devices = 0;
   deviceFree = new Int32Array(0);        // thousandths
   deviceModel = new Int16Array(0);
@@ -139,6 +142,8 @@ export class NodeTable {
     copy.gpuWhole = this.gpuWhole.slice();
     copy.gpuLargest = this.gpuLargest.slice();
     copy.gpuFreeMillis = this.gpuFreeMillis.slice();
+    copy.usedCpu = this.usedCpu.slice();
+    copy.usedMemory = this.usedMemory.slice();
     copy.devices = this.devices;
     copy.deviceFree = this.deviceFree.slice();
     copy.deviceModel = this.deviceModel.slice();
@@ -162,6 +167,8 @@ export class NodeTable {
     this.gpuWhole = grown(this.gpuWhole, capacity);
     this.gpuLargest = grown(this.gpuLargest, capacity);
     this.gpuFreeMillis = grown(this.gpuFreeMillis, capacity);
+    this.usedCpu = grown(this.usedCpu, capacity, -1);
+    this.usedMemory = grown(this.usedMemory, capacity, -1);
     this.alive.grow(capacity);
     // As many changes as there are nodes are cheaper to look at one by one than all nodes are.
     if (this.changeLog.length < capacity) this.#growLog(capacity);
