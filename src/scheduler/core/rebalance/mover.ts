@@ -68,7 +68,7 @@ export class Mover {
 
   /** Tasks lighter than `t`, ascending, each of which would leave room for `t`; at most `most`. */
   #lightestThatMakeRoom(t: number, most: number): number[] {
-    const { packing, targets } = this, { movable } = packing.problem.tasks, weight = packing.weight(t), atLeast = weight * (1 - 1e-9), lightest: number[] = [];
+    const { packing, targets } = this, weight = packing.weight(t), atLeast = weight * (1 - 1e-9), lightest: number[] = [];
     const look = Math.min(targets.length, chainWindow);
     for (let k = 0; k < look; k++) {
       const n = targets[(this.#cursor + k) % targets.length]!;
@@ -77,7 +77,7 @@ export class Mover {
       for (let other = packing.firstOn[n]!; other !== nowhere; other = packing.nextOn[other]!) {
         const itsWeight = packing.weight(other);
         if (packing.left[n]! + itsWeight < atLeast) continue;
-        if (movable[other] === 0 || itsWeight >= weight || (lightest.length === most && itsWeight >= packing.weight(lightest[most - 1]!)) || !packing.fits(t, n, other)) continue;
+        if (!packing.canMove(other) || itsWeight >= weight || (lightest.length === most && itsWeight >= packing.weight(lightest[most - 1]!)) || !packing.fits(t, n, other)) continue;
         if (lightest.length === most) lightest.pop();
         let at = lightest.length;
         while (at > 0 && packing.weight(lightest[at - 1]!) > itsWeight) at--;

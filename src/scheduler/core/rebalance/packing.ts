@@ -28,17 +28,21 @@ export class Packing {
   /** Moves of running tasks in the log. */
   moves = 0;
   work = 0;
+  /** By task, moves in the log. */
+  readonly #movesOf: Int32Array;
   /** Grows when a node gets room: what fitted nowhere may fit now. */
   releases = 0;
   /** Grows when a node has room and is not taken because it has its tasks of the service: a task of another service may be. */
   refusals = 0;
 
-  constructor(readonly problem: RebalanceProblem) {
+  /** `mayMoveAgain`: a task may move more than once. Whoever carries out a plan must then wait for the first move to be done before the second. */
+  constructor(readonly problem: RebalanceProblem, readonly mayMoveAgain: boolean) {
     const { nodes, tasks } = problem;
     this.free = nodes.free.slice();
     this.deviceFree = nodes.deviceFree.slice();
     this.nodeOf = tasks.node.slice();
     this.maskOf = tasks.gpuMask.slice();
+    this.#movesOf = new Int32Array(tasks.count);
     this.tasksOn = new Int32Array(nodes.count);
     this.firstOn = new Int32Array(nodes.count).fill(nowhere);
     this.nextOn = new Int32Array(tasks.count).fill(nowhere);
@@ -124,7 +128,7 @@ export class Packing {
     const from = this.nodeOf[t]!, gpuMask = this.devicesFor(this.problem.tasks.request[t]!, n);
     this.log.push({ task: t, from, to: n, gpuMask, why });
     this.#undo.push(this.maskOf[t]!);
-    if (from !== nowhere) { this.#give(t, from, 1); this.#unlink(t, from); this.moves++; this.releases++; }
+    if (from !== nowhere) { this.#give(t, from, 1); this.#unlink(t, from); this.moves++; this.#movesOf[t]!++; this.releases++; }
     this.maskOf[t] = gpuMask;
     this.nodeOf[t] = n;
     this.#give(t, n, -1);
@@ -160,8 +164,11 @@ export class Packing {
       this.#give(task, from, -1);
       this.#link(task, from);
       this.moves--;
+      this.#movesOf[task]!--;
     }
   }
+
+  canMove(t: number): boolean { return this.problem.tasks.movable[t] === 1 && (this.mayMoveAgain || this.#movesOf[t] === 0); }
 
   nodesInUse(): number { return this.tasksOn.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0); }
 

@@ -100,6 +100,7 @@ describe("rebalance", () => {
       assert.equal(plan.nodesInUseBefore, inUse(problem.tasks.node));
       assert.equal(plan.nodesInUseAfter, inUse(node));
       assert.ok(plan.moves.filter(({ from }) => from !== nowhere).length <= (maxMoves ?? Infinity));
+      if (strategy.kind !== "admit") assert.equal(new Set(plan.moves.map(({ task }) => task)).size, plan.moves.length, "a task moves twice");
       if (strategy.kind === "pack") assert.ok(plan.nodesInUseAfter <= plan.nodesInUseBefore);
       if (strategy.kind === "free") assert.deepEqual([...plan.left].sort((a, b) => a - b), [...node.keys()].filter((t) => node[t] === strategy.node));
       if (strategy.kind === "admit") assert.deepEqual([...plan.left].sort((a, b) => a - b), [...node.keys()].filter((t) => node[t] === nowhere));

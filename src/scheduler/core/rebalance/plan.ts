@@ -8,10 +8,10 @@ import { spread } from "./spread.js";
 /** 5 s at most in one worker thread on the machine of the benchmarks (10,000 nodes, 200,000 tasks: bench scheduler, case R). */
 const defaultMaxWork = 200_000_000;
 
-/** What to move so that `strategy` is served better, best move first, within the limits. */
+/** What to move so that `strategy` is served better, best move first, within the limits. No task moves twice, but with "admit", where tasks change places. */
 export function planRebalance(problem: RebalanceProblem, strategy: Strategy, limits: RebalanceLimits = {}): RebalancePlan {
   const { maxMoves = Infinity, maxWork = defaultMaxWork } = limits;
-  const packing = new Packing(problem), nodesInUseBefore = packing.nodesInUse();
+  const packing = new Packing(problem, strategy.kind === "admit"), nodesInUseBefore = packing.nodesInUse();
   const { left, isCut } = run(packing, strategy, maxMoves, maxWork);
   return { moves: packing.log, nodesInUseBefore, nodesInUseAfter: packing.nodesInUse(), left, isCut };
 }

@@ -23,6 +23,7 @@ function spreadServices(packing: Packing, share: Float64Array, maxMoves: number,
       moved = false;
       ofMost.sort((a, b) => counts[packing.nodeOf[b]!]! - counts[packing.nodeOf[a]!]! || a - b);
       for (const t of ofMost) {
+        if (!packing.canMove(t)) continue;
         const from = packing.nodeOf[t]!, before = counts[from]!;
         if (before < 2) break;
         if (packing.work > maxWork) return true;
@@ -45,7 +46,7 @@ function spreadServices(packing: Packing, share: Float64Array, maxMoves: number,
 function leastOf(packing: Packing, t: number, counts: Int32Array, share: Float64Array, most: number): number {
   const { nodes } = packing.problem;
   let best = nowhere, fewest = most, least = Infinity;
-  packing.work += nodes.count;
+  packing.work += 2 * nodes.count;
   for (let n = 0; n < nodes.count; n++) {
     const count = counts[n]!;
     if (count > fewest || (count === fewest && share[n]! >= least) || !packing.fits(t, n)) continue;
@@ -79,7 +80,7 @@ function spreadLoad(packing: Packing, share: Float64Array, maxMoves: number, max
 
 /** What of `from` goes to which of the emptiest nodes so that the larger share of the two becomes smallest. */
 function bestPair(packing: Packing, from: number, share: Float64Array, emptiestFirst: Int32Array): { task: number; to: number; after: number } | undefined {
-  const { tasks } = packing.problem, look = Math.min(64, emptiestFirst.length);
+  const look = Math.min(64, emptiestFirst.length);
   let best: { task: number; to: number; after: number } | undefined, least = share[from]! - leastGain;
   for (let k = 0; k < look; k++) {
     const to = emptiestFirst[k]!;
@@ -87,7 +88,7 @@ function bestPair(packing: Packing, from: number, share: Float64Array, emptiestF
     if (to === from) continue;
     packing.work += packing.tasksOn[from]!;
     for (let t = packing.firstOn[from]!; t !== nowhere; t = packing.nextOn[t]!) {
-      if (tasks.movable[t] === 0) continue;
+      if (!packing.canMove(t)) continue;
       const after = Math.max(shareOf(packing, from, t, 1), shareOf(packing, to, t, -1));
       if (after >= least || !packing.fits(t, to) || !servicesStayEven(packing, t, from, to)) continue;
       least = after;
