@@ -9,7 +9,7 @@ import { getMetrics } from "./metrics.js";
 import { createNetwork, getNetwork, listNetworks, removeNetwork } from "./network.js";
 import { getNode, listNodes, removeNode, updateNode } from "./node.js";
 import type { ControlDependencies } from "./ports.js";
-import { explain, whatIf } from "./questions.js";
+import { explain, serviceHints, whatIf } from "./questions.js";
 import { rebalance } from "./rebalance.js";
 import { createService, getService, listRevisions, listServices, removeService, updateService } from "./service.js";
 import { getTask, listTasks } from "./task.js";
