@@ -19,6 +19,7 @@ export const registry: Readonly<Record<string, Entry>> = {
   "service scale": { about: "Set how many replicas services have", load: () => import("./commands/service/scale.js") },
   "service update": { about: "Change a service", load: () => import("./commands/service/update.js") },
   "service logs": { about: "Read what a service's or a task's containers print", load: () => import("./commands/service/logs.js") },
+  "service hints": { about: "Say what services reserve and what they really use", load: () => import("./commands/service/hints.js") },
   "service rm": { about: "Remove services", load: () => import("./commands/service/rm.js") },
 
   "task ls": { about: "List tasks", load: () => import("./commands/task/ls.js") },

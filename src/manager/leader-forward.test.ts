@@ -65,6 +65,20 @@ describe("leader forwarding", () => {
     assert.equal(originOf(contextBy({ kind: "anonymous" }, forwardedBy("m2", "w1").metadata)).nodeId, undefined);
   });
 
+  it("asks questions of the leader, again when leadership moves, and says when there is none", async () => {
+    const own = forward({ nodeId: "m1", addr: "", isSelf: true }, { isLeader: true });
+    assert.deepEqual(await own.query(read, async () => ({ here: 1 })), { here: 1 });
+    await assert.rejects(own.query(read, async () => { throw new SwarmError("NOT_FOUND", "no such service"); }), { code: "NOT_FOUND" });
+    const addr = await manager(async () => { throw new SwarmError("UNAVAILABLE", "the scheduler has not read the store yet"); });
+    const follower = forward(at(addr));
+    const asked = follower.query(read, async () => ({ here: 2 }));
+    setImmediate(() => follower.change({ leader: { nodeId: "m1", addr: "", isSelf: true }, isLeader: true }));
+    assert.deepEqual(await asked, { here: 2 });
+    await assert.rejects(forward(at(addr)).query(read, never), { code: "UNAVAILABLE", message: /has not read the store yet/ });
+    await assert.rejects(forward(undefined).query(read, never), { code: "UNAVAILABLE", message: /^Cannot ask the scheduler: the cluster has no leader/ });
+    await assert.rejects(forward(at(addr)).query({ ...read, context: forwardedBy("m3") }, never), { code: "UNAVAILABLE", message: /this manager is not the leader/ });
+  });
+
   it("never forwards what was forwarded", async () => {
     const follower = forward(at("127.0.0.1:1"));
     await assert.rejects(follower.write({ ...write, context: forwardedBy("m3") }, never), { code: "UNAVAILABLE", message: /this manager is not the leader/ });
