@@ -18,6 +18,7 @@ export const gpusFilter: Filter = {
     const { requests, gpuModels } = state;
     const count = requests.gpuCount[r]!, millis = requests.gpuMillis[r]!;
     const { devices, places, largest } = devicesFor(state, r, n);
+    if (count === 0 || places >= count) return [];
     const set = requests.gpuModels[r]!;
     const models = set === anyModel ? "" : ` of ${requests.modelSets[set]!.map((model) => gpuModels.names[model]).join(" or ")}`;
     const cause = `${millis >= wholeGpu ? "whole GPUs" : "share of a GPU"}${models}`;

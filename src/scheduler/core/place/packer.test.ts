@@ -19,6 +19,8 @@ const nodesFrom = (random: () => number, count: number, areGpusThere: boolean) =
 
 const fitting = (state: ClusterState, g: number): number[] => [...state.nodes.alive.toArray()].filter((n) => state.isEligible(n, state.groups.request[g]!) && state.fits(n, state.groups.request[g]!));
 
+const classOf = ({ requests, groups }: ClusterState, g: number): number => requests.eligibility[groups.request[g]!]!;
+
 describe("packing with a grid over free capacity", () => {
   it("never gives more than a node has, and leaves waiting only what fits nowhere, whatever ends meanwhile", () => {
     fc.assert(fc.property(fc.integer(), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 60 }), (seed, nodeCount, steps) => {
@@ -32,7 +34,7 @@ describe("packing with a grid over free capacity", () => {
           cpu: (1 + pick(4_000)) / 1000, memoryMiB: pick(3) * pick(2_000), replicas: 1 + pick(5), ...gpu,
           ...(random() < 0.1 ? { generic: { licence: 1 } } : {}), ...(random() < 0.3 ? { constraints: [`node.labels.rack==r${pick(3)}`] } : {}),
         }));
-        const placed = packer.place(g, tasks, tasks.length);
+        const placed = packer.place(g, tasks, tasks.length, classOf(state, g));
         for (const [i, t] of tasks.entries()) assert.equal(state.tasks.node[t] !== nowhere, i < placed);
         if (placed < tasks.length) assert.deepEqual(fitting(state, g), []);
         if (random() < 0.3) for (const t of [...state.tasks.rows()]) if (random() < 0.2) state.removeTask(t);
@@ -57,7 +59,7 @@ describe("packing with a grid over free capacity", () => {
       for (let step = 0; step < 30; step++) {
         const { g, tasks } = addService(state, `s${step}`, specOf({ cpu: (1 + Math.floor(random() * 2_000)) / 1000, memoryMiB: 1 + Math.floor(random() * 1_000) }));
         const least = Math.min(...fitting(state, g).map(freeOf)), free = Array.from({ length: nodeCount }, (_, n) => freeOf(n));
-        if (packer.place(g, tasks, 1) === 0) continue;
+        if (packer.place(g, tasks, 1, classOf(state, g)) === 0) continue;
         assert.ok(free[state.tasks.node[tasks[0]!]!]! <= least * 1.125 + 1 / scores.largestCpu + 2 ** 21 / scores.largestMemory + 1e-9);
       }
     }), { numRuns: 200 });
@@ -67,7 +69,7 @@ describe("packing with a grid over free capacity", () => {
     const counts = (...cpus: number[]) => {
       const state = stateOfNodes(cpus.map((cores, i) => nodeOf(`n${i}`, { cpu: cores })));
       const { g, tasks } = addService(state, "s", specOf({ cpu: 1, memoryMiB: 1, replicas: 6 }));
-      packerFor(state).place(g, tasks, 6);
+      packerFor(state).place(g, tasks, 6, classOf(state, g));
       return [...state.nodes.tasks.subarray(0, cpus.length)];
     };
     assert.deepEqual(counts(8, 8, 8), [3, 3, 0]);
@@ -81,7 +83,7 @@ describe("packing with a grid over free capacity", () => {
     const state = stateOfNodes([nodeOf("eight", { gpus: { T4: 8 }, cpu: 1 }), nodeOf("one", { gpus: { T4: 1 }, cpu: 1 }), nodeOf("licensed", { generic: { licence: 1 }, cpu: 1 }), nodeOf("plain", { cpu: 1 })]);
     const { g, tasks } = addService(state, "s", specOf({ cpu: 1, memoryMiB: 1, replicas: 1 }), 5);
     const packer = packerFor(state);
-    const order = tasks.map((t) => (packer.place(g, [t], 1) === 1 ? state.nodes.names[state.tasks.node[t]!] : "-"));
+    const order = tasks.map((t) => (packer.place(g, [t], 1, classOf(state, g)) === 1 ? state.nodes.names[state.tasks.node[t]!] : "-"));
     assert.deepEqual(order, ["plain", "licensed", "eight", "one", "-"]);
   });
 
@@ -94,7 +96,7 @@ describe("packing with a grid over free capacity", () => {
       for (let step = 0; step < 200; step++) {
         const spec = specOf({ cpu: (1 + Math.floor(random() * 900)) / 1000, memoryMiB: Math.floor(random() * 700), replicas: 3 });
         const { g, tasks } = addService(state, `s${step}`, spec), { tasks: others } = addService(rebuilt, `s${step}`, spec);
-        packer.place(g, tasks, 3);
+        packer.place(g, tasks, 3, classOf(state, g));
         for (const [i, t] of tasks.entries()) if (state.tasks.node[t] !== nowhere) rebuilt.placeById(others[i]!, state.nodes.ids[state.tasks.node[t]!]!, true);
       }
       assert.deepEqual(audit(state, rebuilt), []);

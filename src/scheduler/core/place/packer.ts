@@ -30,13 +30,13 @@ export class Packer {
   /** The largest nodes are others than they were. */
   scaleChanged(): void { for (const grid of this.#grids) grid?.setScale(this.scores.largestCpu, this.scores.largestMemory); }
 
-  /** How many of the first `wanted` were placed. */
-  place(g: number, tasks: ArrayLike<number>, wanted: number): number {
+  /** How many of the first `wanted` were placed, on nodes of class `eligibility`. */
+  place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number {
     const { state } = this;
     const { groups, requests, services } = state;
     const r = groups.request[g]!, s = groups.service[g]!, { replicas } = groups.rules[g]!;
-    if (this.#refused.covers(r)) return 0;
-    const grid = this.#grid(requests.eligibility[r]!);
+    if (this.#refused.covers(r, eligibility)) return 0;
+    const grid = this.#grid(eligibility);
     const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
     const own = half < unlimited && (wanted > 1 || services.tasks[s]! > 0) ? this.own.of(s) : undefined;
     const hasGpus = requests.gpuCount[r]! > 0;
@@ -45,7 +45,7 @@ export class Packer {
       grid.catchUp();
       const n = this.#find(grid, r, own, most);
       if (n < 0) {
-        if (most === unlimited || own === undefined) { this.#refused.add(r); break; }
+        if (most === unlimited || own === undefined) { this.#refused.add(r, eligibility); break; }
         most = unlimited;
         continue;
       }
@@ -68,7 +68,9 @@ export class Packer {
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
     }
     this.scores.gpuCost.refresh();
-    return this.#gpuNodes.find(r, own, most);
+    const n = this.#gpuNodes.find(r, own, most);
+    // Of the nodes that the request may go to it knows all: where only some of them are to be chosen from, the grid knows better.
+    return n < 0 || this.state.predicates.eligible[grid.eligibility]!.has(n) ? n : grid.find(r, own, most);
   }
 
   #grid(eligibility: number): CapacityGrid {

@@ -1,5 +1,6 @@
+import type { Toleration } from "../../../model/index.js";
 import { filters } from "../filters/index.js";
-import type { ClusterState } from "../state/index.js";
+import { prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
 import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
 import { OwnCounts } from "./own-counts.js";
 import { Packer } from "./packer.js";
@@ -9,6 +10,11 @@ import { StrategyScores, strategyOf, type Strategy } from "./strategy.js";
 export interface PlacerOptions {
   readonly defaultStrategy: Strategy;
   readonly nowMs: () => number;
+  /**
+   * Clusters of at most so many nodes are looked at node by node for every decision, default 256: it takes less time than a user could notice (20 µs), and every term
+   * of the score counts, image locality too.
+   */
+  readonly smallCluster?: number;
 }
 
 /**
@@ -20,6 +26,8 @@ export class Placer {
   readonly #scores: StrategyScores;
   readonly #spreader: Spreader;
   readonly #packer: Packer;
+  /** By eligibility class: the same without soft taints. */
+  readonly #untainted: (number | undefined)[] = [];
 
   constructor(readonly state: ClusterState, private readonly options: PlacerOptions) {
     this.defaultStrategy = options.defaultStrategy;
@@ -36,13 +44,38 @@ export class Placer {
   place(g: number, tasks: ArrayLike<number>, limit = tasks.length): number {
     const wanted = Math.min(limit, tasks.length);
     if (wanted === 0) return 0;
-    if (this.state.nodes.size > smallCluster && this.#isPlain(g)) {
-      if (this.#scores.refreshScale()) this.#packer.scaleChanged();
-      const strategy = strategyOf(this.state, g, this.defaultStrategy);
-      const placed = strategy === "SPREAD" ? this.#spreader.place(g, tasks, wanted) : strategy === "PACK" ? this.#packer.place(g, tasks, wanted) : undefined;
+    if (this.state.nodes.size > (this.options.smallCluster ?? 256) && this.#isPlain(g)) {
+      const placed = this.#placePlain(g, tasks, wanted);
       if (placed !== undefined) return placed;
     }
     return new ExactPlacement(this.#demand(g)).place(tasks, wanted);
+  }
+
+  #placePlain(g: number, tasks: ArrayLike<number>, wanted: number): number | undefined {
+    const { state } = this;
+    const strategy = strategyOf(state, g, this.defaultStrategy);
+    const chooser = strategy === "SPREAD" ? this.#spreader : strategy === "PACK" ? this.#packer : undefined;
+    if (!chooser) return undefined;
+    if (this.#scores.refreshScale()) this.#packer.scaleChanged();
+    const eligibility = state.requests.eligibility[state.groups.request[g]!]!;
+    if (state.softTaintedCount === 0) return chooser.place(g, tasks, wanted, eligibility);
+    // Nodes that had rather not have the tasks come after all others.
+    const placed = chooser.place(g, tasks, wanted, this.#withoutSoftTaints(eligibility, state.groups.rules[g]!.tolerations));
+    if (placed === undefined || placed === wanted) return placed;
+    const left = Array.from(tasks).slice(placed, wanted);
+    return placed + (chooser.place(g, left, left.length, eligibility) ?? new ExactPlacement(this.#demand(g)).place(left, left.length));
+  }
+
+  /** The class of those nodes of class `eligibility` that have no objection. */
+  #withoutSoftTaints(eligibility: number, tolerations: readonly Toleration[]): number {
+    const known = tolerations.length === 0 ? this.#untainted[eligibility] : undefined;
+    if (known !== undefined) return known;
+    const { predicates, nodeObjects } = this.state;
+    const objects = prefersOthers(tolerations);
+    const accepts: Predicate = { ...objects, filter: "no-soft-taint", test: (node) => !objects.test(node) };
+    const found = predicates.classOf([...Array.from(predicates.classes[eligibility]!, (p) => predicates.predicates[p]!), accepts], nodeObjects);
+    if (tolerations.length === 0) this.#untainted[eligibility] = found;
+    return found;
   }
 
   /** For a task that names its node. False: something refuses it there (the filters and predicates say what). */
@@ -71,7 +104,7 @@ export class Placer {
     const { state } = this;
     const rules = state.groups.rules[g]!;
     return rules.hostPorts.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
-      && state.softTaintedCount === 0 && (state.failures.isEmpty || state.failures.nodesFailing(state.groups.keys[g]!, this.options.nowMs()).length === 0) && state.repellersOf(g).length === 0;
+      && (state.failures.isEmpty || state.failures.nodesFailing(state.groups.keys[g]!, this.options.nowMs()).length === 0) && state.repellersOf(g).length === 0;
   }
 
   #demand(g: number): Demand {
@@ -79,6 +112,3 @@ export class Placer {
     return { state: this.state, scores: this.#scores, filters, strategy: strategyOf(this.state, g, this.defaultStrategy), g, nowMs: this.options.nowMs() };
   }
 }
-
-/** So few nodes are looked at one by one in less time than a user could notice (20 µs), and every term counts, image locality too. */
-const smallCluster = 256;

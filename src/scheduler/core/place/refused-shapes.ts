@@ -8,29 +8,31 @@ const remembered = 16;
  */
 export class RefusedShapes {
   readonly #requests = new Int32Array(remembered);
+  readonly #eligibility = new Int32Array(remembered);
   #count = 0;
   #oldest = 0;
   #releases = -1;
 
   constructor(readonly state: ClusterState) {}
 
-  add(r: number): void {
+  /** `r` fits on no node of class `eligibility`. */
+  add(r: number, eligibility: number): void {
     this.#forgetIfRoomWasMade();
-    if (this.#count < remembered) this.#requests[this.#count++] = r;
-    else { this.#requests[this.#oldest] = r; this.#oldest = (this.#oldest + 1) % remembered; }
+    const at = this.#count < remembered ? this.#count++ : this.#oldest++ % remembered;
+    this.#requests[at] = r;
+    this.#eligibility[at] = eligibility;
   }
 
   /** Whether `r` asks for at least as much as one that fitted nowhere. */
-  covers(r: number): boolean {
+  covers(r: number, eligibility: number): boolean {
     if (this.#count === 0) return false;
     this.#forgetIfRoomWasMade();
-    for (let i = 0; i < this.#count; i++) if (this.#asksAsMuch(r, this.#requests[i]!)) return true;
+    for (let i = 0; i < this.#count; i++) if (this.#eligibility[i] === eligibility && this.#asksAsMuch(r, this.#requests[i]!)) return true;
     return false;
   }
 
   #asksAsMuch(r: number, refused: number): boolean {
     const { requests } = this.state;
-    if (requests.eligibility[r] !== requests.eligibility[refused]) return false;
     for (let d = 0; d < requests.amount.length; d++) if (requests.amount[d]![r]! < requests.amount[d]![refused]!) return false;
     if (requests.gpuCount[refused] === 0) return true;
     return requests.gpuCount[r]! >= requests.gpuCount[refused]! && requests.gpuMillis[r]! >= requests.gpuMillis[refused]! && requests.gpuModels[r] === requests.gpuModels[refused];

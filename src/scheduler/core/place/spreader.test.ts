@@ -33,6 +33,8 @@ const countsOf = (state: ClusterState, tasks: readonly number[]): number[] => {
   return counts;
 };
 
+const classOf = ({ requests, groups }: ClusterState, g: number): number => requests.eligibility[groups.request[g]!]!;
+
 describe("spreading with an index or by water-filling", () => {
   it("gives every node the number of tasks that placing one after the other gives", () => {
     fc.assert(fc.property(fc.integer(), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 12 }), (seed, nodeCount, steps) => {
@@ -49,7 +51,7 @@ describe("spreading with an index or by water-filling", () => {
         const { g } = addService(fast, id, spec, 0), { g: h } = addService(naive, id, spec, 0);
         const tasks = Array.from({ length: count }, (_, i) => fast.addTask(`${id}.${step}.${i}`, g, 0));
         const others = Array.from({ length: count }, (_, i) => naive.addTask(`${id}.${step}.${i}`, h, 0));
-        assert.equal(spreader.place(g, tasks, count), spreadNaively(naive, h, others));
+        assert.equal(spreader.place(g, tasks, count, classOf(fast, g)), spreadNaively(naive, h, others));
         assert.deepEqual(countsOf(fast, tasks), countsOf(naive, others));
         placed.push(...tasks.map((t) => t).filter((t) => fast.tasks.node[t] !== nowhere));
         // Some end, the same ones by number and node on both sides: those of whole nodes.
@@ -66,8 +68,8 @@ describe("spreading with an index or by water-filling", () => {
     const state = stateOfNodes([nodeOf("a", { gpus: { T4: 2 } }), nodeOf("b", { gpus: { T4: 1 } }), nodeOf("c")]);
     const { g, tasks } = addService(state, "s", specOf({ gpu: { millis: 500 } }), 4);
     const spreader = new Spreader(state, new OwnCounts(state));
-    assert.equal(spreader.place(g, tasks, 2), 2);
+    assert.equal(spreader.place(g, tasks, 2, classOf(state, g)), 2);
     assert.deepEqual(countsOf(state, tasks), [1, 1, 0]);
-    assert.equal(spreader.place(g, tasks.slice(2), 2), undefined);
+    assert.equal(spreader.place(g, tasks.slice(2), 2, classOf(state, g)), undefined);
   });
 });

@@ -23,8 +23,8 @@ export class Spreader {
 
   constructor(readonly state: ClusterState, readonly own: OwnCounts) { this.#waterFilling = new WaterFilling(state, own); }
 
-  /** How many of the first `wanted` were placed; undefined: not a case for this one, nothing is placed. */
-  place(g: number, tasks: ArrayLike<number>, wanted: number): number | undefined {
+  /** How many of the first `wanted` were placed, on nodes of class `eligibility`; undefined: not a case for this one, nothing is placed. */
+  place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number | undefined {
     const { state } = this;
     const { groups, requests, services } = state;
     const r = groups.request[g]!, s = groups.service[g]!;
@@ -32,7 +32,7 @@ export class Spreader {
     if (wanted * nodesPerTask <= state.nodes.size || hasGpus) {
       const own = services.tasks[s]! > 0 ? this.own.of(s) : undefined;
       if (this.#found.length < wanted) this.#found = new Int32Array(wanted * 2);
-      if (this.#collect(r, wanted, own) === wanted) {
+      if (this.#collect(r, eligibility, wanted, own) === wanted) {
         const found = this.#found;
         for (let i = 0; i < wanted; i++) {
           state.place(tasks[i]!, found[i]!);
@@ -41,12 +41,11 @@ export class Spreader {
         return wanted;
       }
     }
-    return hasGpus ? undefined : this.#waterFilling.place(g, state.predicates.eligible[requests.eligibility[r]!]!, tasks, wanted);
+    return hasGpus ? undefined : this.#waterFilling.place(g, state.predicates.eligible[eligibility]!, tasks, wanted);
   }
 
-  #collect(r: number, wanted: number, own: Int32Array | undefined): number {
+  #collect(r: number, eligibility: number, wanted: number, own: Int32Array | undefined): number {
     const { requests } = this.state;
-    const eligibility = requests.eligibility[r]!;
     const known = this.#indexes.size > 0 ? this.#indexes.get(keyOf(eligibility, r)) : undefined;
     if (known && known.generation === requests.generation[r]) return this.#collectFrom(known, r, wanted, own);
     const size = this.#collectFrom(this.#index(eligibility, -1), r, wanted, own);
