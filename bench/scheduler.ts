@@ -12,9 +12,10 @@ import type { Case } from "./scheduler/case.js";
 import { explainCases } from "./scheduler/explain.js";
 import { loopCases } from "./scheduler/loop.js";
 import { heterogeneousCases } from "./scheduler/heterogeneous.js";
+import { rebalanceCases } from "./scheduler/rebalance.js";
 import { spreadCases } from "./scheduler/spread.js";
 
-const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases, ...explainCases];
+const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases, ...explainCases, ...rebalanceCases];
 
 const argument = (name: string): string | undefined => { const at = process.argv.indexOf(name); return at < 0 ? undefined : process.argv[at + 1] ?? ""; };
 const only = argument("--only-this");

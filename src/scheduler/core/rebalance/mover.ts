@@ -6,6 +6,9 @@ const chainWindow = 1024;
 /** Of those that would make room, the lightest so many are tried: for the task itself, for the one that makes room for it, … Its length is how many may make room for each other. */
 const chainTries = [12, 4, 2];
 
+/** To walk to a task in a node's list costs as much as this many nodes in a look for the tightest. */
+const workPerTask = 10;
+
 /** Finds tasks other places: the tightest fit, or that of a lighter task which itself goes elsewhere, perhaps in the same way. Moves only to `targets`. */
 export class Mover {
   /** By request: `releases` when it was found to fit nowhere. */
@@ -73,7 +76,9 @@ export class Mover {
     for (let k = 0; k < look; k++) {
       const n = targets[(this.#cursor + k) % targets.length]!;
       if (this.#blocked[n] !== 0) continue;
-      packing.work += 1 + packing.tasksOn[n]!;
+      // A task that makes room here weighs at least this.
+      if (lightest.length === most && atLeast - packing.left[n]! >= packing.weight(lightest[most - 1]!)) { packing.work++; continue; }
+      packing.work += workPerTask * packing.tasksOn[n]!;
       for (let other = packing.firstOn[n]!; other !== nowhere; other = packing.nextOn[other]!) {
         const itsWeight = packing.weight(other);
         if (packing.left[n]! + itsWeight < atLeast) continue;
