@@ -147,7 +147,7 @@ function daemonPids(lab: Lab, host: LabHost): number[] {
 function commandOf(lab: Lab, host: LabHost): string[] {
   const paths = hostPaths(lab.name, host.name);
   const fill: Readonly<Record<string, string>> = { "%HOST%": host.name, "%STATE%": paths.state, "%RUN%": paths.run, "%CGROUP%": paths.cgroup, "%ADDR%": host.address, "%GATEWAY%": gatewayOf(lab) };
-  return lab.command.map((word) => word.replace(/%[A-Z]+%/g, (name) => fill[name] ?? name));
+  return [...lab.command, ...host.args ?? []].map((word) => word.replace(/%[A-Z]+%/g, (name) => fill[name] ?? name));
 }
 
 function cmdlineOf(pid: number): string[] {

@@ -3,9 +3,10 @@
  * counts. Out: hosts to start, stop, cut off and look into, and nothing left after labDown. It knows nothing of services; it talks to the
  * daemons' sockets only to make one cluster of them.
  */
+import { SwarmError } from "../lib/index.js";
 import { bootHost, initOf, killDaemon, killHost, pauseHost, stateOf, stopDaemon, stopHost, type HostState } from "./host.js";
 import * as network from "./network.js";
-import { getHost, getLab, hostPaths, listLabs, type HostRole } from "./state.js";
+import { getHost, getLab, hostPaths, listLabs, withHostArgs, writeLab, type HostRole } from "./state.js";
 import { requireTools } from "./tools.js";
 
 export { labUp, type LabProgress, type LabUp, type LabUpOptions } from "./up.js";
@@ -45,8 +46,21 @@ export async function labStop(lab: string, host: string, options: { daemonOnly?:
   await (options.daemonOnly ? stopDaemon : stopHost)(...find(lab, host));
 }
 
-/** Boots a stopped host on its disk and address; on a running one starts swarmd if it is not running. */
-export async function labStart(lab: string, host: string): Promise<void> { await bootHost(...find(lab, host)); }
+/**
+ * Boots a stopped host on its disk and address; on a running one starts swarmd if it is not running. `args` are the host's own flags for
+ * swarmd from now on; without them it keeps those it had.
+ */
+export async function labStart(labName: string, hostName: string, args?: readonly string[]): Promise<void> {
+  const [lab, host] = find(labName, hostName);
+  if (!args) return bootHost(lab, host);
+  const state = stateOf(lab, host);
+  if (state === "running" || state === "paused") {
+    throw new SwarmError("FAILED_PRECONDITION", `Cannot start host "${hostName}" with other flags: its swarmd runs; end it first with "swarmctl lab stop --daemon ${hostName}"`);
+  }
+  const changed = { ...lab, hosts: withHostArgs(lab.hosts, { [hostName]: args }, labName) };
+  writeLab(changed);
+  await bootHost(changed, getHost(changed, hostName));
+}
 
 /** Power cut, or with daemonOnly SIGKILL to swarmd alone. */
 export async function labKill(lab: string, host: string, options: { daemonOnly?: boolean } = {}): Promise<void> {

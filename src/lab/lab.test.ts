@@ -69,6 +69,13 @@ describe("lab (needs root)", function () {
     assert.ok(existsSync(join(hostPaths(name, "w1").state, "kept")));
     assert.ok(inside("w1", "ip", "link", "show", "eth0").includes(getHost(getLab(name), "w1").mac));
 
+    await assert.rejects(labStart(name, "w1", ["1"]), { code: "FAILED_PRECONDITION" });
+    await labStop(name, "w1", { daemonOnly: true });
+    await labStart(name, "w1", ["1"]);
+    // It is known by its exact arguments.
+    await waitFor("it runs with its own flag", () => state("w1") === "running");
+    assert.deepEqual(getHost(getLab(name), "w1").args, ["1"]);
+
     await labPause(name, "m2");
     assert.equal(state("m2"), "paused");
     await labResume(name, "m2");
@@ -100,6 +107,7 @@ describe("lab (needs root)", function () {
     await assert.rejects(labUp({ name: "much-too-long-a-name", managers: 1, workers: 0 }), { code: "INVALID_ARGUMENT" });
     await assert.rejects(labUp({ name: "../x", managers: 1, workers: 0 }), { code: "INVALID_ARGUMENT" });
     await assert.rejects(labUp({ name, managers: 0, workers: 0 }), { code: "INVALID_ARGUMENT" });
+    await assert.rejects(labUp({ name, managers: 1, workers: 0, hostArgs: { w1: ["--gpu", "none"] } }), { code: "NOT_FOUND" });
     assert.deepEqual(traces(), []);
   });
 });

@@ -7,7 +7,11 @@ export const stateRoot = "/var/lib/skein-lab";
 export const runRoot = "/run/skein-lab";
 
 export type HostRole = "manager" | "worker";
-export interface LabHost { readonly name: string; readonly role: HostRole; readonly address: string; readonly mac: string }
+export interface LabHost {
+  readonly name: string; readonly role: HostRole; readonly address: string; readonly mac: string;
+  /** Further arguments of this host's program alone. */
+  readonly args?: readonly string[];
+}
 
 /** What lab.json holds: written before anything else of the lab exists, so that `down` knows what to sweep after any crash. */
 export interface Lab {
@@ -76,6 +80,17 @@ export function getLab(name: string): Lab {
   return lab;
 }
 
+/** The hosts, those that are named with these arguments instead of those they had. */
+export function withHostArgs(hosts: readonly LabHost[], args: HostArgs, lab: string): LabHost[] {
+  for (const name of Object.keys(args)) {
+    if (!hosts.some((host) => host.name === name)) throw new SwarmError("NOT_FOUND", `Cannot give flags to host "${name}": lab "${lab}" has ${hosts.map((host) => host.name).join(", ")}`);
+  }
+  return hosts.map((host) => args[host.name] === undefined ? host : { ...host, args: args[host.name]! });
+}
+
+/** Arguments for their program by host. */
+export type HostArgs = Readonly<Record<string, readonly string[]>>;
+
 export function getHost(lab: Lab, name: string): LabHost {
   const host = lab.hosts.find((candidate) => candidate.name === name);
   if (!host) throw new SwarmError("NOT_FOUND", `There is no host "${name}" in lab "${lab.name}": it has ${lab.hosts.map((candidate) => candidate.name).join(", ")}`);
@@ -93,13 +108,17 @@ export function claimLab(name: string, isTaken: (subnet: number) => boolean, bui
   for (let subnet = 1; subnet < 255; subnet++) {
     if (isTaken(subnet) || !claimSubnet(subnet, name)) continue;
     const lab = build(subnet);
-    const path = join(labDir(name), "lab.json");
-    writeFileSync(`${path}.new`, JSON.stringify(lab, undefined, 2));
-    renameSync(`${path}.new`, path);
+    writeLab(lab);
     return lab;
   }
   rmSync(labDir(name), { recursive: true });
   throw new SwarmError("RESOURCE_EXHAUSTED", `Cannot make lab "${name}": all of 198.18.1.0/24 to 198.18.254.0/24 are in use; remove a lab with "swarmctl lab down"`);
+}
+
+export function writeLab(lab: Lab): void {
+  const path = join(labDir(lab.name), "lab.json");
+  writeFileSync(`${path}.new`, JSON.stringify(lab, undefined, 2));
+  renameSync(`${path}.new`, path);
 }
 
 const claimsDir = join(stateRoot, ".subnets");

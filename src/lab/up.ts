@@ -11,7 +11,7 @@ import type { GetClusterResponse } from "../gen/swarm/v1/GetClusterResponse.js";
 import type { ListNodesResponse } from "../gen/swarm/v1/ListNodesResponse.js";
 import { bootHost } from "./host.js";
 import { makeBridge, takenSubnets } from "./network.js";
-import { checkLabName, claimLab, hostPaths, planHosts, type Lab, type LabHost } from "./state.js";
+import { checkLabName, claimLab, hostPaths, planHosts, withHostArgs, type HostArgs, type Lab, type LabHost } from "./state.js";
 import { labDown } from "./down.js";
 import { requireTools } from "./tools.js";
 
@@ -23,6 +23,8 @@ export interface LabUpOptions {
   readonly heartbeatMs?: number;
   /** Further flags for every swarmd. */
   readonly swarmdArgs?: readonly string[];
+  /** Further flags for the swarmd of single hosts. */
+  readonly hostArgs?: HostArgs;
   /** Runs this instead of swarmd and makes no cluster. */
   readonly command?: readonly string[];
   /** "hosts" made, "daemons" answering, "init", "join" once a host, "ready" once a node; `done` of `total`. */
@@ -45,9 +47,11 @@ export async function labUp(options: LabUpOptions): Promise<LabUp> {
   if (!Number.isInteger(managers) || managers < 1 || !Number.isInteger(workers) || workers < 0 || managers + workers > 200) {
     throw new SwarmError("INVALID_ARGUMENT", `Cannot make lab "${name}" of ${managers} managers and ${workers} workers: it takes 1 manager or more, and at most 200 hosts in all`);
   }
+  const plan = (subnet: number) => withHostArgs(planHosts(subnet, managers, workers), options.hostArgs ?? {}, name);
+  plan(1);
   const taken = await takenSubnets();
   const command = options.command ?? swarmdCommand(options.swarmdArgs ?? []);
-  const lab = claimLab(name, (subnet) => taken.has(subnet), (subnet) => ({ name, subnet, createdAtMs: Date.now(), hosts: planHosts(subnet, managers, workers), command }));
+  const lab = claimLab(name, (subnet) => taken.has(subnet), (subnet) => ({ name, subnet, createdAtMs: Date.now(), hosts: plan(subnet), command }));
   try {
     await bring(lab, options);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { labUp } from "../../../lab/index.js";
 import type { Command } from "../../command.js";
+import { hostFlag, parseHostFlags } from "../../lab-flags.js";
 import { defaultLab } from "../../lab-name.js";
 import { parseDuration } from "../../parse/duration.js";
 import { parseCount } from "../../parse/number.js";
@@ -15,9 +16,10 @@ export default {
     { name: "managers", kind: "text", value: "N", help: "Managers, m1, m2, … (default 3)" },
     { name: "workers", kind: "text", value: "N", help: "Workers, w1, w2, … (default 2)" },
     { name: "heartbeat", kind: "text", value: "DURATION", help: "The cluster's heartbeat (default 5s)" },
+    hostFlag,
     { name: "no-context", kind: "switch", help: "Leave the current context as it is" },
   ],
-  examples: [["swarmctl lab up --managers 3 --workers 2", "Five hosts, named m1 to m3 and w1, w2"], ["swarmctl lab down", "Everything away again"]],
+  examples: [["swarmctl lab up --managers 3 --workers 2", "Five hosts, named m1 to m3 and w1, w2"], ["swarmctl lab up --host-flag w1=--gpu=A100=g0,g1 --host-flag w2=--generic-resource=fpga=2", "Hosts that differ in what they have"], ["swarmctl lab down", "Everything away again"]],
   async run({ flags, args, terminal, contexts, signal }) {
     const name = flags.text("name") ?? defaultLab;
     const started = performance.now();
@@ -28,6 +30,7 @@ export default {
       workers: parseCount(flags.text("workers") ?? "2", "--workers", { max: 200 }),
       heartbeatMs: flags.has("heartbeat") ? parseDuration(flags.text("heartbeat")!, "--heartbeat") : undefined,
       swarmdArgs: args,
+      hostArgs: parseHostFlags(flags.list("host-flag")),
       signal,
       onProgress({ step, done, total }) {
         const line = `${done}/${total} ${steps[step]}`;
