@@ -1,5 +1,6 @@
 import type { ContainerConfig, EngineMount } from "../engine/index.js";
-import { taskName, type ContainerResources, type Mount, type Resources, type Task, type TaskAssignment } from "../model/index.js";
+import { SwarmError } from "../lib/index.js";
+import { taskName, type ContainerResources, type Mount, type MountedVolume, type Resources, type Task, type TaskAssignment } from "../model/index.js";
 import type { Sandbox, SandboxSpec } from "../overlay/index.js";
 import { expandTemplate, templateValues } from "./core/template.js";
 
@@ -31,7 +32,7 @@ export function containerConfig(assignment: TaskAssignment, sandbox: Sandbox | u
     ...(spec.groups.length > 0 && { groups: spec.groups }),
     hostname: hostnameOf(assignment),
     labels: { ...spec.labels, [taskLabel]: task.id, "skein.service": task.serviceId, "skein.service.name": assignment.serviceName, "skein.node": task.nodeId, "skein.task.name": taskName(assignment.serviceName, task) },
-    mounts: spec.mounts.map((mount) => engineMount(mount, (text) => expandTemplate(text, values, "mount"))),
+    mounts: spec.mounts.map((mount) => engineMount(mount, assignment.volumes, (text) => expandTemplate(text, values, "mount"))),
     limits: containerResources(assignment.spec!.limits),
     reservations: containerResources(assignment.spec!.reservations),
     readOnly: spec.readOnly,
@@ -81,12 +82,17 @@ function hostnameOf(assignment: TaskAssignment): string {
   return hostname ? expandTemplate(hostname, templateValues(assignment), "hostname") : containerIdOf(assignment.task!.id).slice(0, 12);
 }
 
-function engineMount(mount: Mount, expand: (text: string) => string): EngineMount {
+function engineMount(mount: Mount, volumes: readonly MountedVolume[], expand: (text: string) => string): EngineMount {
   const target = expand(mount.target);
   const source = expand(mount.source);
   switch (mount.type) {
     case "BIND": return { type: "bind", source, target, readOnly: mount.readOnly, ...(mount.propagation && { propagation: mount.propagation }) };
     case "VOLUME": return { type: "volume", name: source, target, readOnly: mount.readOnly, noCopy: mount.noCopy, labels: mount.volumeLabels };
+    case "CLUSTER": {
+      const volume = volumes.find((each) => each.target === mount.target);
+      if (!volume) throw new SwarmError("FAILED_PRECONDITION", `Cannot mount the cluster volume at "${mount.target}": it was removed from the cluster; create it again or update the service`);
+      return { type: "volume", name: volume.name, target, readOnly: mount.readOnly, noCopy: mount.noCopy, driver: volume.driver, driverOptions: volume.options, labels: volume.labels };
+    }
     case "TMPFS": return { type: "tmpfs", target, ...(mount.tmpfsSizeBytes && { sizeBytes: mount.tmpfsSizeBytes }), ...(mount.tmpfsMode && { mode: mount.tmpfsMode }) };
   }
 }

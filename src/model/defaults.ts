@@ -1,5 +1,5 @@
-import { newClusterSpec, newEndpointSpec, newNetworkSpec, newPlacement, newResources, newRestartPolicy, newUpdateConfig } from "./objects.js";
-import type { ClusterSpec, HealthConfig, NetworkSpec, Placement, Resources, ServiceSpec, TaskSpec } from "./types.js";
+import { newClusterSpec, newEndpointSpec, newNetworkSpec, newPlacement, newResources, newRestartPolicy, newUpdateConfig, newVolumeSpec } from "./objects.js";
+import type { ClusterSpec, HealthConfig, NetworkSpec, Placement, Resources, ServiceSpec, TaskSpec, VolumeSpec } from "./types.js";
 
 /**
  * Fills what a request left out. A part that is absent gets its defaults; inside a part 0 and "" stand for the default only where
@@ -45,6 +45,8 @@ const withHealthDefaults = (health: HealthConfig): HealthConfig => ({
 });
 
 export const withNetworkDefaults = (spec: NetworkSpec): NetworkSpec => ({ ...spec, driver: spec.driver || newNetworkSpec().driver });
+
+export const withVolumeDefaults = (spec: VolumeSpec): VolumeSpec => ({ ...spec, driver: spec.driver || newVolumeSpec().driver });
 
 export function withClusterDefaults(spec: ClusterSpec | null): ClusterSpec {
   const defaults = newClusterSpec();

@@ -9,7 +9,7 @@ export {
 export {
   newCluster, newClusterSpec, newContainerSpec, newEndpointSpec, newNetwork, newNetworkSpec, newNode, newNodeDescription, newNodeSpec,
   newPlacement, newPort, newResources, newRestartPolicy, newRevision, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus,
-  newUpdateConfig, revisionId,
+  newUpdateConfig, newVolume, newVolumeSpec, revisionId,
 } from "./objects.js";
 export {
   addressOf, contains, formatCidr, formatIpv4, macOf, maskOf, overlaps, parseCidr, parseIpv4, sizeOf, type Cidr,
@@ -26,4 +26,5 @@ export { maxReplicas, problemOfContainer, problemOfMounts, problemOfServiceSpec 
 export { affinityText, maxPriority, problemOfPair, taintEffects } from "./validate-placement.js";
 export { isDeviceWord, minMemoryBytes, problemOfGenericKind } from "./validate-resources.js";
 export { longestCertificateValidityMs, problemOfClusterSpec, problemOfNetworkSpec, problemOfNodeSpec } from "./validate-network.js";
-export { withClusterDefaults, withNetworkDefaults, withServiceDefaults } from "./defaults.js";
+export { groupPrefix, problemOfVolumeSpec } from "./validate-volume.js";
+export { withClusterDefaults, withNetworkDefaults, withServiceDefaults, withVolumeDefaults } from "./defaults.js";

@@ -1,6 +1,6 @@
 import type {
   Cluster, ClusterSpec, ContainerSpec, EndpointSpec, Network, NetworkSpec, Node, NodeDescription, NodeSpec, Placement, PortConfig, Resources,
-  RestartPolicy, Service, ServiceSpec, Task, TaskSpec, TaskStatus, UpdateConfig, Revision,
+  RestartPolicy, Service, ServiceSpec, Task, TaskSpec, TaskStatus, UpdateConfig, Revision, Volume, VolumeSpec,
 } from "./types.js";
 
 /**
@@ -61,7 +61,7 @@ export const newTaskStatus = (fields: Partial<TaskStatus> = {}): TaskStatus => (
 
 export const newTask = (fields: Partial<Task> & Pick<Task, "id">): Task => ({
   meta: null, serviceId: "", revision: 0, slot: 0, nodeId: "", desiredState: "RUNNING", status: newTaskStatus(), networks: [], notBeforeMs: 0,
-  restarts: 0, stopReason: "", assigned: [], gpus: [], move: null, ...fields,
+  restarts: 0, stopReason: "", assigned: [], gpus: [], move: null, volumes: [], ...fields,
 });
 
 export const newNodeSpec = (fields: Partial<NodeSpec> = {}): NodeSpec => ({ labels: {}, availability: "ACTIVE", desiredRole: "WORKER", taints: [], ...fields });
@@ -82,6 +82,12 @@ export const newNetworkSpec = (fields: Partial<NetworkSpec> = {}): NetworkSpec =
 export const newNetwork = (fields: Partial<Network> & Pick<Network, "id">): Network => ({
   meta: null, spec: newNetworkSpec(), subnet: "", gateway: "", vni: 0, ...fields,
 });
+
+export const newVolumeSpec = (fields: Partial<VolumeSpec> = {}): VolumeSpec => ({
+  name: "", labels: {}, driver: "local", options: {}, availability: "VOLUME_ACTIVE", scope: "SINGLE_NODE", sharing: "SHARE_NONE", group: "", topology: [], ...fields,
+});
+
+export const newVolume = (fields: Partial<Volume> & Pick<Volume, "id">): Volume => ({ meta: null, spec: newVolumeSpec(), nodeId: "", ...fields });
 
 export const newClusterSpec = (fields: Partial<ClusterSpec> = {}): ClusterSpec => ({
   name: "default", heartbeatMs: 5_000, taskHistory: 5, addressPools: ["10.0.0.0/8"], subnetPrefix: 24, dataPort: 4789,

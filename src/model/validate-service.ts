@@ -3,6 +3,7 @@ import { parseIpv4 } from "./network-address.js";
 import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, PortConfig, ServiceSpec, TaskSpec, UpdateConfig, RestartPolicy } from "./types.js";
 import { first, firstOf, problemOfChoice, problemOfDuration, problemOfLabels, problemOfName, problemOfProject, type Problem } from "./validate.js";
 import { maxPriority, problemOfPlacement } from "./validate-placement.js";
+import { problemOfClusterSource } from "./validate-volume.js";
 import { problemOfReservationAboveLimit, problemOfResources } from "./validate-resources.js";
 
 export const maxReplicas = 10_000;
@@ -85,7 +86,7 @@ export function problemOfMounts(mounts: readonly Mount[]): Problem {
 }
 
 function problemOfMount({ type, source, target, propagation, tmpfsSizeBytes }: Mount): Problem {
-  const choice = problemOfChoice("mount type", type, ["BIND", "VOLUME", "TMPFS"]);
+  const choice = problemOfChoice("mount type", type, ["BIND", "VOLUME", "TMPFS", "CLUSTER"]);
   if (choice !== undefined) return choice;
   if (target === "") return "a mount has no target; add target=/PATH";
   if (!target.startsWith("/")) return `the mount target "${target}" is not absolute; begin it with "/"`;
@@ -93,6 +94,10 @@ function problemOfMount({ type, source, target, propagation, tmpfsSizeBytes }: M
   if (/\0/.test(source + target)) return "a mount's path holds a NUL character; remove it";
   if (type === "BIND" && !source.startsWith("/")) return `the bind mount at "${target}" needs an absolute source; it has "${source}"`;
   if (type === "VOLUME" && source !== "" && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(source)) return `"${source}" is no volume name; use letters, digits, "_", "." and "-", or type=bind for a path`;
+  if (type === "CLUSTER") {
+    const problem = problemOfClusterSource(source, target);
+    if (problem !== undefined) return problem;
+  }
   if (type === "TMPFS" && source !== "") return `the tmpfs at "${target}" has a source; leave it out`;
   if (type !== "BIND" && propagation !== "") return `propagation of the mount at "${target}" is for bind mounts; leave it out`;
   if (propagation !== "" && !/^r?(private|shared|slave)$/.test(propagation)) return `the propagation "${propagation}" is unknown; use rprivate, private, rshared, shared, rslave or slave`;

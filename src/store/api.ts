@@ -1,7 +1,7 @@
-import type { Cluster, Network, Node, Revision, Service, Task } from "../model/index.js";
+import type { Cluster, Network, Node, Revision, Service, Task, Volume } from "../model/index.js";
 
 /** What the store holds, by table. */
-export interface Tables { cluster: Cluster; node: Node; service: Service; revision: Revision; task: Task; network: Network }
+export interface Tables { cluster: Cluster; node: Node; service: Service; revision: Revision; task: Task; network: Network; volume: Volume }
 export type TableName = keyof Tables;
 
 /**
@@ -11,8 +11,8 @@ export type TableName = keyof Tables;
 export interface ReadTx {
   get<K extends TableName>(table: K, id: string): Tables[K] | undefined;
   list<K extends TableName>(table: K): Tables[K][];
-  /** Service, node, network by name (node: hostname, may be several; task: none). */
-  byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][];
+  /** Service, node, network, volume by name (node: hostname, may be several; task: none). */
+  byName<K extends "service" | "network" | "volume" | "node" | "cluster">(table: K, name: string): Tables[K][];
   tasksOfService(serviceId: string): Task[];
   tasksOfNode(nodeId: string): Task[];
   /** Looks through the service's tasks. */

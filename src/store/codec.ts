@@ -24,7 +24,7 @@ const lazily = <T>(make: () => T): (() => T) => { let made: T | undefined; retur
 const transactions = lazily(() => codec<StoreTransaction>("StoreTransaction"));
 const chunks = lazily(() => codec<StoreSnapshotChunk>("StoreSnapshotChunk"));
 const rowCodecs = lazily(() => Object.fromEntries(tableNames.map((name) => [name, codec<OpenRow>(messageNames[name])])) as { readonly [K in TableName]: Codec<OpenRow> });
-const messageNames: { readonly [K in TableName]: string } = { cluster: "Cluster", node: "Node", service: "Service", revision: "Revision", task: "Task", network: "Network" };
+const messageNames: { readonly [K in TableName]: string } = { cluster: "Cluster", node: "Node", service: "Service", revision: "Revision", task: "Task", network: "Network", volume: "Volume" };
 
 /** The row that every replica will have, but for its meta. Parts that are those of `previous` stay the same objects. */
 export function canonicalRow(table: TableName, object: object, previous: object | undefined): OpenRow {

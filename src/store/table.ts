@@ -10,6 +10,7 @@ const indexesOf: { readonly [K in TableName]: Readonly<Partial<Record<IndexName,
   node: { name: (row) => row.description?.hostname },
   service: { name: (row) => row.spec?.name },
   network: { name: (row) => row.spec?.name },
+  volume: { name: (row) => row.spec?.name },
   revision: { service: (row: Revision) => row.serviceId },
   task: { service: (row: Task) => row.serviceId, node: (row: Task) => row.nodeId || undefined },
 };

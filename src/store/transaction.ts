@@ -15,7 +15,7 @@ export class Reader implements ReadTx {
 
   get<K extends TableName>(table: K, id: string): Tables[K] | undefined { return this.committed[table].get(id) as Tables[K] | undefined; }
   list<K extends TableName>(table: K): Tables[K][] { return this.all(table) as Tables[K][]; }
-  byName<K extends "service" | "network" | "node" | "cluster">(table: K, name: string): Tables[K][] { return this.find(table, "name", name) as Tables[K][]; }
+  byName<K extends "service" | "network" | "volume" | "node" | "cluster">(table: K, name: string): Tables[K][] { return this.find(table, "name", name) as Tables[K][]; }
   tasksOfService(serviceId: string): Task[] { return this.find("task", "service", serviceId) as Task[]; }
   tasksOfNode(nodeId: string): Task[] { return this.find("task", "node", nodeId) as Task[]; }
   /** No index of its own, which would cost 120 bytes a task: it is asked for by people only, who name one task. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { newTask } from "../../model/index.js";
 import { expandTemplate, templateValues } from "./template.js";
 
-const values = templateValues({ task: newTask({ id: "t1", serviceId: "s1", slot: 3, nodeId: "n1" }), spec: null, serviceName: "web", serviceLabels: {}, ports: [], nodeName: "host-a" });
+const values = templateValues({ task: newTask({ id: "t1", serviceId: "s1", slot: 3, nodeId: "n1" }), spec: null, serviceName: "web", serviceLabels: {}, ports: [], nodeName: "host-a", volumes: [] });
 
 describe("agent: templates", () => {
   it("stand for the task, its service and its node", () => {

@@ -11,7 +11,7 @@ const exited = (exitCode: number, more = {}) => container({ phase: "exited", pid
 function view(state: TaskState, desiredState: TaskState, fields: Partial<TaskView> = {}): TaskView {
   const spec = newTaskSpec({ container: newContainerSpec({ image: "busybox", stopGraceMs: 3_000 }) });
   return {
-    assignment: { task: newTask({ id: "t1", slot: 1, desiredState }), spec, serviceName: "web", serviceLabels: {}, ports: [], nodeName: "a" },
+    assignment: { task: newTask({ id: "t1", slot: 1, desiredState }), spec, serviceName: "web", serviceLabels: {}, ports: [], nodeName: "a", volumes: [] },
     isAssigned: true, status: newTaskStatus({ state }), container: undefined, hasSandbox: false, isAttached: false, busy: undefined, ...fields,
   };
 }

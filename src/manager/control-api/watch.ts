@@ -8,7 +8,7 @@ import type { ControlDependencies } from "./ports.js";
 import { nameOf } from "./refs.js";
 import { taskView } from "./task-view.js";
 
-const kinds = ["task", "service", "node", "network"] as const;
+const kinds = ["task", "service", "node", "network", "volume"] as const;
 type Kind = (typeof kinds)[number];
 type WatchedChange = Extract<Change, { table: Kind }>;
 
@@ -31,7 +31,7 @@ export async function* watch({ store }: ControlDependencies, request: WatchReque
   const onAbort = () => wake();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    yield { index: store.index, change: "CREATED", node: null, service: null, task: null, network: null };
+    yield { index: store.index, change: "CREATED", node: null, service: null, task: null, network: null, volume: null };
     for (;;) {
       for (const event of waiting.splice(0)) { if (signal.aborted) return; yield event; }
       if (failure) throw failure;
@@ -62,11 +62,12 @@ function wantedChanges({ kinds: wished, filters }: WatchRequest): (change: Chang
 }
 
 function eventOf({ index }: Commit, change: WatchedChange, tx: ReadTx): WatchEvent {
-  const event: WatchEvent = { index, change: change.kind.toUpperCase() as WatchEvent["change"], node: null, service: null, task: null, network: null };
+  const event: WatchEvent = { index, change: change.kind.toUpperCase() as WatchEvent["change"], node: null, service: null, task: null, network: null, volume: null };
   switch (change.table) {
     case "node": return { ...event, node: change.object };
     case "service": return { ...event, service: change.object };
     case "task": return { ...event, task: taskView(tx, change.object) };
     case "network": return { ...event, network: change.object };
+    case "volume": return { ...event, volume: change.object };
   }
 }

@@ -138,6 +138,8 @@ export class AssignmentSource {
         // Nodes that wait for it: it may have been created after the first task that names it.
         if (change.kind !== "updated") for (const { nodeId } of this.#subscribers) this.#dirtyNodes.add(nodeId);
         return;
+      case "volume":      // what a task is told of its volumes does not change: it is said once, when the task is assigned
+        return;
       case "cluster":
         this.#areSurroundingsDirty = true;
         return;
@@ -238,7 +240,7 @@ export class AssignmentSource {
     const networks = new Set<string>();
     for (const task of tx.tasksOfNode(nodeId)) {
       if (!isHeld(task)) continue;
-      const assignment = taskAssignment(task, tx.get("service", task.serviceId), tx.get("revision", revisionId(task.serviceId, task.revision)), node);
+      const assignment = taskAssignment(task, tx.get("service", task.serviceId), tx.get("revision", revisionId(task.serviceId, task.revision)), node, (id) => tx.get("volume", id));
       if (!assignment) {
         this.#log.warn("A task's spec is not in the store; its node is not told of the task", { task: task.id, revision: task.revision });
         continue;

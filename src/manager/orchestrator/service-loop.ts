@@ -1,5 +1,5 @@
 import { startCoalescingLoop } from "../../lib/index.js";
-import { isTerminal, revisionId, stateOf, taskStateOrder, type Node, type Service, type Task } from "../../model/index.js";
+import { isTerminal, revisionId, stateOf, taskStateOrder, type Node, type Service, type Task, type Volume } from "../../model/index.js";
 import type { Commit, ReadTx, WriteTx } from "../../store/index.js";
 import { deepEqual } from "./core/spec-compare.js";
 import { superviseService } from "./core/supervise.js";
@@ -34,6 +34,8 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
         if (change.kind !== "updated" || concernsService(change.object, change.previous)) mark(change.object.serviceId);
       } else if (change.table === "node" && (change.kind !== "updated" || concernsPlacement(change.object, change.previous))) {
         markServicesOfNode(change.object.id);
+      } else if (change.table === "volume" && concernsUsers(change.object, change.kind === "removed")) {
+        markServicesWithVolumes();
       }
     }
   }
@@ -42,6 +44,13 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
     store.view((tx) => {
       for (const task of tx.tasksOfNode(nodeId)) mark(task.serviceId);
       for (const service of tx.list("service")) if (service.spec?.mode === "GLOBAL") mark(service.id);
+    });
+  }
+
+  /** Volumes are drained seldom: who mounts none of the cluster's is passed by. */
+  function markServicesWithVolumes(): void {
+    store.view((tx) => {
+      for (const { id } of tx.list("service")) if (tx.revisionsOfService(id).some(({ spec }) => spec?.task?.container?.mounts.some(({ type }) => type === "CLUSTER"))) mark(id);
     });
   }
 
@@ -94,6 +103,7 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
       service, spec, maxSteps, nowMs: clock.now(), tasks: tx.tasksOfService(serviceId), newId,
       specOf: (revision) => (revision === service.revision ? spec : tx.get("revision", revisionId(serviceId, revision))?.spec ?? undefined),
       node: (id) => tx.get("node", id),
+      volume: (id) => tx.get("volume", id),
       nodes: () => tx.list("node"),
     };
   }
@@ -151,6 +161,9 @@ function concernsService(task: Task, previous: Task | undefined): boolean {
 /** Not its endpoint, which the allocator writes. A spec changes only with its revision. */
 const concernsTasks = (service: Service, previous: Service | undefined): boolean =>
   !previous || service.revision !== previous.revision || service.isRemoving !== previous.isRemoving || !deepEqual(service.updateStatus, previous.updateStatus);
+
+/** It is to be let go of. */
+const concernsUsers = ({ spec }: Volume, isRemoved: boolean): boolean => isRemoved || spec?.availability === "VOLUME_DRAIN";
 
 /** Not the node's address on the ingress network, nor its place among the managers. */
 const concernsPlacement = (node: Node, previous: Node | undefined): boolean =>

@@ -1,5 +1,5 @@
 import { isTerminal, isWanted, stateOf, taskStateOrder } from "../../../model/index.js";
-import type { EndpointSet, Network, Node, NodeAttachmentSet, Revision, Service, Task, TaskAssignment } from "../../../model/index.js";
+import type { EndpointSet, MountedVolume, Network, Node, NodeAttachmentSet, Revision, Service, Task, TaskAssignment, Volume } from "../../../model/index.js";
 import { isSame } from "./same.js";
 
 /** One entry of an Assignments message; exactly one of the objects is set. */
@@ -23,7 +23,7 @@ export function isHeld(task: Task): boolean {
 }
 
 /** All that the agent needs; undefined when the spec that the task runs is not in the store. */
-export function taskAssignment(task: Task, service: Service | undefined, revision: Revision | undefined, node: Node | undefined): TaskAssignment | undefined {
+export function taskAssignment(task: Task, service: Service | undefined, revision: Revision | undefined, node: Node | undefined, volumeOf: (id: string) => Volume | undefined): TaskAssignment | undefined {
   if (!revision?.spec?.task) return undefined;
   return {
     task,
@@ -36,7 +36,16 @@ export function taskAssignment(task: Task, service: Service | undefined, revisio
       ...(service?.endpoint?.ports ?? []).filter((port) => port.mode === "INGRESS"),
     ],
     nodeName: node?.description?.hostname || task.nodeId,
+    volumes: task.volumes.length === 0 ? [] : mountedVolumes(task, volumeOf),
   };
+}
+
+/** One that was removed since is left out: a task that has begun has it still, and one that has not is refused by its agent. */
+function mountedVolumes({ volumes }: Task, volumeOf: (id: string) => Volume | undefined): MountedVolume[] {
+  return volumes.flatMap(({ target, volumeId }): MountedVolume[] => {
+    const spec = volumeOf(volumeId)?.spec;
+    return spec ? [{ target, name: spec.name, driver: spec.driver, options: spec.options, labels: spec.labels }] : [];
+  });
 }
 
 /**

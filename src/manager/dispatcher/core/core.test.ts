@@ -48,7 +48,7 @@ describe("dispatcher: what an agent says", () => {
 });
 
 describe("dispatcher: differences between assignments", () => {
-  const assignment = (task: Task) => taskAssignment(task, service, revision, undefined)!;
+  const assignment = (task: Task) => taskAssignment(task, service, revision, undefined, () => undefined)!;
   const map = (...tasks: Task[]) => new Map(tasks.map((task) => [task.id, assignment(task)]));
 
   it("an agent's own report does not come back as a change", () => {
@@ -65,7 +65,7 @@ describe("dispatcher: differences between assignments", () => {
   it("networks begin, end and stay", () => {
     assert.deepEqual(diffNetworks(new Set(["a", "b"]), new Set(["b", "c"])), { added: ["c"], removed: ["a"], kept: ["b"] });
   });
-  it("a task whose spec is not known is not handed out", () => assert.equal(taskAssignment(taskIn("ASSIGNED"), service, undefined, undefined), undefined));
+  it("a task whose spec is not known is not handed out", () => assert.equal(taskAssignment(taskIn("ASSIGNED"), service, undefined, undefined, () => undefined), undefined));
 });
 
 describe("dispatcher: endpoint sets", () => {

@@ -1,4 +1,4 @@
-import { formatConstraint, matchesConstraint, parseConstraint, untoleratedTaint, type Constraint, type Node, type ServiceSpec, type Task } from "../../../model/index.js";
+import { formatConstraint, matchesConstraint, parseConstraint, untoleratedTaint, type Constraint, type Node, type ServiceSpec, type Task, type Volume } from "../../../model/index.js";
 import { nodeName } from "./view.js";
 
 /** Why a task can not stay where it is. A task on a lost node may still run there, but nobody can wait for its end. */
@@ -19,6 +19,16 @@ export function evictionOf(task: Task, spec: ServiceSpec | undefined, node: Node
     const taint = untoleratedTaint(node, spec.task?.placement?.tolerations ?? [], ["NO_EXECUTE"]);
     if (taint) return { reason: `node ${name} has taint ${taint.key}${taint.value === "" ? "" : `=${taint.value}`} with effect no-execute, which the service does not tolerate`, isNodeLost: false };
     if (unmet) return { reason: `constraint ${formatConstraint(unmet)} does not hold on node ${name} any more`, isNodeLost: false };
+  }
+  return undefined;
+}
+
+/** Whether a task may keep the volumes that it has. A paused one is kept. */
+export function volumeEvictionOf({ volumes }: Task, volumeOf: (id: string) => Volume | undefined): Eviction | undefined {
+  for (const { volumeId, target } of volumes) {
+    const volume = volumeOf(volumeId);
+    if (!volume) return { reason: `the volume that it has at ${target} was removed from the cluster`, isNodeLost: false };
+    if (volume.spec?.availability === "VOLUME_DRAIN") return { reason: `volume ${volume.spec.name} is drained`, isNodeLost: false };
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { isPreempted, isWanted, type Task } from "../../../model/index.js";
-import { evictionOf } from "./enforcer.js";
+import { evictionOf, volumeEvictionOf } from "./enforcer.js";
 import { nodesToFill, takesNewTask } from "./global.js";
 import { missingSlots, surplusPlaces } from "./replicated.js";
 import { decideRestart, heldUntil } from "./restart.js";
@@ -83,7 +83,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
     const spec = isOld ? view.specOf(task.revision) : view.spec;
     const seat = { slot: place.slot, nodeId: place.nodeId, revision };
 
-    const eviction = evictionOf(task, spec, view.node(task.nodeId));
+    const eviction = evictionOf(task, spec, view.node(task.nodeId)) ?? volumeEvictionOf(task, (id) => view.volume(id));
     if (hasEnded(task) && !(isGlobal && eviction)) {
       const decision = decideRestart(task, spec, place);
       if (decision.kind === "finished" || (hasSpare && (isOld || isMoving(place)))) {

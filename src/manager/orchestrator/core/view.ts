@@ -1,4 +1,4 @@
-import type { Node, Service, ServiceSpec, Task, TaskState, UpdateStatus } from "../../../model/index.js";
+import type { Node, Service, ServiceSpec, Task, TaskState, UpdateStatus, Volume } from "../../../model/index.js";
 import { newTask, newTaskStatus } from "../../../model/index.js";
 
 /** All that is looked at to decide about one service: one moment of the store, and the time. */
@@ -11,6 +11,7 @@ export interface ServiceView {
   readonly maxSteps: number;
   specOf(revision: number): ServiceSpec | undefined;
   node(id: string): Node | undefined;
+  volume(id: string): Volume | undefined;
   /** Every node; asked for by global services only. */
   nodes(): readonly Node[];
   newId(): string;
