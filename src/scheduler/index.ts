@@ -9,6 +9,7 @@
  *   picture.ts        state, placer and queue, from the store's objects and commits
  *   scheduler.ts      the loop: commits → decisions in slices → transactions; audits itself
  *   queries/          questions of people, answered from a copy; rebalance/   moves, planned in a thread
+ *   core/pack/, worker/   decisions that would hold the event loop, in a thread
  *   explainer.ts      who is told why it waits, and when        write.ts       decisions as changes
  */
 export { createSchedulerQueries, type Inspect, type Live, type SchedulerQueries } from "./queries/index.js";

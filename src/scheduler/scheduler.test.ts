@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Metrics, SwarmError, createLogger, silentLogger } from "../lib/index.js";
-import { FakeClock } from "../lib/testing.js";
+import { FakeClock, waitFor } from "../lib/testing.js";
 import {
   newCluster, newClusterSpec, newResources, newRevision, newService, newTask, newTaskStatus, stateOf, type ClusterSpec, type Node, type ServiceSpec, type Task, type TaskState,
 } from "../model/index.js";
 import { createTestStore } from "../store/testing.js";
-import { startScheduler, type Scheduler } from "./scheduler.js";
+import { startScheduler, type Scheduler, type SchedulerPorts } from "./scheduler.js";
 import { nodeOf, specOf } from "./testing.js";
 
 /** A store with a scheduler on it; nobody else acts. */
@@ -14,6 +14,8 @@ class Fixture {
   readonly store = createTestStore({ clock: this.clock });
   readonly metrics = new Metrics();
   scheduler!: Scheduler;
+
+  constructor(private readonly ports: Partial<SchedulerPorts> = {}) {}
 
   async start(nodes: readonly Node[], cluster: Partial<ClusterSpec> = {}): Promise<this> {
     await this.store.update((tx) => {
@@ -24,7 +26,7 @@ class Fixture {
     await this.settle();
     return this;
   }
-  run(): void { this.scheduler = startScheduler({ store: this.store, clock: this.clock, log: silentLogger, random: () => 0.5, metrics: this.metrics }); }
+  run(): void { this.scheduler = startScheduler({ store: this.store, clock: this.clock, log: silentLogger, random: () => 0.5, metrics: this.metrics, ...this.ports }); }
 
   /** Tasks "web.1", … of service "web". */
   async submit(name: string, spec: ServiceSpec, count = spec.replicas, task: Partial<Task> = {}): Promise<void> {
@@ -243,6 +245,41 @@ describe("the scheduler's loop", () => {
     assert.equal(fixture.task("stray.1").status!.err, "waits for node gone: it is not in the cluster");
     await fixture.setNode(nodeOf("n1", { cpu: 2 }));
     assert.equal(stateOf(fixture.task("agent.1")), "ASSIGNED");
+  });
+
+  it("decides the same in the other thread, and here when that fails", async () => {
+    const nodes = Array.from({ length: 5 }, (_, i) => nodeOf(`n${i}`, { cpu: 4, labels: { rack: `r${i % 2}` }, gpus: i === 3 ? { T4: 2 } : {} }));
+    const submitAll = async (to: Fixture): Promise<string[]> => {
+      const submit = async (name: string, spec: ServiceSpec) => {
+        await to.submit(name, spec);
+        await waitFor("each task to have a node or a reason", () => to.store.view((tx) => tx.tasksOfService(name)).every((task) => task.nodeId !== "" || task.status!.err !== ""));
+      };
+      await submit("spread", specOf({ spread: ["node.labels.rack"], replicas: 5, cpu: 1 }));
+      await submit("single", specOf({ maxPerNode: 1, replicas: 6 }));
+      await submit("gpu", specOf({ gpu: { count: 1 }, replicas: 3 }));
+      await submit("gang", specOf({ gang: true, replicas: 30, cpu: 1 }));
+      await to.advance(2_000);
+      return to.store.view((tx) => tx.list("task")).map((task) => `${task.id} ${task.nodeId} ${task.gpus[0]?.id ?? ""} ${task.status!.err}`).sort();
+    };
+    const fixtures: Fixture[] = [];
+    const run = async (ports: Partial<SchedulerPorts>): Promise<{ tasks: string[]; elsewhere: number }> => {
+      const other = new Fixture(ports);
+      fixtures.push(await other.start(nodes));
+      return { tasks: await submitAll(other), elsewhere: other.metric("skein_scheduler_worker_decisions_total") };
+    };
+    try {
+      const here = await run({});
+      const elsewhere = await run({ heavyMs: 0 });
+      const failing = await run({ heavyMs: 0, worker: { decide: () => Promise.resolve(undefined), size: 0, isUsable: true, stop: () => Promise.resolve() } });
+      assert.equal(here.elsewhere, 0);
+      assert.ok(elsewhere.elsewhere >= 4);
+      assert.equal(failing.elsewhere, 0);
+      assert.deepEqual(elsewhere.tasks, here.tasks);
+      assert.deepEqual(failing.tasks, here.tasks);
+    } finally {
+      await Promise.all(fixtures.map((other) => other.scheduler.stop()));
+      await fixture.start([]);
+    }
   });
 
   it("looks at the live state from outside, once there is one", async () => {

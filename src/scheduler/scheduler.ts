@@ -1,10 +1,13 @@
 import { Metrics, SwarmError, messageOf, startCoalescingLoop, type Clock, type Logger } from "../lib/index.js";
 import type { Commit, Store } from "../store/index.js";
 import { comparePictures } from "./compare-pictures.js";
-import { assignedGpus, assignGeneric, type Batch } from "./core/queue/index.js";
+import { decisionCostMs, packDecision } from "./core/pack/index.js";
+import { assignedGpus, assignGeneric, type Batch, type HeavyDecision } from "./core/queue/index.js";
+import { nowhere } from "./core/state/index.js";
 import { Explainer } from "./explainer.js";
 import { buildPicture, type Picture } from "./picture.js";
 import { schedulerMetrics } from "./scheduler-metrics.js";
+import { DecisionWorker } from "./worker/index.js";
 import { writeDecisions, type Writes } from "./write.js";
 
 export interface SchedulerPorts {
@@ -14,6 +17,10 @@ export interface SchedulerPorts {
   readonly random: () => number;
   /** Where it counts; by default nobody reads it. */
   readonly metrics?: Metrics;
+  /** Decisions that would hold the thread for longer are made in another one, milliseconds; default 10. */
+  readonly heavyMs?: number;
+  /** Who makes them; default: a thread that is started with the first of them. */
+  readonly worker?: Pick<DecisionWorker, "decide" | "size" | "isUsable" | "stop">;
 }
 
 export interface Scheduler {
@@ -36,12 +43,14 @@ const tickMs = 1_000;
 /** A decision that met a change that is not committed yet is made again then at the latest. */
 const retryConflictMs = 100;
 const auditEveryMs = 5 * 60_000;
+/** Decisions that the other thread has at a time; each is made of the state as it was when it was sent. */
+const maxHeavy = 2;
 
 /**
  * Leader only. Starts with a look at everything. A first event is decided about at once; while transactions are in flight, events gather. One slice decides
  * about as many tasks as one transaction takes; the next slice does not wait for the disk of the one before.
  */
-export function startScheduler({ store, clock, log, random, metrics: registry = new Metrics() }: SchedulerPorts): Scheduler {
+export function startScheduler({ store, clock, log, random, metrics: registry = new Metrics(), heavyMs = 10, worker = new DecisionWorker(clock, log) }: SchedulerPorts): Scheduler {
   const metrics = schedulerMetrics(registry);
   let picture: Picture | undefined;
   let explainer: Explainer | undefined;
@@ -156,11 +165,33 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     const isTimeUp = () => clock.monotonic() - startMs > sliceMs;
     const { queue } = of;
     const triesBefore = queue.tries;
-    const batch = queue.decide({ nowMs: clock.now(), maxTasks: writesPerTransaction, mayPreempt: of.mayPreempt, isTimeUp });
+    const batch = queue.decide({ nowMs: clock.now(), maxTasks: writesPerTransaction, mayPreempt: of.mayPreempt, isTimeUp, where: (g, tasks) => where(of, g, tasks) });
     metrics.tries.add(queue.tries - triesBefore);
+    if (batch.heavy) decideElsewhere(of, batch.heavy);
     send(of, batch, isTimeUp);
     metrics.slice.observe((clock.monotonic() - startMs) / 1000);
     return !hasWork();
+  }
+
+  function where(of: Picture, g: number, tasks: number): "here" | "elsewhere" | "later" {
+    if (!worker.isUsable || decisionCostMs(of.state, g, tasks) <= heavyMs) return "here";
+    return worker.size < maxHeavy ? "elsewhere" : "later";
+  }
+
+  /** In the other thread, on a copy; what it answers is checked against what is then. Should it fail, the decision is made here. */
+  function decideElsewhere(of: Picture, heavy: HeavyDecision): void {
+    const { state, queue, placer } = of;
+    const ids = Array.from(heavy.tasks, (t) => state.tasks.ids[t]!);
+    // Nodes that are kept for it are open to it in the copy.
+    const packed = queue.reservations.opened(state, heavy.group.key, heavy.group.priority, () => packDecision(state, heavy.group.g, ids.length, { defaultStrategy: placer.defaultStrategy, nowMs: clock.now() }));
+    void worker.decide(packed).then((nodes) => {
+      if (isStopped || of !== picture) return;
+      if (nodes) metrics.workerDecisions.add();
+      const isWaiting = (i: number) => state.tasks.ids[heavy.tasks[i]!] === ids[i] && state.tasks.node[heavy.tasks[i]!] === nowhere;
+      const batch = queue.settleHeavy(heavy, isWaiting, nodes, { nowMs: clock.now(), maxTasks: ids.length, mayPreempt: of.mayPreempt, isTimeUp: () => false });
+      send(of, batch, () => false);
+      loop.wake();
+    });
   }
 
   function send(of: Picture, batch: Batch, isTimeUp: () => boolean): void {
@@ -258,7 +289,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
       own.picture = made;
       const faults: string[] = [];
       // Compared only while nothing is in flight: decisions that are not stored yet are no faults.
-      const isQuiet = () => picture !== undefined && !backlog && !mustRebuild && inFlight.size === 0 && conflicts.size === 0 && !picture.queue.hasWork;
+      const isQuiet = () => picture !== undefined && !backlog && !mustRebuild && inFlight.size === 0 && worker.size === 0 && conflicts.size === 0 && !picture.queue.hasWork;
       for (let waits = 0; !isQuiet(); waits++) {
         if (waits > 1_000 || isOver()) return undefined;
         await pause();
@@ -303,6 +334,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
       isStopped = true;
       unwatch();
       auditTimer.cancel();
+      await worker.stop();
       await loop.stop();
     },
   };

@@ -20,6 +20,14 @@ export class Freed {
     else this.ports.set(port, new Set([n]));
   }
 
+  addAll(other: Freed): void {
+    for (const n of other.nodes) this.nodes.add(n);
+    for (const n of other.changedNodes) this.changedNodes.add(n);
+    for (const [port, nodes] of other.ports) for (const n of nodes) this.port(port, n);
+    for (const service of other.services) this.services.add(service);
+    for (const project of other.projects) this.projects.add(project);
+  }
+
   clear(): void {
     this.nodes.clear();
     this.changedNodes.clear();

@@ -7,7 +7,7 @@
  *   assigned-resources.ts  which devices and named resources a placed task gets
  *   reservations.ts      nodes kept for who starves or preempts   quotas.ts        what a project may have
  */
-export { SchedulingQueue, keepAfterMs, keepForMs, tasksPerTurn, type Batch, type DecideOptions } from "./scheduling-queue.js";
+export { SchedulingQueue, keepAfterMs, keepForMs, tasksPerTurn, type Batch, type DecideOptions, type HeavyDecision } from "./scheduling-queue.js";
 export type { Reservation } from "./reservations.js";
 export { gatherForMs } from "./gang.js";
 export { Quotas } from "./quotas.js";

@@ -26,7 +26,7 @@ export class ReadyQueue {
     heap[at] = group;
   }
 
-  /** Groups that have lost all their tasks meanwhile are passed over. */
+  /** Groups that have lost all their tasks, or were blocked, meanwhile are passed over. */
   pop(): WaitingGroup | undefined {
     const group = this.peek();
     if (!group) return undefined;
@@ -36,7 +36,7 @@ export class ReadyQueue {
   }
 
   peek(): WaitingGroup | undefined {
-    while (this.#heap.length > 0 && this.#heap[0]!.tasks.size === 0) this.#removeTop();
+    while (this.#heap.length > 0 && (this.#heap[0]!.tasks.size === 0 || this.#heap[0]!.place !== "ready")) this.#removeTop();
     return this.#heap[0];
   }
 

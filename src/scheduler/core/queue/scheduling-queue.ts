@@ -32,7 +32,12 @@ export interface Batch {
   readonly blocked: readonly WaitingGroup[];
   readonly preemptions: readonly { readonly g: number; readonly plan: PreemptionPlan }[];
   /** A decision that is too large for this thread now: its tasks are away until `settle`. */
-  readonly heavy: { readonly group: WaitingGroup; readonly tasks: Int32Array } | undefined;
+  readonly heavy: HeavyDecision | undefined;
+}
+
+export interface HeavyDecision {
+  readonly group: WaitingGroup;
+  readonly tasks: Int32Array;
 }
 
 export interface DecideOptions {
@@ -41,8 +46,8 @@ export interface DecideOptions {
   readonly mayPreempt: boolean;
   /** The slice is over; asked between groups. */
   readonly isTimeUp: () => boolean;
-  /** Whether placing so many tasks of `g` would hold the thread for too long. */
-  readonly isHeavy?: (g: number, tasks: number) => boolean;
+  /** Where to place so many tasks of `g`: elsewhere if it would hold this thread for too long, later if nobody else is free for it now. By default here. */
+  readonly where?: (g: number, tasks: number) => "here" | "elsewhere" | "later";
 }
 
 /**
@@ -60,13 +65,16 @@ export class SchedulingQueue {
   placements = 0;
   /** Groups decided about so far: a blocked one that is tried again and again would show here. */
   tries = 0;
-  /** Changes for the better so far. */
-  changes = 0;
   readonly #groups = new Map<number, WaitingGroup>();
   /** Blocked ones that could make room by stopping others. */
   readonly #preemptors = new Set<WaitingGroup>();
   readonly #blockedByNodes = new Set<WaitingGroup>();
   readonly #pauses = new Map<string, { untilMs: number; lengthMs: number }>();
+  /** Too large for this thread, while the other one was busy. */
+  readonly #later: WaitingGroup[] = [];
+  /** Decisions that are made elsewhere now, and what was freed since the first of them began. */
+  #away = 0;
+  readonly #meanwhile = new Freed();
   #placementsAtTick = 0;
   #placementsAtWake = 0;
 
@@ -135,8 +143,7 @@ export class SchedulingQueue {
 
   /** Who is decided about later sees things as they are then. */
   get #anybodyListens(): boolean {
-    this.changes++;
-    return this.blocked.size > 0 || this.bound.waitsForAny;
+    return this.blocked.size > 0 || this.bound.waitsForAny || this.#away > 0;
   }
 
   setQuotas(quotas: readonly ProjectQuota[]): void { for (const project of this.quotas.setLimits(quotas)) this.freed.projects.add(project); }
@@ -197,6 +204,7 @@ export class SchedulingQueue {
         if (owner?.place === "blocked" && this.state.fits(n, this.state.groups.request[owner.g]!)) this.#wake(owner);
       }
     }
+    if (this.#away > 0) this.#meanwhile.addAll(freed);
     freed.clear();
   }
 
@@ -236,10 +244,15 @@ export class SchedulingQueue {
     const asked = Math.min(wanted, quotaRoom);
     if (asked === 0 || (isGang && asked < wanted)) return this.#block(group, { kind: "quota", project: state.groups.rules[group.g]!.project }, batch, asked);
     const tasks = firstOf(group.tasks, asked);
-    if (batch.options.isHeavy?.(group.g, asked)) {
-      for (const t of tasks) group.tasks.delete(t);
-      batch.heavy = { group, tasks };
-      return;
+    switch (group.mustStay ? "here" : batch.options.where?.(group.g, asked)) {
+      case "elsewhere":
+        for (const t of tasks) group.tasks.delete(t);
+        batch.heavy = { group, tasks };
+        this.#away++;
+        return;
+      case "later":
+        this.#later.push(group);
+        return;
     }
     const placed = this.reservations.opened(state, group.key, group.priority, () => this.placer.place(group.g, tasks, asked));
     this.#settle(group, tasks, placed, batch, asked < wanted ? { kind: "quota", project: state.groups.rules[group.g]!.project } : undefined);
@@ -268,25 +281,35 @@ export class SchedulingQueue {
    * The answer to a heavy decision: `nodes[i]` for `tasks[i]`, in order, nowhere = none. What does not fit any more as things are now is decided about again;
    * so is everything when there is no answer (undefined).
    */
-  settleHeavy({ group, tasks }: NonNullable<Batch["heavy"]>, isStillWaiting: (i: number) => boolean, nodes: Int32Array | undefined, options: DecideOptions): Batch {
+  settleHeavy({ group, tasks }: HeavyDecision, isStillWaiting: (i: number) => boolean, nodes: Int32Array | undefined, options: DecideOptions): Batch {
     const batch = new Deciding(options);
     const { state } = this;
-    const isGang = state.groups.rules[group.g]?.isGang ?? false;
+    for (const other of this.#later.splice(0)) if (other.place === "ready") this.ready.push(other);
+    // What was freed since is for those, too, who will be blocked now.
+    this.freed.addAll(this.#meanwhile);
+    if (--this.#away === 0) this.#meanwhile.clear();
     const waiting = [...tasks.keys()].filter(isStillWaiting);
-    const owner = this.#groups.get(group.g) ?? (waiting.length > 0 ? this.#revive(group) : undefined);
+    const present = this.#groups.get(group.g);
+    const owner = present?.key === group.key ? present : waiting.length > 0 ? this.#revive(group) : undefined;
     if (!owner) return batch;
     if (waiting.length === 0) { this.#requeue(owner); return batch; }
+    const { isGang } = state.groups.rules[owner.g]!;
     const back = owner.tasks.size > 0 ? [...owner.tasks] : [];
     owner.tasks.clear();
     for (const i of waiting) owner.tasks.add(tasks[i]!);
     for (const t of back) owner.tasks.add(t);
-    if (!nodes) { this.#requeue(owner); return batch; }
+    if (!nodes) {
+      owner.mustStay = true;
+      this.#requeue(owner);
+      return batch;
+    }
     const placed: number[] = [];
     let isStale = false;
     this.reservations.opened(state, owner.key, owner.priority, () => {
       for (const i of waiting) {
-        if (nodes[i] === nowhere || this.quotas.room(state, owner.g) <= placed.length) continue;
-        if (this.placer.placeOn(tasks[i]!, nodes[i]!)) placed.push(tasks[i]!);
+        const n = nodes[i]!;
+        if (n === nowhere || this.quotas.room(state, owner.g) <= placed.length) continue;
+        if (state.nodes.alive.has(n) && this.placer.placeOn(tasks[i]!, n)) placed.push(tasks[i]!);
         else isStale = true;
       }
     });
@@ -327,6 +350,7 @@ export class SchedulingQueue {
       group.placementsBefore = this.placements;
     }
     group.fitted = fitted;
+    this.blocked.remove(group);
     this.blocked.add(this.state, group, cause);
     if (cause.kind === "nodes") {
       this.#blockedByNodes.add(group);
@@ -493,7 +517,7 @@ class Deciding implements Batch {
   readonly refused: number[] = [];
   readonly blocked: WaitingGroup[] = [];
   readonly preemptions: { readonly g: number; readonly plan: PreemptionPlan }[] = [];
-  heavy: { readonly group: WaitingGroup; readonly tasks: Int32Array } | undefined;
+  heavy: HeavyDecision | undefined;
   lowestPriority: number | undefined;
 
   constructor(readonly options: DecideOptions) {}

@@ -13,6 +13,8 @@ export interface WaitingGroup {
   /** Order among those that are ready (ready-queue.ts). */
   turn: number;
   readonly number: number;
+  /** The other thread failed at it: it is decided about in this one, however long that takes. */
+  mustStay: boolean;
   /** How often it was decided about: nobody is tried in vain again and again. */
   tries: number;
   /** Where it is registered while it is blocked (blocked-groups.ts). */
@@ -43,7 +45,7 @@ let lastNumber = 0;
 
 export function newWaitingGroup(g: number, key: string, priority: number, sinceMs: number): WaitingGroup {
   return {
-    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0,
+    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, mustStay: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0,
     newcomers: new Set(), explainedAtMs: -Infinity,
   };
 }
