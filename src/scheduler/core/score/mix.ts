@@ -38,7 +38,7 @@ const mostClasses = 64;
  * GPUs of node `n` that tasks like the average one can still use: all that is free on its devices, unless CPU, memory, disk or pids
  * run out first. The rest is stranded. Hot: no allocation.
  */
-export function usableGpus(freeGpus: number, n: number, free: readonly Float64Array[], perGpu: Float64Array): number {
+function usableGpus(freeGpus: number, n: number, free: readonly Float64Array[], perGpu: Float64Array): number {
   let usable = freeGpus;
   for (let d = 0; d <= pids; d++) if (perGpu[d]! > 0) usable = Math.min(usable, Math.max(0, free[d]![n]!) / perGpu[d]!);
   return usable;
