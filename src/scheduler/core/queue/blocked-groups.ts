@@ -10,6 +10,7 @@ import type { BlockCause, WaitingGroup } from "./waiting-group.js";
  *   amounts and GPUs       BlockedRequests: nodes where the scarcest amount that it asks for is free now
  *   host ports             a node where one of them was given back
  *   limits and affinities  a task of a service that counts for them has come or gone
+ *   volumes                one that it mounts was given back or changed
  *   quota                  its project gave something back, or may have more
  *   gathering gang         more of its tasks (the queue sees to that), or its time
  */
@@ -18,6 +19,7 @@ export class BlockedGroups {
   readonly #ports = new Index<string>();
   readonly #services = new Index<string>();
   readonly #projects = new Index<string>();
+  readonly #volumes = new Index<string>();
   readonly #gathering = new Set<WaitingGroup>();
   #size = 0;
 
@@ -34,6 +36,7 @@ export class BlockedGroups {
       case "nodes": {
         leave.push(this.#requests.add(state, group));
         for (const port of state.groups.rules[group.g]!.hostPorts) leave.push(this.#ports.add(port, group));
+        for (const { source } of state.groups.rules[group.g]!.volumes) leave.push(this.#volumes.add(source, group));
         for (const serviceId of servicesThatCountFor(state, group.g)) leave.push(this.#services.add(serviceId, group));
         return;
       }
@@ -62,6 +65,7 @@ export class BlockedGroups {
       for (const group of this.#ports.get(port)) for (const n of nodes) if (canFit(group.g, n)) { found.add(group); break; }
     }
     for (const serviceId of freed.services) for (const group of this.#services.get(serviceId)) found.add(group);
+    for (const volume of freed.volumes) for (const group of this.#volumes.get(volume)) found.add(group);
     for (const project of freed.projects) for (const group of this.#projects.get(project)) found.add(group);
     return found;
   }

@@ -100,7 +100,7 @@ const firstOf = ({ groups }: Alike): WaitingGroup => { for (const group of group
 /** Groups of the same request that need no more all fit where one does. */
 export function needsMoreThanAmounts(state: ClusterState, g: number): boolean {
   const rules = state.groups.rules[g]!;
-  return rules.hostPorts.length > 0 || rules.maxPerNode > 0 || rules.maxPer.length > 0 || rules.affinities.some(({ isRequired }) => isRequired) || rules.isGang
+  return rules.hostPorts.length > 0 || rules.volumes.length > 0 || rules.maxPerNode > 0 || rules.maxPer.length > 0 || rules.affinities.some(({ isRequired }) => isRequired) || rules.isGang
     || state.repellersOf(g).length > 0;
 }
 

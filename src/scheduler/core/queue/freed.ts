@@ -9,10 +9,12 @@ export class Freed {
   readonly services = new Set<string>();
   /** Projects that have less, or may have more. */
   readonly projects = new Set<string>();
+  /** Volumes that were given back or are other than they were, as mounts name them: ids, and "group:NAME". */
+  readonly volumes = new Set<string>();
   /** Nodes with room for more than were awakened. */
   readonly again = new Set<number>();
 
-  get isEmpty(): boolean { return this.nodes.size === 0 && this.ports.size === 0 && this.services.size === 0 && this.projects.size === 0; }
+  get isEmpty(): boolean { return this.nodes.size === 0 && this.ports.size === 0 && this.services.size === 0 && this.projects.size === 0 && this.volumes.size === 0; }
 
   port(port: string, n: number): void {
     const nodes = this.ports.get(port);
@@ -26,6 +28,7 @@ export class Freed {
     for (const [port, nodes] of other.ports) for (const n of nodes) this.port(port, n);
     for (const service of other.services) this.services.add(service);
     for (const project of other.projects) this.projects.add(project);
+    for (const volume of other.volumes) this.volumes.add(volume);
   }
 
   clear(): void {
@@ -34,6 +37,7 @@ export class Freed {
     this.ports.clear();
     this.services.clear();
     this.projects.clear();
+    this.volumes.clear();
   }
 
   /** Those who were awakened have been placed: the nodes with more room may have some for others. */

@@ -1,4 +1,4 @@
-import type { ProjectQuota } from "../../../model/index.js";
+import { groupPrefix, type ProjectQuota } from "../../../model/index.js";
 import type { Placer } from "../place/index.js";
 import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
@@ -22,6 +22,7 @@ export const keepForMs = 5 * 60_000;
 export const mostKept = 16;
 /** Plans of preemption in one slice: each reads the tasks of all nodes. */
 const plansPerSlice = 4;
+const longestPreemptPauseMs = 60_000;
 
 /** What was decided, to be written. Tasks are placed in the state already; victims do not count any more. */
 export interface Batch {
@@ -128,6 +129,7 @@ export class SchedulingQueue {
     const { project, hostPorts } = this.state.groups.rules[g]!;
     if (project !== "") this.freed.projects.add(project);
     for (const port of hostPorts) this.freed.port(port, n);
+    for (const { volumeId } of this.state.volumes.heldBy(t)) this.volumeChanged(volumeId);
     this.freed.nodes.add(n);
     this.#noteService(g);
   }
@@ -139,6 +141,14 @@ export class SchedulingQueue {
     if (!this.#anybodyListens) return;
     this.freed.nodes.add(n);
     this.freed.changedNodes.add(n);
+  }
+
+  /** One of the cluster's volumes is free for others, or other than it was. */
+  volumeChanged(id: string): void {
+    if (!this.#anybodyListens) return;
+    this.freed.volumes.add(id);
+    const group = this.state.volumes.get(id)?.volume?.spec?.group ?? "";
+    if (group !== "") this.freed.volumes.add(`${groupPrefix}${group}`);
   }
 
   /** Who is decided about later sees things as they are then. */
@@ -422,7 +432,7 @@ export class SchedulingQueue {
     next = earlier(next, this.#keepForStarving(nowMs));
     if (hasChanged) {
       const lowest = this.#lowestPriority();
-      for (const group of this.#blockedByNodes) if (group.priority > lowest) this.#preemptors.add(group);
+      for (const group of this.#blockedByNodes) if (group.priority > lowest && group.preemptAgainAtMs <= nowMs && !this.state.groups.rules[group.g]!.isGang) this.#preemptors.add(group);
     }
     return next;
   }
@@ -462,7 +472,7 @@ export class SchedulingQueue {
 
   #couldPreempt(group: WaitingGroup, batch: Deciding): boolean {
     batch.lowestPriority ??= this.#lowestPriority();
-    return group.priority > batch.lowestPriority && !this.state.groups.rules[group.g]!.isGang;
+    return group.priority > batch.lowestPriority && group.preemptAgainAtMs <= batch.options.nowMs && !this.state.groups.rules[group.g]!.isGang;
   }
 
   #preempt(batch: Deciding): void {
@@ -474,7 +484,10 @@ export class SchedulingQueue {
       const reserved = this.reservations.of(group.key).reduce((sum, { reason, tasks }) => sum + (reason === "preemption" ? tasks : 0), 0);
       if (reserved >= Math.min(group.tasks.size, this.quotas.room(state, group.g))) { this.#preemptors.delete(group); continue; }
       plans++;
-      if (!this.#preemptOnce(group.g, batch, undefined)) this.#preemptors.delete(group);
+      if (this.#preemptOnce(group.g, batch, undefined)) continue;
+      this.#preemptors.delete(group);
+      group.preemptPauseMs = Math.min(longestPreemptPauseMs, Math.max(1_000, 2 * group.preemptPauseMs));
+      group.preemptAgainAtMs = batch.options.nowMs + group.preemptPauseMs;
     }
   }
 

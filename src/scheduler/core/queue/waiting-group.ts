@@ -23,6 +23,9 @@ export interface WaitingGroup {
   blockedAtMs: number;
   /** Of a gang: how many of its tasks fitted, or were there, when it was blocked. */
   fitted: number;
+  /** Nobody could be stopped for it: it is not looked into again before that, and then after twice as long. */
+  preemptPauseMs: number;
+  preemptAgainAtMs: number;
   /** Placements there had been when it was blocked: more since then, and others get what it waits for. */
   placementsBefore: number;
   /** Those of its tasks that nothing was said to yet. */
@@ -45,7 +48,7 @@ let lastNumber = 0;
 
 export function newWaitingGroup(g: number, key: string, priority: number, sinceMs: number): WaitingGroup {
   return {
-    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, mustStay: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0,
+    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, mustStay: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0, preemptPauseMs: 0, preemptAgainAtMs: 0,
     newcomers: new Set(), explainedAtMs: -Infinity,
   };
 }
