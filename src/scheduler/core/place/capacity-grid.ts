@@ -1,4 +1,4 @@
-import { cpu, memory, pids, wholeGpu, type ClusterState } from "../state/index.js";
+import { Bitset, cpu, memory, pids, wholeGpu, type ClusterState } from "../state/index.js";
 import { floorOf, levelOf, levels } from "./quasi-log.js";
 
 const words = levels >>> 5;
@@ -37,6 +37,7 @@ export class CapacityGrid {
   #cell = new Int32Array(0);      // layer, row and column, eight bits each for the latter two
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
+  readonly #inside = new Bitset();      // nodes that have a cell
   #changes = -1;
   #capacity = 0;
   /** What a level of CPU or memory that is left over costs. */
@@ -68,11 +69,12 @@ export class CapacityGrid {
     const log = nodes.changeLog, mask = log.length - 1;
     if (this.#changes < 0 || this.#capacity < nodes.size || nodes.changes - this.#changes > log.length >> 1) this.#build();
     else {
+      const inside = this.#inside.words;
       const { words: eligible } = this.state.predicates.eligible[this.eligibility]!;
       for (let i = this.#changes; i < nodes.changes; i++) {
         const n = log[i & mask]!;
-        // Most changes are of other classes.
-        if ((eligible[n >>> 5]! & (1 << (n & 31))) !== 0 || this.#cell[n] !== outside) this.#update(n);
+        // Most changes are of other classes: two bits are looked at, both in the cache.
+        if (((eligible[n >>> 5]! | inside[n >>> 5]!) & (1 << (n & 31))) !== 0) this.#update(n);
       }
     }
     this.#changes = nodes.changes;
@@ -88,14 +90,14 @@ export class CapacityGrid {
   #search(r: number, own: Int32Array | undefined, most: number, looks: number): number {
     const { requests } = this.state;
     const row = levelOf(requests.amount[cpu]![r]!), column = levelOf(requests.amount[memory]![r]! * (1 / mib));
-    this.#asksMore = asksMore(this.state, r);
     const count = requests.gpuCount[r]!, millis = requests.gpuMillis[r]!;
     const first = count === 0 ? 0 : millis >= wholeGpu ? wholeLayer + count : 1 + ((millis * 8) / wholeGpu | 0);
     const layers = this.#layers;
     this.#best = outside;
     this.#bestCost = Infinity;
     this.#isCutShort = false;
-    const isGeneric = needsGeneric(this.state, r);
+    this.#asksMore = count > 0 || requests.dimensions[r]! > memory + 1;
+    const isGeneric = requests.dimensions[r]! > pids + 1;
     for (let at = first; at < gpuLayers && at < layers.length && this.#best < 0; at++) {
       const plain = layers[at], generic = layers[gpuLayers + at];
       if (!isGeneric && plain !== undefined && plain.nodes > 0) this.#searchLayer(plain, r, row, column, own, most, looks);
@@ -156,6 +158,8 @@ export class CapacityGrid {
     this.#next = new Int32Array(this.#capacity);
     this.#previous = new Int32Array(this.#capacity);
     this.#layers.length = 0;
+    this.#inside.grow(this.#capacity);
+    this.#inside.words.fill(0);
     // Downwards, so that lists begin with the first node.
     for (let n = nodes.size - 1; n >= 0; n--) this.#update(n);
   }
@@ -166,7 +170,9 @@ export class CapacityGrid {
     if (cell === before) return;
     this.#cell[n] = cell;
     if (before !== outside) this.#unlink(n, before);
+    else this.#inside.set(n, true);
     if (cell !== outside) this.#link(n, cell);
+    else this.#inside.set(n, false);
   }
 
   #link(n: number, cell: number): void {
@@ -209,15 +215,4 @@ function cellOf({ nodes, dimensions }: ClusterState, n: number): number {
   if (nodes.gpuFreeMillis[n]! > 0) layer = nodes.gpuWhole[n]! > 0 ? wholeLayer + nodes.gpuWhole[n]! : 1 + ((nodes.gpuLargest[n]! * 8) / wholeGpu | 0);
   for (let d = pids + 1; d < dimensions.names.length; d++) if (nodes.total[d]![n]! > 0) { layer += gpuLayers; break; }
   return (layer << 16) | (levelOf(nodes.free[cpu]![n]!) << 8) | levelOf(nodes.free[memory]![n]! * (1 / mib));
-}
-
-/** Beside CPU and memory. */
-function asksMore({ requests }: ClusterState, r: number): boolean {
-  for (let d = memory + 1; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0) return true;
-  return requests.gpuCount[r]! > 0;
-}
-
-function needsGeneric({ requests }: ClusterState, r: number): boolean {
-  for (let d = pids + 1; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0) return true;
-  return false;
 }

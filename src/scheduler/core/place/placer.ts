@@ -1,6 +1,6 @@
 import type { Toleration } from "../../../model/index.js";
 import { filters } from "../filters/index.js";
-import { prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
+import { leavesVolumesAsTheyAre, prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
 import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
 import { OwnCounts } from "./own-counts.js";
 import { Packer } from "./packer.js";
@@ -48,7 +48,21 @@ export class Placer {
       const placed = this.#placePlain(g, tasks, wanted);
       if (placed !== undefined) return placed;
     }
+    if (this.state.groups.rules[g]!.volumes.length > 0) return this.#placeWithVolumes(g, tasks, wanted);
     return new ExactPlacement(this.#demand(g)).place(tasks, wanted);
+  }
+
+  /** One by one while what a task takes of its volumes keeps the next one from other nodes; once it does not, all that are left. */
+  #placeWithVolumes(g: number, tasks: ArrayLike<number>, wanted: number): number {
+    const rows = Array.from(tasks).slice(0, wanted);
+    let placed = 0;
+    while (placed < wanted) {
+      const isLast = leavesVolumesAsTheyAre(this.state, g);
+      const count = new ExactPlacement(this.#demand(g)).place(rows.slice(placed, isLast ? wanted : placed + 1), isLast ? wanted - placed : 1);
+      placed += count;
+      if (isLast || count === 0) break;
+    }
+    return placed;
   }
 
   #placePlain(g: number, tasks: ArrayLike<number>, wanted: number): number | undefined {
@@ -103,7 +117,7 @@ export class Placer {
   #isPlain(g: number): boolean {
     const { state } = this;
     const rules = state.groups.rules[g]!;
-    return rules.hostPorts.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
+    return rules.hostPorts.length === 0 && rules.volumes.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
       && (state.failures.isEmpty || state.failures.nodesFailing(state.groups.keys[g]!, this.options.nowMs()).length === 0) && state.repellersOf(g).length === 0;
   }
 

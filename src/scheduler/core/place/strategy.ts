@@ -23,8 +23,8 @@ export const pointsPerGpu = 100;
 export function strategyOf({ groups, requests }: ClusterState, g: number, byDefault: Strategy): Strategy {
   const wanted = groups.rules[g]!.strategy;
   const r = groups.request[g]!;
-  for (let d = 0; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0) return wanted === "DEFAULT" ? byDefault : wanted;
-  return requests.gpuCount[r]! > 0 ? (wanted === "DEFAULT" ? byDefault : wanted) : "SPREAD";
+  if (requests.dimensions[r] === 0 && requests.gpuCount[r] === 0) return "SPREAD";
+  return wanted === "DEFAULT" ? byDefault : wanted;
 }
 
 /** Scores of nodes of `state`, with what is learnt from the whole cluster kept until nodes come, go or change. */

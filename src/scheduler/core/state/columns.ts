@@ -2,7 +2,7 @@
  * Columns of a table (structure of arrays): typed arrays that grow together. A row is an integer; what it stands for (an id, a name) is
  * looked up only where words are needed. 8 bytes a number instead of an object of 100, and loops that run at memory speed.
  */
-type TypedArray = Float64Array | Int32Array | Int16Array | Uint8Array | Uint32Array;
+type TypedArray = Float64Array | Int32Array | Int16Array | Uint16Array | Uint8Array | Uint32Array;
 
 /** `column` with room for `capacity` rows; the same one when it has it. */
 export function grown<T extends TypedArray>(column: T, capacity: number, fill = 0): T {

@@ -18,6 +18,8 @@ export class RequestTable {
   size = 0;
   capacity = 0;
   readonly amount: Float64Array[] = [];      // by dimension, then request
+  /** The last dimension of which it asks for anything, and one: loops over what it asks for end there. 0: it asks for nothing. */
+  dimensions = new Uint16Array(0);
   gpuCount = new Uint8Array(0);
   gpuMillis = new Int32Array(0);
   /** Row of modelSets, or anyModel. */
@@ -44,7 +46,8 @@ export class RequestTable {
     if (r === undefined) {
       r = this.#free.pop() ?? this.size++;
       this.#reserve(this.size, Math.max(dimensions, request.amounts.length));
-      for (let d = 0; d < this.amount.length; d++) this.amount[d]![r] = request.amounts[d] ?? 0;
+      this.dimensions[r] = 0;
+      for (let d = 0; d < this.amount.length; d++) if ((this.amount[d]![r] = request.amounts[d] ?? 0) > 0) this.dimensions[r] = d + 1;
       this.gpuCount[r] = request.gpuCount;
       this.gpuMillis[r] = request.gpuCount > 0 ? request.gpuMillis : 0;
       this.gpuModels[r] = request.gpuModels.length === 0 ? anyModel : this.#modelSet(request.gpuModels);
@@ -85,6 +88,7 @@ export class RequestTable {
     copy.size = this.size;
     copy.capacity = this.capacity;
     for (const column of this.amount) copy.amount.push(column.slice());
+    copy.dimensions = this.dimensions.slice();
     copy.gpuCount = this.gpuCount.slice();
     copy.gpuMillis = this.gpuMillis.slice();
     copy.gpuModels = this.gpuModels.slice();
@@ -115,6 +119,7 @@ export class RequestTable {
     if (size <= this.capacity) return;
     const capacity = this.capacity = capacityFor(size, this.capacity);
     for (let d = 0; d < this.amount.length; d++) this.amount[d] = grown(this.amount[d]!, capacity);
+    this.dimensions = grown(this.dimensions, capacity);
     this.gpuCount = grown(this.gpuCount, capacity);
     this.gpuMillis = grown(this.gpuMillis, capacity);
     this.gpuModels = grown(this.gpuModels, capacity);
