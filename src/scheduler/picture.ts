@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/index.js";
-import { holdsResources, isWanted, parseConstraint, revisionId, stateOf, taskStateOrder, type ClusterSpec, type Constraint, type Node, type Task } from "../model/index.js";
+import { holdsResources, isWanted, parseConstraint, revisionId, stateOf, taskStateOrder, type ClusterSpec, type Constraint, type Node, type Task, type Volume } from "../model/index.js";
 import type { Change, ReadTx, Store } from "../store/index.js";
 import { Placer, type Strategy } from "./core/place/index.js";
 import { SchedulingQueue, type Reservation } from "./core/queue/index.js";
@@ -45,6 +45,10 @@ export class Picture {
           if (change.kind === "removed") this.#forgetNode(change.object.id);
           else this.noteNode(change.object);
           break;
+        case "volume":
+          if (change.kind === "removed") this.#forgetVolume(change.object.id);
+          else this.noteVolume(change.object);
+          break;
         case "cluster":
           if (change.kind !== "removed") this.noteCluster(change.object.spec ?? undefined);
           break;
@@ -70,7 +74,7 @@ export class Picture {
     const before = state.tasks.node[t]!, wasWanted = state.tasks.counts[t] === 1;
     if (before === nowhere) queue.drop(t);
     else if (state.nodes.ids[before] !== task.nodeId) { queue.left(t, before); state.unplace(t); }
-    state.placeById(t, task.nodeId, isWanted(task), task.gpus.length === 0 ? none : task.gpus.map(({ id }) => id), task.assigned);
+    state.placeById(t, task.nodeId, isWanted(task), task.gpus.length === 0 ? none : task.gpus.map(({ id }) => id), task.assigned, task.volumes);
     const after = state.tasks.node[t]!;
     if (after !== before && after !== nowhere) queue.arrived(t);
     else if (after === before && wasWanted && state.tasks.counts[t] === 0) queue.unwanted(t);
@@ -111,6 +115,17 @@ export class Picture {
     this.nodesChangedAtMs = this.clock.now();
   }
 
+  noteVolume(volume: Volume): void {
+    this.queue.volumeChanged(volume.id);      // as a volume of the group that it may leave …
+    this.state.setVolume(volume);
+    this.queue.volumeChanged(volume.id);      // … and of the one that it is in now
+  }
+
+  #forgetVolume(id: string): void {
+    this.queue.volumeChanged(id);
+    this.state.removeVolume(id);
+  }
+
   noteCluster(spec: ClusterSpec | undefined): void {
     const { state, placer, queue } = this;
     const strategy = spec?.placementStrategy ?? "PACK";
@@ -141,6 +156,7 @@ export function* buildPicture(store: Store, clock: Clock): Generator<void, Pictu
   // Objects are immutable: lists of references, taken in one turn, are one moment of the store.
   const { nodes, tasks } = store.view((tx) => {
     picture.noteCluster(tx.list("cluster")[0]?.spec ?? undefined);
+    for (const volume of tx.list("volume")) picture.noteVolume(volume);
     return { nodes: tx.list("node"), tasks: tx.list("task") };
   });
   for (let from = 0; from < nodes.length; from += objectsPerSlice) {

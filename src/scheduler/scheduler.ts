@@ -174,7 +174,8 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
   }
 
   function where(of: Picture, g: number, tasks: number): "here" | "elsewhere" | "later" {
-    if (!worker.isUsable || decisionCostMs(of.state, g, tasks) <= heavyMs) return "here";
+    // The other thread is told nothing of volumes.
+    if (!worker.isUsable || of.state.groups.rules[g]!.volumes.length > 0 || decisionCostMs(of.state, g, tasks) <= heavyMs) return "here";
     return worker.size < maxHeavy ? "elsewhere" : "later";
   }
 
@@ -199,7 +200,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     for (const group of batch.blocked) explainer!.blocked(group);
     for (const t of batch.refused) explainer!.refused(t);
     const assignments = batch.placed.map((t) => ({
-      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), waitsSinceMs: of.waitsSinceMs[t]!,
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), volumes: [...state.volumes.heldBy(t)], waitsSinceMs: of.waitsSinceMs[t]!,
     }));
     const preemptions = batch.preemptions.flatMap(({ g, plan }) => plan.victims.map((t) => ({
       taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[plan.node]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,

@@ -1,10 +1,10 @@
-import { isWanted, newTaskStatus, preemptedReason, taskStateOrder, type AssignedGeneric, type AssignedGpu } from "../model/index.js";
+import { isWanted, newTaskStatus, preemptedReason, taskStateOrder, type AssignedGeneric, type AssignedGpu, type TaskVolume, type Volume } from "../model/index.js";
 import type { WriteTx } from "../store/index.js";
 import type { Explanation } from "./explanation.js";
 import { isPlaceable } from "./picture.js";
 
 /** A task and the node that was chosen, with what it gets there. */
-export interface Assignment { readonly taskId: string; readonly nodeId: string; readonly assigned: AssignedGeneric[]; readonly gpus: AssignedGpu[]; readonly waitsSinceMs: number }
+export interface Assignment { readonly taskId: string; readonly nodeId: string; readonly assigned: AssignedGeneric[]; readonly gpus: AssignedGpu[]; readonly volumes: TaskVolume[]; readonly waitsSinceMs: number }
 export interface Preemption { readonly taskId: string; readonly nodeId: string; readonly byServiceId: string; readonly priority: number }
 export interface ExplainedTask { readonly taskId: string; readonly explanation: Explanation }
 
@@ -24,11 +24,11 @@ export function writeDecisions(tx: WriteTx, { assignments, preemptions, explanat
     }
     return ready;
   };
-  for (const { taskId, nodeId, assigned, gpus } of assignments) {
+  for (const { taskId, nodeId, assigned, gpus, volumes } of assignments) {
     const task = tx.get("task", taskId);
-    if (!task || !isPlaceable(task) || (task.nodeId !== "" && task.nodeId !== nodeId) || !isReady(nodeId)) { skipped.push(taskId); continue; }
+    if (!task || !isPlaceable(task) || (task.nodeId !== "" && task.nodeId !== nodeId) || !isReady(nodeId) || !bindVolumes(tx, volumes, nodeId)) { skipped.push(taskId); continue; }
     const status = task.status ?? newTaskStatus();
-    tx.update("task", { ...task, nodeId, assigned, gpus, status: { ...status, state: "ASSIGNED", timestampMs: nowMs, message: "assigned to a node", err: "", pending: [] } });
+    tx.update("task", { ...task, nodeId, assigned, gpus, volumes, status: { ...status, state: "ASSIGNED", timestampMs: nowMs, message: "assigned to a node", err: "", pending: [] } });
   }
   for (const { taskId, nodeId, byServiceId, priority } of preemptions) {
     const task = tx.get("task", taskId);
@@ -41,4 +41,17 @@ export function writeDecisions(tx: WriteTx, { assignments, preemptions, explanat
     tx.update("task", { ...task, status: { ...(task.status ?? newTaskStatus()), message: "waiting for a node", err, pending } });
   }
   return skipped;
+}
+
+/**
+ * Whether a task may be on the node with these volumes as they are now. A volume of one node that has no data as yet has them there from now on: the same
+ * transaction says so that assigns the task.
+ */
+function bindVolumes(tx: WriteTx, wanted: readonly TaskVolume[], nodeId: string): boolean {
+  const volumes = [...new Set(wanted.map(({ volumeId }) => volumeId))].map((id) => tx.get("volume", id));
+  const mayHave = (volume: Volume | undefined) =>
+    volume?.spec?.availability === "VOLUME_ACTIVE" && (volume.spec.scope === "MULTI_NODE" || volume.nodeId === "" || volume.nodeId === nodeId);
+  if (!volumes.every(mayHave)) return false;
+  for (const volume of volumes) if (volume?.spec?.scope === "SINGLE_NODE" && volume.nodeId === "") tx.update("volume", { ...volume, nodeId });
+  return true;
 }

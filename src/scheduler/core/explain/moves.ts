@@ -54,7 +54,7 @@ const costOf = (changes: readonly Change[]): number => changes.reduce((sum, chan
 function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly number[]): Change[] | undefined {
   const { state, g } = trial;
   const { tasks, nodes, groups } = state;
-  const before = moved.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]! }));
+  const before = moved.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
   for (const t of moved) state.unplace(t);
   let changes: Change[] | undefined;
   if (trial.canFit(n)) {
@@ -72,9 +72,9 @@ function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly numbe
     }
     state.removeTask(placed);
   }
-  for (const { t, counts, mask } of before) {
+  for (const { t, counts, mask, volumes } of before) {
     if (tasks.node[t] !== nowhere) state.unplace(t);
-    state.place(t, n, counts, mask);
+    state.place(t, n, counts, mask, volumes);
   }
   return changes;
 }

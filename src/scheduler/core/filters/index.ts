@@ -9,6 +9,7 @@ import { hostPortFilter } from "./host-port.js";
 import { maxPerNodeFilter } from "./max-per-node.js";
 import { maxPerFilter } from "./max-per.js";
 import { resourcesFilter } from "./resources.js";
+import { volumeFilter } from "./volume.js";
 
 export type { Filter, Refusal } from "./filter.js";
 export { amountText, formatBytes, formatThousandths, wordOf } from "./amount-text.js";
@@ -19,4 +20,4 @@ export { countOfGroupAround, isOwn } from "./affinity.js";
  * In the order in which they are asked, after the predicates: the first refusal is the one that counts for a node. What a user can not change by waiting
  * comes before what time may cure: "keeps away from service db" tells more than "no memory" on a node that was never meant.
  */
-export const filters: readonly Filter[] = [affinityFilter, maxPerNodeFilter, maxPerFilter, resourcesFilter, gpusFilter, hostPortFilter];
+export const filters: readonly Filter[] = [volumeFilter, affinityFilter, maxPerNodeFilter, maxPerFilter, resourcesFilter, gpusFilter, hostPortFilter];

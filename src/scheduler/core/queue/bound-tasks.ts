@@ -47,6 +47,18 @@ export class BoundTasks {
     for (const t of tasks) this.#ready.add(t);
   }
 
+  /** Something has changed, on whatever node, that these waited for. */
+  wakeWhere(isConcerned: (t: number) => boolean): void {
+    for (const [nodeId, tasks] of [...this.#waiting]) {
+      for (const t of tasks) {
+        if (!isConcerned(t)) continue;
+        tasks.delete(t);
+        this.#ready.add(t);
+      }
+      if (tasks.size === 0) this.#waiting.delete(nodeId);
+    }
+  }
+
   wakeAll(): void { for (const nodeId of [...this.#waiting.keys()]) this.wake(nodeId); }
   get waitsForAny(): boolean { return this.#waiting.size > 0; }
 }

@@ -1,7 +1,7 @@
 import { groupPrefix, type ProjectQuota } from "../../../model/index.js";
 import type { Placer } from "../place/index.js";
 import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
-import { nowhere, type ClusterState } from "../state/index.js";
+import { chooseVolumes, nowhere, type ClusterState } from "../state/index.js";
 import { BlockedGroups } from "./blocked-groups.js";
 import { needsMoreThanAmounts } from "./blocked-requests.js";
 import { BoundTasks } from "./bound-tasks.js";
@@ -14,6 +14,8 @@ import { newWaitingGroup, type BlockCause, type WaitingGroup } from "./waiting-g
 
 /** Tasks of one group decided about in one turn: a group of a million shares with the others of its priority. Gangs are never divided. */
 export const tasksPerTurn = 1_000;
+/** Where tasks choose among volumes each of them looks at all nodes. */
+const tasksWithVolumesPerTurn = 32;
 /** A group that waits so long while others are placed gets a node kept for it … */
 export const keepAfterMs = 30_000;
 /** … at most so long at a time; after that it pauses as long, and twice as long each time. */
@@ -206,6 +208,7 @@ export class SchedulingQueue {
     if (freed.isEmpty) return;
     this.#placementsAtWake = this.placements;
     for (const n of freed.nodes) if (this.bound.waitsForAny) this.bound.wake(this.state.nodes.ids[n]!);
+    if (freed.volumes.size > 0 && this.bound.waitsForAny) this.bound.wakeWhere((t) => this.state.groups.rules[this.state.tasks.group[t]!]!.volumes.length > 0);
     for (const group of this.blocked.awakened(this.state, freed, (g, n) => this.placer.canFit(g, n))) this.#wake(group);
     if (this.reservations.size > 0) {
       for (const n of freed.nodes) {
@@ -250,7 +253,7 @@ export class SchedulingQueue {
       const readiness = gangReadiness(state, group.g, group.tasks.size, group.sinceMs, batch.options.nowMs);
       if (readiness !== undefined) return this.#block(group, { kind: "gathering", untilMs: readiness.untilMs }, batch, group.tasks.size);
     }
-    const wanted = isGang ? group.tasks.size : Math.min(group.tasks.size, tasksPerTurn, batch.room);
+    const wanted = isGang ? group.tasks.size : Math.min(group.tasks.size, state.groups.rules[group.g]!.volumes.length > 0 ? tasksWithVolumesPerTurn : tasksPerTurn, batch.room);
     const asked = Math.min(wanted, quotaRoom);
     if (asked === 0 || (isGang && asked < wanted)) return this.#block(group, { kind: "quota", project: state.groups.rules[group.g]!.project }, batch, asked);
     const tasks = firstOf(group.tasks, asked);
@@ -452,7 +455,7 @@ export class SchedulingQueue {
     starving.sort((a, b) => b.priority - a.priority || a.sinceMs - b.sinceMs);
     for (const group of starving) {
       if (this.reservations.size >= most) break;
-      const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined);
+      const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined && mayHaveVolumes(state, group.g, candidate));
       if (n === undefined) { this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs }); continue; }
       this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks: 1, untilMs: nowMs + keepForMs });
       next = earlier(next, nowMs + keepForMs);
@@ -548,5 +551,8 @@ function firstOf(tasks: ReadonlySet<number>, count: number): Int32Array {
   }
   return rows;
 }
+
+/** A node that cannot have its volumes is of no use to it, whatever room it makes. */
+const mayHaveVolumes = (state: ClusterState, g: number, n: number): boolean => state.groups.rules[g]!.volumes.length === 0 || chooseVolumes(state, g, n) !== undefined;
 
 const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined ? a : Math.min(a, b));

@@ -27,6 +27,7 @@ export function* auditSteps(kept: ClusterState, rebuilt: ClusterState): Generato
   yield* unequal("nodes", kept.nodes.alive.count(), rebuilt.nodes.alive.count());
   yield* unequal("tasks", kept.tasks.count, rebuilt.tasks.count);
   yield* unequal("host ports", portsOf(kept), portsOf(rebuilt));
+  yield* unequal("volumes", volumesOf(kept), volumesOf(rebuilt));
   for (const s of servicesOf(rebuilt)) {
     const id = rebuilt.services.ids[s]!;
     const known = kept.services.rowOf(id);
@@ -66,6 +67,11 @@ function tasksOn({ nodes, tasks }: ClusterState, n: number): string {
 }
 
 const portsOf = ({ ports, nodes }: ClusterState): string => [...ports.entries()].map(([port, n, count]) => `${port}@${nodes.ids[n]}×${count}`).sort().join(" ");
+
+function volumesOf({ volumes, nodes }: ClusterState): string {
+  const usersOf = (users: ReadonlyMap<number, number>) => [...users].map(([n, count]) => `${nodes.ids[n]}×${count}`).sort().join(",");
+  return [...volumes.entries()].map(({ id, volume, readers, writers }) => `${id} ${volume ? `on "${volume.nodeId}"` : "removed"} read ${usersOf(readers)} written ${usersOf(writers)}`).sort().join("; ");
+}
 
 function* servicesOf({ services }: ClusterState): Iterable<number> {
   for (let s = 0; s < services.size; s++) if (services.ids[s] !== "") yield s;

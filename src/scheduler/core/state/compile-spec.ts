@@ -42,6 +42,7 @@ function rulesOf(serviceId: string, spec: ServiceSpec | undefined): Rules {
   const hostPorts = (spec.endpoint?.ports ?? []).filter((port) => port.mode === "HOST" && port.publishedPort !== 0).map((port) => portKey(port.publishedPort, port.protocol));
   return {
     strategy: placement?.strategy ?? "DEFAULT", replicas: spec.mode === "REPLICATED" ? spec.replicas : 0, hostPorts,
+    volumes: (spec.task?.container?.mounts ?? []).filter(({ type }) => type === "CLUSTER").map(({ source, target, readOnly }) => ({ source, target, readOnly })),
     maxPerNode: placement?.maxPerNode ?? 0, maxPer: placement?.maxPer ?? [], spread: placement?.spread ?? [],
     preferences: (placement?.preferences ?? []).map(({ constraint, weight }) => ({ predicate: stored(constraint), weight })),
     affinities: (placement?.affinities ?? []).map((affinity): AffinityRule => ({
@@ -54,7 +55,7 @@ function rulesOf(serviceId: string, spec: ServiceSpec | undefined): Rules {
 export const portKey = (port: number, protocol: Protocol): string => `${port}/${protocol.toLowerCase()}`;
 
 /** Specs are validated before they are stored; one that is not fits nowhere, and does not stop the others. */
-function stored(text: string): Predicate {
+export function stored(text: string): Predicate {
   try {
     return satisfies(parseConstraint(text));
   } catch { return { filter: "constraint", key: text, test: () => false, refusal: () => `constraint ${text} is not understood` }; }
@@ -96,7 +97,7 @@ const hasPlugin = (plugin: string): Predicate => ({
 function pluginsOf(spec: ServiceSpec | undefined): string[] {
   const plugins = new Set<string>();
   if ((spec?.task?.networks.length ?? 0) > 0 || spec?.endpoint?.ports.some((port) => port.mode === "INGRESS")) plugins.add("network/overlay");
-  if (spec?.task?.container?.mounts.some((mount) => mount.type === "VOLUME")) plugins.add("volume/local");
+  if (spec?.task?.container?.mounts.some((mount) => mount.type === "VOLUME" || mount.type === "CLUSTER")) plugins.add("volume/local");
   if (spec?.task?.logDriver?.name) plugins.add(`log/${spec.task.logDriver.name}`);
   return [...plugins].sort();
 }

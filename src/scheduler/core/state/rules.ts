@@ -1,5 +1,6 @@
 import type { PlacementStrategy, Toleration } from "../../../model/index.js";
 import type { Predicate } from "./predicates.js";
+import type { VolumeMount } from "./volume-table.js";
 
 /**
  * What a revision of a service asks beside resources and eligibility: what depends on other tasks (ports, limits per place, affinities), and what it
@@ -9,6 +10,7 @@ export interface Rules {
   readonly strategy: PlacementStrategy;
   readonly replicas: number;                  // wanted at the same time; 0 = not known
   readonly hostPorts: readonly string[];      // "8080/tcp"
+  readonly volumes: readonly VolumeMount[];   // of the cluster
   readonly maxPerNode: number;                // 0 = no limit
   readonly maxPer: readonly { readonly key: string; readonly count: number }[];
   readonly spread: readonly string[];         // attribute keys, outermost first
@@ -31,5 +33,5 @@ export interface AffinityRule {
 }
 
 export const noRules: Rules = {
-  strategy: "DEFAULT", replicas: 0, hostPorts: [], maxPerNode: 0, maxPer: [], spread: [], preferences: [], affinities: [], tolerations: [], image: "", isGang: false, mayMove: true, project: "",
+  strategy: "DEFAULT", replicas: 0, hostPorts: [], volumes: [], maxPerNode: 0, maxPer: [], spread: [], preferences: [], affinities: [], tolerations: [], image: "", isGang: false, mayMove: true, project: "",
 };
