@@ -206,7 +206,8 @@ const nothing: ExplainResponse = {
 
 function* responseOf({ state, store }: Copy, g: number, explanation: Explanation, query: ExplainQuery, chosen?: number, quota: readonly string[] = []): Generator<void, ExplainResponse> {
   const names = namesFrom(store);
-  const serviceName = names.service(state.services.ids[state.groups.service[g]!]!);
+  const serviceId = state.services.ids[state.groups.service[g]!]!;
+  const serviceName = store.view((tx) => tx.get("service", serviceId)) ? names.service(serviceId) : undefined;
   const named = (rows: readonly number[]) => rows.map((n) => state.nodes.names[n]!).sort().slice(0, query.names);
   const nodeRefusals: ExplainResponse["nodeRefusals"] = [];
   if (query.perNode) {

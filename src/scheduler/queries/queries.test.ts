@@ -145,6 +145,9 @@ describe("explaining", () => {
     const some = await explain(spec({ replicas: 5, cpu: 1 }));
     assert.equal(some.headline, "3 of 5 tasks would be placed (2 on a, 1 on b), the next fits nowhere: no node fits: needs 1 CPU, most free is 0 on a (2 nodes); node is drained (1 node).");
     assert.deepEqual([some.fits, some.placed, some.suggestions.map(({ condition }) => condition)], [false, 3, ["node c is drained no longer"]]);
+    const large = await explain(spec({ cpu: 3 }));
+    // There is no service that a command could change.
+    assert.deepEqual(large.suggestions.map(({ condition, command }) => [condition, command]), [["node c is drained no longer", "swarmctl node update --availability active c"], ["CPU <= 2", ""]]);
     const gang = await explain(spec({ replicas: 5, cpu: 1, gang: true }));
     assert.match(gang.headline, /^none of the gang's 5 tasks would be placed, because only 3 fit: /);
     const everywhere = await explain(spec({ cpu: 2 }, { mode: "GLOBAL", replicas: 0 }));

@@ -63,9 +63,9 @@ function dropWords({ filter, key }: Predicate): string {
   }
 }
 
-/** The command that makes the change; "" where no single one does. */
-export function changeCommand(change: Change, names: Names, serviceName: string): string {
-  const update = (options: string) => `swarmctl service update ${options} ${serviceName}`;
+/** The command that makes the change; "" where no single one does. A service that was not submitted (no name) has nothing to update. */
+export function changeCommand(change: Change, names: Names, serviceName: string | undefined): string {
+  const update = (options: string) => (serviceName === undefined ? "" : `swarmctl service update ${options} ${serviceName}`);
   const target = ({ serviceId, key }: { serviceId: string; key: string }) => quoted(`${names.service(serviceId)}${key === "node.id" ? "" : `:${key}`}`);
   switch (change.kind) {
     case "amount": {
@@ -77,7 +77,7 @@ export function changeCommand(change: Change, names: Names, serviceName: string)
     case "max-per-node": return update(`--replicas-max-per-node ${change.to}`);
     case "max-per": return update(`--max-per-add ${quoted(`${change.key}=${change.to}`)}`);
     case "affinity": return update(`--${change.isAnti ? "anti-affinity" : "affinity"}-rm ${target(change)}`);
-    case "replicas": return `swarmctl service scale ${serviceName}=${change.to}`;
+    case "replicas": return serviceName === undefined ? "" : `swarmctl service scale ${serviceName}=${change.to}`;
     case "activate": return `swarmctl node update --availability active ${change.nodeName}`;
     case "gpu-count": case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": return "";
   }
