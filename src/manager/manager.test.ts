@@ -45,6 +45,17 @@ describe("managers: three in one process", function () {
     });
   });
 
+  it("answer questions to the leader's scheduler on a follower", async () => {
+    const explained = await follower().control("explain", { ref: "web.1" });
+    assert.match(explained.headline, /^web\.1 waits: no node fits: /);
+    assert.deepEqual([explained.fits, explained.nodes, explained.fitting], [false, 3, 0]);
+    assert.match((await follower().control("explain", service("later", 3))).headline, /0 of 3 tasks would be placed/);
+    const { pending, headroom } = await follower().control("whatIf", { scale: [{ service: "web", replicas: 3 }] });
+    assert.deepEqual([pending[0].serviceName, pending[0].count, pending[0].waited, headroom], ["web", 3, 2, [{ serviceName: "web", before: 0, after: 0 }]]);
+    assert.equal((await follower().control("serviceHints")).hints[0].advice, "no task of it runs");
+    await assert.rejects(follower().control("explain", { ref: "nothing" }), { code: "NOT_FOUND" });
+  });
+
   it("give a follower's refusals in the leader's words", async () => {
     await assert.rejects(follower().control("createService", service("web")), (error: Error) => codeOf(error) === "ALREADY_EXISTS" && /Cannot create service "web": the name is taken/.test(error.message));
   });
