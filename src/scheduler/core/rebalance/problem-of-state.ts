@@ -19,38 +19,52 @@ export interface SnapshotOptions {
  */
 export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: SnapshotOptions): Generator<undefined, RebalanceSnapshot> {
   const { nodes, tasks: table, requests, groups, services } = state;
-  const dimensions = state.dimensions.names.length, count = nodes.size;
+  // First of all copies, at the speed of memory (200,000 tasks: 2 ms): what follows is one moment, however long it takes.
+  const dimensions = state.dimensions.names.length, count = nodes.size, size = table.size;
+  const freeOf = nodes.free.map((column) => column.slice(0, count)), totalOf = nodes.total.map((column) => column.slice(0, count));
+  const allIds = table.ids.slice(), allNodes = table.node.slice(0, size), allGroups = table.group.slice(0, size), allMasks = table.gpuMask.slice(0, size), allCounts = table.counts.slice(0, size);
+  const serviceIds = services.ids.slice(), serviceOfGroup = groups.service.slice(0, groups.size), requestOfGroup = groups.request.slice(0, groups.size), rulesOf = groups.rules.slice();
+  const amounts = requests.amount.map((column) => column.slice(0, requests.size));
+  const columns = { gpuCount: requests.gpuCount.slice(0, requests.size), gpuMillis: requests.gpuMillis.slice(0, requests.size), gpuModels: requests.gpuModels.slice(0, requests.size), eligibility: requests.eligibility.slice(0, requests.size) };
+  const gpuStart = nodes.gpuStart.slice(0, count), gpuCount = nodes.gpuCount.slice(0, count), deviceFree = nodes.deviceFree.slice(0, nodes.devices), deviceModel = nodes.deviceModel.slice(0, nodes.devices);
+  const ready = state.passing(isReady).copy();
+  yield;
+
   const free = new Float64Array(count * dimensions), total = new Float64Array(count * dimensions);
-  for (let d = 0; d < dimensions; d++) for (let n = 0; n < count; n++) { free[n * dimensions + d] = nodes.free[d]![n]!; total[n * dimensions + d] = nodes.total[d]![n]!; }
-  const ready = state.passing(isReady);
+  for (let d = 0; d < dimensions; d++) for (let n = 0; n < count; n++) { free[n * dimensions + d] = freeOf[d]![n]!; total[n * dimensions + d] = totalOf[d]![n]!; }
   const receives = new Uint8Array(count);
   for (let n = 0; n < count; n++) receives[n] = ready.has(n) ? 1 : 0;
+  yield;
 
-  const rows = new Int32Array(table.size);
   let placed = 0;
-  for (let t = 0; t < table.size; t++) if (table.ids[t] !== "" && table.node[t]! >= 0) rows[placed++] = t;
-  const of = rows.subarray(0, placed);
-  const pick = (column: Int32Array) => Int32Array.from(of, (t) => column[t]!);
-  const node = pick(table.node), gpuMask = pick(table.gpuMask), group = pick(table.group);
-  const counts = Uint8Array.from(of, (t) => table.counts[t]!);
-  const taskIds = Array.from(of, (t) => table.ids[t]!);
-  const service = Int32Array.from(group, (g) => groups.service[g]!);
-  const serviceIds = services.ids.slice();
-  const amounts = Array.from({ length: dimensions }, (_, d) => requests.amount[d]!.slice(0, requests.size));
-  const columns = { gpuCount: [...requests.gpuCount.subarray(0, requests.size)], gpuMillis: [...requests.gpuMillis.subarray(0, requests.size)] };
-  const gpuStart = nodes.gpuStart.slice(0, count), gpuCount = nodes.gpuCount.slice(0, count), deviceFree = nodes.deviceFree.slice(0, nodes.devices), deviceModel = nodes.deviceModel.slice(0, nodes.devices);
-  const requestOfGroup = groups.request.slice(0, groups.size);
+  for (let t = 0; t < size; t++) if (allIds[t] !== "" && allNodes[t]! >= 0) placed++;
+  const node = new Int32Array(placed), gpuMask = new Int32Array(placed), group = new Int32Array(placed), counts = new Uint8Array(placed), service = new Int32Array(placed), taskIds = new Array<string>(placed);
+  for (let t = 0, i = 0; t < size; t++) {
+    if (allIds[t] === "" || allNodes[t]! < 0) continue;
+    node[i] = allNodes[t]!;
+    gpuMask[i] = allMasks[t]!;
+    group[i] = allGroups[t]!;
+    counts[i] = allCounts[t]!;
+    service[i] = serviceOfGroup[allGroups[t]!]!;
+    taskIds[i++] = allIds[t]!;
+  }
   yield;
 
   const gpuModels: (readonly number[] | undefined)[] = [], eligible: (Uint32Array | undefined)[] = [], origin: number[] = [];
+  // Requests of one class share its set: with a million shapes there are still few classes.
+  const ofClass = new Map<number, Uint32Array>();
   for (let r = 0; r < amounts[0]!.length; r++) {
     origin.push(r);
-    gpuModels.push(requests.gpuModels[r] === anyModel ? undefined : requests.modelSets[requests.gpuModels[r]!]);
-    eligible.push(cut(state.predicates.eligible[requests.eligibility[r]!] ?? ready, count));
+    const set = columns.gpuModels[r]!, eligibility = columns.eligibility[r]!;
+    gpuModels.push(set === anyModel ? undefined : requests.modelSets[set]);
+    let mask = ofClass.get(eligibility);
+    if (!mask) ofClass.set(eligibility, mask = cut(state.predicates.eligible[eligibility] ?? ready, count));
+    eligible.push(mask);
+    if (r % tasksPerStep === tasksPerStep - 1) yield;
   }
   const extra = new Map<string, number>();       // group, and where its tasks must stay → request row
   const rowOf = (g: number, n: number): number => {
-    const rules = groups.rules[g];
+    const rules = rulesOf[g];
     const r = requestOfGroup[g]!;
     const keeps = isPacking && rules ? rules.spread : [];
     const asked = rules ? ruleFilters.filter((filter) => filter.concerns(state, g)) : [];
@@ -76,11 +90,12 @@ export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: Snapsho
   const serviceLimit = new Int32Array(serviceIds.length);
   for (let i = 0; i < placed; i++) {
     if (i % tasksPerStep === 0) yield;
-    const g = group[i]!, rules = groups.rules[g];
+    const g = group[i]!, rules = rulesOf[g];
     request[i] = rowOf(g, node[i]!);
     movable[i] = counts[i] === 1 && (rules?.mayMove ?? false) && mayMove(taskIds[i]!) ? 1 : 0;
-    if (rules) serviceLimit[service[i]!] = limitOf(rules, services.ids[service[i]!]!, isPacking);
+    if (rules) serviceLimit[service[i]!] = limitOf(rules, serviceIds[service[i]!]!, isPacking);
   }
+  yield;
   const flat = new Float64Array(origin.length * dimensions);
   for (let row = 0; row < origin.length; row++) for (let d = 0; d < dimensions; d++) flat[row * dimensions + d] = amounts[d]![origin[row]!]!;
   return {
