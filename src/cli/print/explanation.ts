@@ -45,8 +45,8 @@ const plainBar = (share: number): string => bar({ colors: false }, share, 5);
 
 function suggestionsText(terminal: Pick<Terminal, "colors">, { suggestions }: ExplainResponse): string {
   const lines = suggestions.map(({ condition, nodes, nodeNames, command }, i) => {
-    const on = nodeNames.length > 0 && nodeNames.length === nodes && nodes <= 3 ? `on ${nodeNames.join(", ")}` : `on ${counted(nodes, "node")}`;
-    return `  ${paint(terminal, "dim", `${i + 1}.`)} fits ${on} if ${paint(terminal, "bold", condition)}\n${command === "" ? "" : `     ${paint(terminal, "cyan", command)}\n`}`;
+    const on = nodes === 0 ? "" : nodeNames.length === nodes && nodes <= 3 ? ` on ${nodeNames.join(", ")}` : ` on ${counted(nodes, "node")}`;
+    return `  ${paint(terminal, "dim", `${i + 1}.`)} fits${on} if ${paint(terminal, "bold", condition)}\n${command === "" ? "" : `     ${paint(terminal, "cyan", command)}\n`}`;
   });
   return `What would help, the smallest change first:\n${lines.join("")}`;
 }

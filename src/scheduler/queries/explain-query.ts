@@ -32,7 +32,7 @@ const perNodeSlice = 100;
 export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): Generator<void, ExplainResponse> {
   const { inspect, store, clock } = dependencies;
   const { subject } = query;
-  const taskIds = subject.kind === "task" ? [subject.taskId] : subject.kind === "service" ? store.view((tx) => tx.tasksOfService(subject.serviceId).map(({ id }) => id)) : [];
+  const taskIds = subject.kind === "spec" ? [] : store.view((tx) => tx.tasksOfService(subject.kind === "service" ? subject.serviceId : tx.get("task", subject.taskId)?.serviceId ?? "").map(({ id }) => id));
   const copy = copyOf(inspect, store, () => clock.now(), taskIds);
   switch (subject.kind) {
     case "task": return yield* explainTask(copy, subject.taskId, query);
@@ -73,11 +73,13 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   }
   const bound = task.nodeId === "" ? undefined : state.nodes.rowOf(task.nodeId) ?? nowhere;
   const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const gang = placeGang(copy, g);
   const explanation = yield* explain(state, g, {
     ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => copy.placer.rank(group, limit, including),
   });
-  const isFitting = explanation.fitting.length > 0 && quota.length === 0;
-  const why = isFitting ? `${counted(explanation.fitting.length, "node")} would take it now; it is about to be placed`
+  if (gang && !gang.isWhole) return { ...yield* responseOf(copy, g, ofGang(explanation, gang), query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(`${name} waits: ${gangText(gang, explanation, quota)}`, namesFrom(store))) };
+  const isFitting = (gang?.isWhole || explanation.fitting.length > 0) && quota.length === 0;
+  const why = isFitting ? gang ? "the whole gang fits now, and is about to be placed" : `${counted(explanation.fitting.length, "node")} would take it now; it is about to be placed`
     : bound === undefined ? refusal(explanation, quota) : sentenceForNode(bound === nowhere ? task.nodeId : state.nodes.names[bound]!, reasonsOf(explanation));
   return { ...yield* responseOf(copy, g, explanation, query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(bound === undefined || isFitting ? `${name} waits: ${why}` : `${name} ${why}`, namesFrom(store))) };
 }
@@ -109,14 +111,15 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   const g = first ? state.tasks.group[rows.get(first.id)!]! : presentGroup(state, service);
   openFor(copy, g);
   const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const gang = first ? placeGang(copy, g) : undefined;
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
     ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => placer.rank(group, limit, including),
   });
   let headline: string;
   if (waitingTasks.length > 0) {
-    const isFitting = explanation.fitting.length > 0 && quota.length === 0;
-    headline = `${waitingTasks.length} of ${counted(total, "task")} of ${name} ${waitingTasks.length === 1 ? "waits" : "wait"}: ${isFitting ? `${counted(explanation.fitting.length, "node")} would take one now` : refusal(explanation, quota)}`;
+    const isFitting = (gang?.isWhole || explanation.fitting.length > 0) && quota.length === 0;
+    headline = `${waitingTasks.length} of ${counted(total, "task")} of ${name} ${waitingTasks.length === 1 ? "waits" : "wait"}: ${gang && !gang.isWhole ? gangText(gang, explanation, quota) : isFitting ? gang ? "all of them fit now" : `${counted(explanation.fitting.length, "node")} would take one now` : refusal(explanation, quota)}`;
   } else if (isGlobal) {
     headline = `${name} has a task on ${counted(placed, "node")}, and none that waits; ${explanation.looked - placed} of ${counted(explanation.looked, "node")} are not for it`;
   } else {
@@ -126,7 +129,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
     headline = placed >= total ? `every task of ${name} has a node (${placed} of ${total}); ${room}` : `${placed} of ${counted(total, "task")} of ${name} ${placed === 1 ? "has" : "have"} a node, and none waits for one; ${room}`;
   }
   return {
-    ...yield* responseOf(copy, g, explanation, query, undefined, quota), serviceName: name, wanted: total, placed, fits: waitingTasks.length === 0, headline: sentence(withNames(headline, namesFrom(store))),
+    ...yield* responseOf(copy, g, gang && !gang.isWhole ? ofGang(explanation, gang) : explanation, query, undefined, quota), serviceName: name, wanted: total, placed, fits: waitingTasks.length === 0, headline: sentence(withNames(headline, namesFrom(store))),
   };
 }
 
@@ -182,10 +185,32 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
   const wholly = isAll ? `${counted(wanted, "task")} would be placed${wanted > 0 ? `: ${spread}` : ""}` : spec.gang ? `none of the gang's ${counted(wanted, "task")} would be placed, because only ${fittingTasks} fit: ${refusal(explanation!, quota)}`
     : `${fittingTasks} of ${counted(wanted, "task")} would be placed${fittingTasks > 0 ? ` (${spread})` : ""}, the next fits nowhere: ${refusal(explanation!, quota)}`;
-  const present: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], alone: [], suggestions: [], candidates: [] };
+  const found: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], alone: [], suggestions: [], candidates: [] };
+  const present = !isAll && spec.gang ? ofGang(found, { wanted, fitting: fittingTasks, isWhole: false }) : found;
   return {
     ...yield* responseOf(copy, g, { ...present, candidates }, query, undefined, quota), serviceName: spec.name, wanted, placed: !isAll && spec.gang ? 0 : fittingTasks, fits: isAll, headline: sentence(withNames(wholly, namesFrom(store))),
   };
+}
+
+// ---- gangs ----
+
+interface Gang { readonly wanted: number; readonly fitting: number; readonly isWhole: boolean }
+
+/** Places what waits of a gang on the copy, as many as fit: what keeps the next one out is asked after that. undefined: it is none. */
+function placeGang({ state, placer, rows }: Copy, g: number): Gang | undefined {
+  if (!state.groups.rules[g]!.isGang) return undefined;
+  const waiting = [...rows.values()].filter((t) => state.tasks.group[t] === g && state.tasks.node[t] === nowhere);
+  const fitting = placer.place(g, waiting);
+  return { wanted: waiting.length, fitting, isWhole: fitting === waiting.length };
+}
+
+const gangText = (gang: Gang, explanation: Explanation, quota: readonly string[]): string =>
+  `the gang's ${counted(gang.wanted, "task")} are placed all at once, and only ${gang.fitting} fit: ${refusal(explanation, quota)}`;
+
+/** What lets one more task fit lets the gang fit only if one was missing; a smaller gang always does. */
+function ofGang(explanation: Explanation, { wanted, fitting }: Gang): Explanation {
+  const smaller = fitting === 0 ? [] : [{ changes: [{ kind: "replicas", from: wanted, to: fitting } as const], nodes: [], cost: (wanted - fitting) / wanted }];
+  return { ...explanation, fitting: [], suggestions: [...smaller, ...(wanted - fitting === 1 ? explanation.suggestions : [])].sort((a, b) => a.cost - b.cost) };
 }
 
 /** "3 on n1, 2 on n2 and 4 on 4 other nodes" */

@@ -1,6 +1,6 @@
 /**
- * Questions of people to the leader's scheduler: why is it where it is or nowhere (explain), what would happen if (what-if). In: a copy of the live state. Out:
- * the API's answers. Changes and stores nothing.
+ * Questions of people to the scheduler of the leader: why, what if, what would do. In: requests with every ref resolved, the live state by `inspect`. Out: answers
+ * with names in them. Each is answered from a copy of the state, in slices of a few milliseconds, so that decisions wait for nobody's curiosity. Stores nothing.
  */
 import type { Clock } from "../../lib/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
@@ -18,10 +18,6 @@ export type { Usage } from "./hints-query.js";
 export type { Inspect, Live } from "./live.js";
 export type { WhatIfQuery } from "./what-if-query.js";
 
-/**
- * Questions to the scheduler of the leader. Each is answered from a copy of its state, in slices of a few milliseconds, so that decisions wait for
- * nobody's curiosity. Nothing is stored or changed.
- */
 export interface SchedulerQueries {
   explain(query: ExplainQuery, signal: AbortSignal): Promise<ExplainResponse>;
   whatIf(query: WhatIfQuery, signal: AbortSignal): Promise<WhatIfResponse>;

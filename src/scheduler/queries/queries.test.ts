@@ -121,6 +121,15 @@ describe("explaining", () => {
     assert.match((await explain(service("probe"))).headline, /^probe has a task on 2 nodes/);
   });
 
+  it("a gang waits for room for all of it", async () => {
+    const { explain, service, task } = await cluster({ nodes: { a: { cpu: 2 }, b: { cpu: 1 } }, services: { gang: { on: ["", "", "", ""], cpu: 1, gang: true }, pair: { on: ["", ""], cpu: 1, gang: true } } });
+    const whole = "the gang's 4 tasks are placed all at once, and only 3 fit: no node fits: needs 1 CPU, most free is 0 on a (2 nodes).";
+    assert.equal((await explain(service("gang"))).headline, `4 of 4 tasks of gang wait: ${whole}`);
+    const { headline, fitting, suggestions } = await explain(task("gangt2"));
+    assert.deepEqual([headline, fitting, suggestions[0]!.condition, suggestions[0]!.command], [`gang.2 waits: ${whole}`, 0, "replicas <= 3", "swarmctl service scale gang=3"]);
+    assert.equal((await explain(task("pairt1"))).headline, "pair.1 waits: the whole gang fits now, and is about to be placed.");
+  });
+
   it("other services are told by their names", async () => {
     const { explain, task } = await cluster({ nodes: { a: {} }, services: { db: { on: ["a"] }, web: { on: [""], affinities: [{ service: idOf("db"), anti: true, required: true, weight: 0, key: "" }] } } });
     const { headline, suggestions } = await explain(task("webt1"));
@@ -150,6 +159,8 @@ describe("explaining", () => {
     assert.deepEqual(large.suggestions.map(({ condition, command }) => [condition, command]), [["node c is drained no longer", "swarmctl node update --availability active c"], ["CPU <= 2", ""]]);
     const gang = await explain(spec({ replicas: 5, cpu: 1, gang: true }));
     assert.match(gang.headline, /^none of the gang's 5 tasks would be placed, because only 3 fit: /);
+    assert.deepEqual(gang.suggestions.map(({ condition }) => condition), ["replicas <= 3"]);
+    assert.deepEqual((await explain(spec({ replicas: 4, cpu: 1, gang: true }))).suggestions.map(({ condition }) => condition), ["replicas <= 3", "node c is drained no longer"]);
     const everywhere = await explain(spec({ cpu: 2 }, { mode: "GLOBAL", replicas: 0 }));
     assert.deepEqual([everywhere.wanted, everywhere.placed, everywhere.fits], [2, 1, false]);
     assert.equal(state.groups.rowOf("a spec that was not submitted"), undefined);

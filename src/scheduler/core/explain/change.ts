@@ -2,7 +2,7 @@ import type { Node, Taint } from "../../../model/index.js";
 import { amountText, wordOf } from "../filters/index.js";
 import { anyModel, type ClusterState, type CompiledSpec, type Predicate, type Rules } from "../state/index.js";
 
-/** One thing that somebody could change: of the service, of a node, or of where other tasks run. */
+/** One thing that somebody could change: of the service, of a node, of a quota, or of where other tasks run. */
 export type Change =
   | { readonly kind: "amount"; readonly dimension: string; readonly from: number; readonly to: number }
   | { readonly kind: "gpu-count"; readonly from: number; readonly to: number }
