@@ -13,10 +13,11 @@ import { explainCases } from "./scheduler/explain.js";
 import { loopCases } from "./scheduler/loop.js";
 import { heterogeneousCases } from "./scheduler/heterogeneous.js";
 import { rebalanceCases } from "./scheduler/rebalance.js";
+import { memoryCases } from "./scheduler/memory.js";
 import { preemptionCases } from "./scheduler/preemption.js";
 import { spreadCases } from "./scheduler/spread.js";
 
-const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases, ...explainCases, ...rebalanceCases, ...preemptionCases];
+const cases: readonly Case[] = [...loopCases, ...spreadCases, ...heterogeneousCases, ...memoryCases, ...explainCases, ...rebalanceCases, ...preemptionCases];
 
 const argument = (name: string): string | undefined => { const at = process.argv.indexOf(name); return at < 0 ? undefined : process.argv[at + 1] ?? ""; };
 const only = argument("--only-this");

@@ -1,3 +1,4 @@
+import { countOnNode } from "../filters/index.js";
 import { GpuNodeIndex } from "../score/index.js";
 import { unlimited, type ClusterState } from "../state/index.js";
 import { CapacityGrid } from "./capacity-grid.js";
@@ -10,6 +11,8 @@ const maxGrids = 16;
 
 /** With more kinds of requests than this, keeping what each costs on every node with GPUs is dearer than what it wins: best fit by the grids then. */
 const mostRequests = 2_048;
+
+const manyTasks = 32;
 
 /**
  * Packs tasks of services without rules about places: onto the tightest node that fits, as many as it takes, then onto the next. A node takes at most
@@ -38,6 +41,15 @@ export class Packer {
     if (this.#refused.covers(r, eligibility)) return 0;
     const grid = this.#grid(eligibility);
     const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
+    if (wanted === 1 && half < unlimited && services.tasks[s]! > manyTasks) {
+      // One more of a large service: how many the best node has is told by that node's tasks sooner than by the service's.
+      grid.catchUp();
+      const n = this.#find(grid, r, undefined, unlimited);
+      if (n >= 0 && countOnNode(state, s, n) < half) {
+        state.place(tasks[0]!, n);
+        return 1;
+      }
+    }
     const own = half < unlimited && (wanted > 1 || services.tasks[s]! > 0) ? this.own.of(s) : undefined;
     const hasGpus = requests.gpuCount[r]! > 0;
     let placed = 0, most = half;
