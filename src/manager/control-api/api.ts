@@ -13,18 +13,20 @@ import { explain, serviceHints, whatIf } from "./questions.js";
 import { rebalance } from "./rebalance.js";
 import { createService, getService, listRevisions, listServices, removeService, updateService } from "./service.js";
 import { getTask, listTasks } from "./task.js";
+import { createVolume, getVolume, listVolumes, removeVolume, updateVolume } from "./volume.js";
 import { watch } from "./watch.js";
 
 /** Answered from a view of the store; whoever calls says how fresh that is. */
 const reads = {
   GetCluster: getCluster, ListNodes: listNodes, GetNode: getNode, ListServices: listServices, GetService: getService, ListRevisions: listRevisions,
-  ListTasks: listTasks, GetTask: getTask, ListNetworks: listNetworks, GetNetwork: getNetwork,
+  ListTasks: listTasks, GetTask: getTask, ListNetworks: listNetworks, GetNetwork: getNetwork, ListVolumes: listVolumes, GetVolume: getVolume,
 } satisfies Record<string, (dependencies: ControlDependencies, tx: ReadTx, request: never) => object>;
 
 /** Run on the leader. */
 const writes = {
   UpdateCluster: updateCluster, RotateJoinToken: rotateJoinToken, UpdateNode: updateNode, RemoveNode: removeNode, CreateService: createService,
   UpdateService: updateService, RemoveService: removeService, CreateNetwork: createNetwork, RemoveNetwork: removeNetwork,
+  CreateVolume: createVolume, UpdateVolume: updateVolume, RemoveVolume: removeVolume,
 } satisfies Record<string, (dependencies: ControlDependencies, request: never) => Promise<object>>;
 
 /** Asked of the leader's loops, whose state is nowhere else. */

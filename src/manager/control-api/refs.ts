@@ -1,12 +1,13 @@
 import { SwarmError } from "../../lib/index.js";
-import { stateOf, isTerminal, isWanted, type Network, type Node, type Service, type Task } from "../../model/index.js";
+import { stateOf, isTerminal, isWanted, type Network, type Node, type Service, type Task, type Volume } from "../../model/index.js";
 import type { ReadTx, Tables } from "../../store/index.js";
 
-export type Noun = "service" | "node" | "network" | "task";
+export type Noun = "service" | "node" | "network" | "volume" | "task";
 
 export const nameOf = {
   service: (service: Service): string => service.spec?.name ?? "",
   network: (network: Network): string => network.spec?.name ?? "",
+  volume: (volume: Volume): string => volume.spec?.name ?? "",
   node: (node: Node): string => node.description?.hostname ?? "",
 };
 
@@ -22,11 +23,11 @@ export function resolveRef<K extends Noun>(tx: ReadTx, noun: K, ref: string, act
   const begun = tx.list(noun).filter(({ id }) => id.startsWith(ref));
   if (begun.length === 1) return begun[0]! as Tables[K];
   if (begun.length > 1) throw refuse("INVALID_ARGUMENT", `the ids of ${begun.length} ${noun}s begin with it; give more of the id: ${someIds(begun)}`);
-  throw refuse("NOT_FOUND", `there is no such ${noun}; "swarmctl ${noun === "task" ? "service ps" : `${noun} ls`}" lists what there is`);
+  throw refuse("NOT_FOUND", `there is no such ${noun}; "swarmctl ${noun === "task" ? "service ps" : noun === "volume" ? "volume ls --cluster" : `${noun} ls`}" lists what there is`);
 }
 
 function byName<K extends Noun>(tx: ReadTx, noun: K, name: string): Tables[K][] {
-  return (noun === "task" ? taskByName(tx, name) : tx.byName(noun as "service" | "node" | "network", name)) as Tables[K][];
+  return (noun === "task" ? taskByName(tx, name) : tx.byName(noun as "service" | "node" | "network" | "volume", name)) as Tables[K][];
 }
 
 /** "web.3": of that slot's tasks the one that people mean now. */

@@ -20,6 +20,7 @@ import { refuseUnknownKinds, resolveAffinities, warningsOfPlacement } from "./pl
 import { nameOf, resolveRef } from "./refs.js";
 import { refuseOldVersion, refuseProblem } from "./refusals.js";
 import { refuseTakenPorts } from "./service-ports.js";
+import { resolveMounts, warningsOfVolumes } from "./service-volumes.js";
 
 export const maxSpecBytes = 2 ** 20;
 export const maxTotalReplicas = 1_000_000;
@@ -35,7 +36,7 @@ export async function createService({ store, newId }: ControlDependencies, reque
     tx.create("service", newService({ id, spec, revision: 1 }));
     tx.create("revision", newRevision(id, 1, spec));
   });
-  return { service: store.view((tx) => tx.get("service", id)!), warnings: store.view((tx) => warningsOfPlacement(tx, wished)) };
+  return { service: store.view((tx) => tx.get("service", id)!), warnings: store.view((tx) => [...warningsOfPlacement(tx, wished), ...warningsOfVolumes(tx, wished)]) };
 }
 
 export async function updateService({ store }: ControlDependencies, request: UpdateServiceRequest): Promise<UpdateServiceResponse> {
@@ -56,7 +57,7 @@ export async function updateService({ store }: ControlDependencies, request: Upd
   });
   const service = store.view((tx) => tx.get("service", id));
   if (!service) throw new SwarmError("NOT_FOUND", `Cannot update service "${request.ref}": it was removed meanwhile`);
-  return { service, warnings: store.view((tx) => warningsOfPlacement(tx, service.spec!)) };
+  return { service, warnings: store.view((tx) => [...warningsOfPlacement(tx, service.spec!), ...warningsOfVolumes(tx, service.spec!)]) };
 }
 
 /** Accepted at once; the orchestrator stops the tasks, and the service goes with the last of them. */
@@ -132,7 +133,7 @@ function validSpec(action: string, given: ServiceSpec | null): ServiceSpec {
   return spec;
 }
 
-/** The spec with network and service ids for refs, sound beside everything else in the cluster. */
+/** The spec with network, volume and service ids for refs, sound beside everything else in the cluster. */
 function fitIntoCluster(tx: ReadTx, action: string, serviceId: string, spec: ServiceSpec, present: ServiceSpec | null): ServiceSpec {
   const networks = spec.task!.networks.map((attachment) => ({ ...attachment, target: networkId(tx, action, attachment.target) }));
   const repeated = networks.find(({ target }, i) => networks.findIndex((other) => other.target === target) !== i);
@@ -145,7 +146,8 @@ function fitIntoCluster(tx: ReadTx, action: string, serviceId: string, spec: Ser
   refuseTooManyReplicas(tx, action, serviceId, spec);
   refuseUnknownKinds(tx, action, spec, present);
   const placement = { ...spec.task!.placement!, affinities: resolveAffinities(tx, action, serviceId, spec, present) };
-  return { ...spec, task: { ...spec.task!, networks, placement } };
+  const container = spec.task!.container && { ...spec.task!.container, mounts: resolveMounts(tx, action, spec, present) };
+  return { ...spec, task: { ...spec.task!, container, networks, placement } };
 }
 
 function networkId(tx: ReadTx, action: string, ref: string): string {
