@@ -11,6 +11,8 @@ const refreshAfterMs = 30_000;
 /** … but at most for so many tasks a second: telling them may cost more than it is worth. */
 const refreshedTasks = 500;
 
+const hasNewcomers = ({ newcomers }: WaitingGroup): boolean => newcomers === undefined || newcomers.size > 0;
+
 /** Who is told why it waits, and when. Made for a group at once, of the state as it is then; tasks that come later are told the same. */
 export class Explainer {
   readonly #due = new Set<WaitingGroup>();
@@ -31,7 +33,7 @@ export class Explainer {
   nextDueMs(): number {
     let next = Infinity;
     for (const group of this.#due) {
-      if (group.newcomers.size > 0) return 0;
+      if (hasNewcomers(group)) return 0;
       next = Math.min(next, group.explainedAtMs + explainAgainMs);
     }
     return next;
@@ -76,19 +78,18 @@ export class Explainer {
     const nowMs = this.clock.now();
     const told = this.#told.get(group);
     if (nowMs < group.explainedAtMs + explainAgainMs) {
-      if (!told || group.newcomers.size === 0) return;
-      this.#tell(group, [...group.newcomers], told);
+      if (told && hasNewcomers(group)) this.#tell(group, [...group.newcomers ?? group.tasks], told);
       return;
     }
     this.#due.delete(group);
     group.explainedAtMs = nowMs;
     const explanation = this.#explanationOf(group);
     this.#told.set(group, explanation);
-    this.#tell(group, told?.err === explanation.err ? [...group.newcomers] : [...group.tasks], explanation);
+    this.#tell(group, told?.err === explanation.err ? [...group.newcomers ?? group.tasks] : [...group.tasks], explanation);
   }
 
   #tell(group: WaitingGroup, tasks: readonly number[], explanation: Explanation): void {
-    group.newcomers.clear();
+    group.newcomers = new Set();
     if (tasks.length > 0) this.#outbox.push({ group, tasks: tasks[Symbol.iterator](), explanation });
   }
 

@@ -61,9 +61,11 @@ export class Picture {
     const holds = holdsResources(task), waits = isPlaceable(task);
     if (!holds && !waits) return this.forgetTask(task.id);
     let t = state.tasks.rowOf(task.id);
+    // Most news of tasks is what was decided here, and their way to RUNNING.
+    if (t !== undefined && holds && state.tasks.node[t] !== nowhere && state.nodes.ids[state.tasks.node[t]!] === task.nodeId && (state.tasks.counts[t] === 1) === isWanted(task)) return;
     const key = revisionId(task.serviceId, task.revision);
     if (t !== undefined && state.groups.keys[state.tasks.group[t]!] !== key) { this.forgetTask(task.id); t = undefined; }
-    t ??= state.addTask(task.id, this.#groupOf(tx, key, task), task.meta?.createdAtMs ?? this.clock.now());
+    t ??= state.addNewTask(task.id, this.#groupOf(tx, key, task), task.meta?.createdAtMs ?? this.clock.now());
     if (waits) {
       // On a node in the state: decided about, and on its way to the store.
       if (state.tasks.node[t] !== nowhere || queue.isWaiting(t)) return;

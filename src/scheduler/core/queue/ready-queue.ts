@@ -1,68 +1,59 @@
 import type { WaitingGroup } from "./waiting-group.js";
 
+/** Groups of one priority: those of the present turn from `at` on, in order, and those of the next. */
+interface Turns { readonly priority: number; present: WaitingGroup[]; at: number; next: WaitingGroup[] }
+
 /**
  * Groups that are to be decided about: those of higher priority first; within a priority in turns, so that a group of many tasks shares
  * with the others; within a turn who waits longest. Who comes (back) joins the turn after the present one: a stream of new services never gets in
- * front of one that waits already.
+ * front of one that waits already. A turn is put in order once, when it begins, which costs next to nothing where groups come in order.
  */
 export class ReadyQueue {
-  readonly #heap: WaitingGroup[] = [];
-  /** The present turn of each priority. */
-  readonly #turns = new Map<number, number>();
+  /** By priority, highest first. There are few. */
+  readonly #turns: Turns[] = [];
 
   push(group: WaitingGroup): void {
     group.place = "ready";
     if (group.isQueued) return;
     group.isQueued = true;
-    group.turn = (this.#turns.get(group.priority) ?? 0) + 1;
-    const heap = this.#heap;
-    let at = heap.push(group) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(group, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = group;
+    this.#turnsOf(group.priority).next.push(group);
   }
 
-  /** Groups that have lost all their tasks, or were blocked, meanwhile are passed over. */
   pop(): WaitingGroup | undefined {
     const group = this.peek();
     if (!group) return undefined;
-    this.#removeTop();
-    this.#turns.set(group.priority, group.turn);
+    group.isQueued = false;
+    this.#turns[0]!.at++;
     return group;
   }
 
+  /** Groups that have lost all their tasks, or were blocked, meanwhile are passed over. */
   peek(): WaitingGroup | undefined {
-    while (this.#heap.length > 0 && (this.#heap[0]!.tasks.size === 0 || this.#heap[0]!.place !== "ready")) this.#removeTop();
-    return this.#heap[0];
-  }
-
-  /** Groups, of which some may have no task any more. */
-  get size(): number { return this.#heap.length; }
-
-  #removeTop(): void {
-    const heap = this.#heap;
-    heap[0]!.isQueued = false;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
-      if (!before(heap[child]!, last)) break;
-      heap[at] = heap[child]!;
-      at = child;
+    while (this.#turns.length > 0) {
+      const turns = this.#turns[0]!;
+      while (turns.at < turns.present.length) {
+        const group = turns.present[turns.at]!;
+        if (group.tasks.size > 0 && group.place === "ready") return group;
+        group.isQueued = false;
+        turns.at++;
+      }
+      if (turns.next.length === 0) { this.#turns.shift(); continue; }
+      turns.present = turns.next.sort(byAge);
+      turns.at = 0;
+      turns.next = [];
     }
-    heap[at] = last;
+    return undefined;
+  }
+
+  #turnsOf(priority: number): Turns {
+    let i = 0;
+    while (i < this.#turns.length && this.#turns[i]!.priority > priority) i++;
+    const known = this.#turns[i];
+    if (known?.priority === priority) return known;
+    const turns: Turns = { priority, present: [], at: 0, next: [] };
+    this.#turns.splice(i, 0, turns);
+    return turns;
   }
 }
 
-function before(a: WaitingGroup, b: WaitingGroup): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority;
-  if (a.turn !== b.turn) return a.turn < b.turn;
-  return a.sinceMs !== b.sinceMs ? a.sinceMs < b.sinceMs : a.number < b.number;
-}
+const byAge = (a: WaitingGroup, b: WaitingGroup): number => a.sinceMs - b.sinceMs || a.number - b.number;

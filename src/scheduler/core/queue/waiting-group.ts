@@ -10,8 +10,7 @@ export interface WaitingGroup {
   place: "ready" | "blocked";
   /** It is in the ready queue; one that is decided about elsewhere is in neither. */
   isQueued: boolean;
-  /** Order among those that are ready (ready-queue.ts). */
-  turn: number;
+  /** In the order in which groups began to wait. */
   readonly number: number;
   /** The other thread failed at it: it is decided about in this one, however long that takes. */
   mustStay: boolean;
@@ -28,8 +27,8 @@ export interface WaitingGroup {
   preemptAgainAtMs: number;
   /** Placements there had been when it was blocked: more since then, and others get what it waits for. */
   placementsBefore: number;
-  /** Those of its tasks that nothing was said to yet. */
-  readonly newcomers: Set<number>;
+  /** Those of its tasks that nothing was said to yet; undefined: all. */
+  newcomers: Set<number> | undefined;
   explainedAtMs: number;
 }
 
@@ -48,7 +47,7 @@ let lastNumber = 0;
 
 export function newWaitingGroup(g: number, key: string, priority: number, sinceMs: number): WaitingGroup {
   return {
-    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, mustStay: false, turn: 0, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0, preemptPauseMs: 0, preemptAgainAtMs: 0,
-    newcomers: new Set(), explainedAtMs: -Infinity,
+    g, key, priority, sinceMs, tasks: new Set(), place: "ready", isQueued: false, mustStay: false, number: ++lastNumber, tries: 0, block: undefined, blockedAtMs: 0, fitted: 0, placementsBefore: 0, preemptPauseMs: 0, preemptAgainAtMs: 0,
+    newcomers: undefined, explainedAtMs: -Infinity,
   };
 }
