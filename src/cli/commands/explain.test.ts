@@ -11,8 +11,9 @@ const waiting: ExplainResponse = {
     { filter: "resources", detail: "needs 1.0 GiB memory, most free is 700.0 MiB on n1", nodes: 2, alone: 2, missing: "324.0 MiB", nodeNames: ["n1", "n2"] },
   ],
   suggestions: [
-    { condition: "memory <= 700 MiB", nodes: 2, nodeNames: ["n1", "n2"], command: "swarmctl service update --reserve-memory 700m web", cost: 0.3, kinds: ["amount"] },
-    { condition: "web.3 moved (from n1 to n4)", nodes: 40, nodeNames: ["n3"], command: "", cost: 0.2, kinds: ["move"] },
+    { condition: "memory <= 700 MiB", nodes: 2, nodeNames: ["n1", "n2"], command: "swarmctl service update --reserve-memory 700m web", cost: 0.3, kinds: ["amount"], tasks: 0 },
+    { condition: "web.3 moved (from n1 to n4)", nodes: 40, nodeNames: ["n3"], command: "", cost: 0.2, kinds: ["move"], tasks: 0 },
+    { condition: "CPU <= 1", nodes: 0, nodeNames: [], command: "swarmctl service update --reserve-cpu 1 web", cost: 0.5, kinds: ["amount"], tasks: 4 },
   ],
   candidates: [], nodeRefusals: [],
 };
@@ -55,7 +56,9 @@ describe("cli: explain", () => {
       "What would help, the smallest change first:",
       "  1. fits on n1, n2 if memory <= 700 MiB",
       "     swarmctl service update --reserve-memory 700m web",
-      "  2. fits on 40 nodes if web.3 moved (from n1 to n4)", "",
+      "  2. fits on 40 nodes if web.3 moved (from n1 to n4)",
+      "  3. all 4 tasks fit if CPU <= 1",
+      "     swarmctl service update --reserve-cpu 1 web", "",
     ].join("\n"));
     assert.deepEqual([requests[0]!["ref"], requests[0]!["perNode"], requests[0]!["spec"]], ["web.1", false, null]);
   });

@@ -44,9 +44,9 @@ function causesText(terminal: Pick<Terminal, "colors" | "columns">, { causes, no
 const plainBar = (share: number): string => bar({ colors: false }, share, 5);
 
 function suggestionsText(terminal: Pick<Terminal, "colors">, { suggestions }: ExplainResponse): string {
-  const lines = suggestions.map(({ condition, nodes, nodeNames, command }, i) => {
-    const on = nodes === 0 ? "" : nodeNames.length === nodes && nodes <= 3 ? ` on ${nodeNames.join(", ")}` : ` on ${counted(nodes, "node")}`;
-    return `  ${paint(terminal, "dim", `${i + 1}.`)} fits${on} if ${paint(terminal, "bold", condition)}\n${command === "" ? "" : `     ${paint(terminal, "cyan", command)}\n`}`;
+  const lines = suggestions.map(({ condition, nodes, nodeNames, command, tasks }, i) => {
+    const what = tasks > 0 ? `all ${counted(tasks, "task")} fit` : `fits on ${nodeNames.length === nodes && nodes <= 3 ? nodeNames.join(", ") : counted(nodes, "node")}`;
+    return `  ${paint(terminal, "dim", `${i + 1}.`)} ${what} if ${paint(terminal, "bold", condition)}\n${command === "" ? "" : `     ${paint(terminal, "cyan", command)}\n`}`;
   });
   return `What would help, the smallest change first:\n${lines.join("")}`;
 }

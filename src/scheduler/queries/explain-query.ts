@@ -1,7 +1,7 @@
 import { isTerminal, isWanted, stateOf, taskName, taskStateWord, type Service, type ServiceSpec, type Task } from "../../model/index.js";
 import { SwarmError, type Clock } from "../../lib/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
-import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation } from "../core/explain/index.js";
+import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type WholeService } from "../core/explain/index.js";
 import { amountText } from "../core/filters/index.js";
 import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
 import { compileSpec, nowhere } from "../core/state/index.js";
@@ -75,7 +75,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   const quota = quotasIn(copy)?.refusals(state, g) ?? [];
   const gang = placeGang(copy, g);
   const explanation = yield* explain(state, g, {
-    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => copy.placer.rank(group, limit, including),
+    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, ...(bound === undefined ? wholeOf(copy, g) : {}), rank: (group, limit, including) => copy.placer.rank(group, limit, including),
   });
   if (gang && !gang.isWhole) return { ...yield* responseOf(copy, g, ofGang(explanation, gang), query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(`${name} waits: ${gangText(gang, explanation, quota)}`, namesFrom(store))) };
   const isFitting = (gang?.isWhole || explanation.fitting.length > 0) && quota.length === 0;
@@ -114,7 +114,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   const gang = first ? placeGang(copy, g) : undefined;
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
-    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, rank: (group, limit, including) => placer.rank(group, limit, including),
+    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, ...(isGlobal ? {} : wholeOf(copy, g)), rank: (group, limit, including) => placer.rank(group, limit, including),
   });
   let headline: string;
   if (waitingTasks.length > 0) {
@@ -179,7 +179,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   const isAll = placed.length >= wanted;
   const quota = isAll ? [] : quotas?.refusals(state, g) ?? [];
   // What keeps the next one out, beside those that are placed.
-  const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : {}), quota, candidates: 0, suggests: true, rank: () => [] });
+  const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : { whole: { placer, placed, wanted } }), quota, candidates: 0, suggests: true, rank: () => [] });
   const spread = distribution(copy, placed);
   const fittingTasks = placed.length;
   if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
@@ -209,8 +209,14 @@ const gangText = (gang: Gang, explanation: Explanation, quota: readonly string[]
 
 /** What lets one more task fit lets the gang fit only if one was missing; a smaller gang always does. */
 function ofGang(explanation: Explanation, { wanted, fitting }: Gang): Explanation {
-  const smaller = fitting === 0 ? [] : [{ changes: [{ kind: "replicas", from: wanted, to: fitting } as const], nodes: [], cost: (wanted - fitting) / wanted }];
-  return { ...explanation, fitting: [], suggestions: [...smaller, ...(wanted - fitting === 1 ? explanation.suggestions : [])].sort((a, b) => a.cost - b.cost) };
+  const smaller = fitting === 0 ? [] : [{ changes: [{ kind: "replicas", from: wanted, to: fitting } as const], nodes: [], tasks: fitting, cost: (wanted - fitting) / wanted }];
+  return { ...explanation, fitting: [], suggestions: [...smaller, ...explanation.suggestions.filter(({ tasks }) => tasks !== undefined || wanted - fitting === 1)].sort((a, b) => a.cost - b.cost) };
+}
+
+/** The tasks of a stored service that have this revision: an update changes all of them. */
+function wholeOf({ state, placer, rows }: Copy, g: number): { readonly whole: WholeService } {
+  const own = [...rows.values()].filter((t) => state.tasks.group[t] === g && (state.tasks.node[t] === nowhere || state.tasks.counts[t] === 1));
+  return { whole: { placer, placed: own.filter((t) => state.tasks.node[t] !== nowhere), wanted: own.length } };
 }
 
 /** "3 on n1, 2 on n2 and 4 on 4 other nodes" */
@@ -251,8 +257,8 @@ function* responseOf({ state, store }: Copy, g: number, explanation: Explanation
         filter: cause.filter, detail: withNames(cause.detail, names), nodes: cause.nodes.length, alone: quota.length > 0 ? 0 : explanation.alone[i]!, missing: missingOf(cause), nodeNames: named(cause.nodes),
       })),
     ],
-    suggestions: explanation.suggestions.map(({ changes, nodes, cost }) => ({
-      condition: changes.map((change) => changeWords(change, names)).join(" and "), nodes: nodes.length, nodeNames: named(nodes), cost, kinds: changes.map(({ kind }) => kind),
+    suggestions: explanation.suggestions.map(({ changes, nodes, cost, tasks = 0 }) => ({
+      condition: changes.map((change) => changeWords(change, names)).join(" and "), nodes: nodes.length, nodeNames: named(nodes), cost, tasks, kinds: changes.map(({ kind }) => kind),
       command: changes.length === 1 ? changeCommand(changes[0]!, names, serviceName) : "",
     })),
     candidates: explanation.candidates.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: [...terms], isChosen: n === chosen })),

@@ -153,14 +153,14 @@ describe("explaining", () => {
     assert.deepEqual([all.headline, all.fits, all.placed, all.candidates.length], ["3 tasks would be placed: 2 on a, 1 on b.", true, 3, 2]);
     const some = await explain(spec({ replicas: 5, cpu: 1 }));
     assert.equal(some.headline, "3 of 5 tasks would be placed (2 on a, 1 on b), the next fits nowhere: no node fits: needs 1 CPU, most free is 0 on a (2 nodes); node is drained (1 node).");
-    assert.deepEqual([some.fits, some.placed, some.suggestions.map(({ condition }) => condition)], [false, 3, ["node c is drained no longer"]]);
+    assert.deepEqual([some.fits, some.placed, some.suggestions.map(({ condition }) => condition)], [false, 3, ["node c is drained no longer", "CPU <= 0.5"]]);
     const large = await explain(spec({ cpu: 3 }));
     // There is no service that a command could change.
     assert.deepEqual(large.suggestions.map(({ condition, command }) => [condition, command]), [["node c is drained no longer", "swarmctl node update --availability active c"], ["CPU <= 2", ""]]);
     const gang = await explain(spec({ replicas: 5, cpu: 1, gang: true }));
     assert.match(gang.headline, /^none of the gang's 5 tasks would be placed, because only 3 fit: /);
-    assert.deepEqual(gang.suggestions.map(({ condition }) => condition), ["replicas <= 3"]);
-    assert.deepEqual((await explain(spec({ replicas: 4, cpu: 1, gang: true }))).suggestions.map(({ condition }) => condition), ["replicas <= 3", "node c is drained no longer"]);
+    assert.deepEqual(gang.suggestions.map(({ condition }) => condition), ["replicas <= 3", "CPU <= 0.5"]);
+    assert.deepEqual((await explain(spec({ replicas: 4, cpu: 1, gang: true }))).suggestions.map(({ condition }) => condition), ["replicas <= 3", "node c is drained no longer", "CPU <= 0.66"]);
     const everywhere = await explain(spec({ cpu: 2 }, { mode: "GLOBAL", replicas: 0 }));
     assert.deepEqual([everywhere.wanted, everywhere.placed, everywhere.fits], [2, 1, false]);
     assert.equal(state.groups.rowOf("a spec that was not submitted"), undefined);

@@ -153,9 +153,14 @@ function tolerating(predicate: Predicate, { key, value }: Pick<Taint, "key" | "v
 
 export const taintWord = ({ key, value }: Pick<Taint, "key" | "value">): string => (value === "" ? key : `${key}=${value}`);
 
-/** What the change leaves of a dimension may be told in round numbers: megabytes and hundredths of a core, rounded down. */
-export function roundedDown(dimension: string, amount: number): number {
+/** Amounts are suggested in round numbers: whole MiB and hundredths of a core; smaller ones as they are. */
+export function roundUnit(dimension: string, amount: number): number {
   const unit = dimension === "memory" || dimension === "disk" ? 2 ** 20 : dimension === "cpu" ? 10 : 1;
-  return amount >= unit ? Math.floor(amount / unit) * unit : Math.floor(amount);
+  return amount >= unit ? unit : 1;
+}
+
+export function roundedDown(dimension: string, amount: number): number {
+  const unit = roundUnit(dimension, amount);
+  return Math.floor(amount / unit) * unit;
 }
 

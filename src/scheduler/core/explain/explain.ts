@@ -2,7 +2,8 @@ import type { RankedNode } from "../place/index.js";
 import type { ClusterState } from "../state/index.js";
 import { collectCauses, type Causes } from "./causes.js";
 import { changeCost, type Change } from "./change.js";
-import { smallestChanges, type Suggestion } from "./smallest-change.js";
+import { maxSuggestions, smallestChanges, type Suggestion } from "./smallest-change.js";
+import { amountsForAll, mostOfWhole, type WholeService } from "./whole-service.js";
 
 export interface ExplainOptions {
   /** Only these nodes (rows): a task of a global service has no other. */
@@ -13,6 +14,8 @@ export interface ExplainOptions {
   readonly candidates: number;
   /** Whether to look for the smallest change. Of one that fits there is none. */
   readonly suggests: boolean;
+  /** Of a service with several tasks: reservations are suggested for all of them together. */
+  readonly whole?: WholeService;
   /** A node whose place among them is wanted, however far down. */
   readonly including?: number;
   /** Placer.rank over the same state. */
@@ -38,10 +41,18 @@ export function* explain(state: ClusterState, g: number, options: ExplainOptions
   const causes = yield* collectCauses(state, g, options.nodes);
   const alone = causes.causes.map((cause) => causes.patterns.find((pattern) => pattern.causes.length === 1 && pattern.causes[0] === cause)?.nodes.length ?? 0);
   const raise: readonly Change[] = quota.length === 0 ? [] : [{ kind: "quota", project: state.groups.rules[g]!.project, detail: quota.join("; ") }];
-  const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* smallestChanges(state, g, causes), raise)
+  const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* changesOf(state, g, causes, options.whole), raise)
     : raise.length > 0 ? [{ changes: raise, nodes: causes.fitting, cost: changeCost(raise[0]!) }] : [];
   yield;
   return { ...causes, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : ranked(g, options) };
+}
+
+function* changesOf(state: ClusterState, g: number, causes: Causes, whole: WholeService | undefined): Generator<void, readonly Suggestion[]> {
+  const single = yield* smallestChanges(state, g, causes);
+  if (!whole || whole.wanted < 2 || whole.wanted > mostOfWhole) return single;
+  const forAll = yield* amountsForAll(state, g, whole, causes.causes.filter(({ dimension }) => dimension !== undefined));
+  const others = single.filter(({ changes }) => changes.length !== 1 || changes[0]!.kind !== "amount");
+  return [...forAll, ...others].sort((a, b) => a.cost - b.cost).slice(0, maxSuggestions);
 }
 
 function ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): RankedNode[] {
@@ -51,4 +62,4 @@ function ranked(g: number, { nodes, candidates, including, rank }: ExplainOption
 
 /** Where the quota is used up as well, nothing else helps by itself. */
 const withRaise = (suggestions: readonly Suggestion[], raise: readonly Change[]): Suggestion[] =>
-  suggestions.map(({ changes, nodes, cost }) => ({ changes: [...changes, ...raise], nodes, cost: raise.reduce((sum, change) => sum + changeCost(change), cost) }));
+  suggestions.map(({ changes, cost, ...rest }) => ({ ...rest, changes: [...changes, ...raise], cost: raise.reduce((sum, change) => sum + changeCost(change), cost) }));

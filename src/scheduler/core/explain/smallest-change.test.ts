@@ -127,6 +127,54 @@ describe("the smallest change that would make a task fit", () => {
     for (const kind of ["amount", "move", "predicate", "port", "max-per-node", "activate"]) assert.ok(seen.has(kind), `${kind} is among what was suggested: ${[...seen.keys()].join(", ")}`);
   });
 
+  it("a reservation is suggested for all tasks of a service together, the largest with which they fit", () => {
+    const state = stateOfNodes([nodeOf("a", { cpu: 2 }), nodeOf("b", { cpu: 2 })]);
+    const { g, tasks } = addService(state, "web", specOf({ replicas: 4, cpu: 1.5 }));
+    const placer = placerOf(state);
+    assert.equal(placer.place(g, tasks), 2);
+    const before = state.copy();
+    const steps = explain(state, g, { candidates: 0, suggests: true, whole: { placer, placed: tasks.slice(0, 2), wanted: 4 }, rank: () => [] });
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    assert.deepEqual(step.value.suggestions.map((suggestion) => `${words(suggestion, state)}${suggestion.tasks}`), ["CPU <= 1 → 4"]);
+    assert.deepEqual(audit(state, before), []);
+  });
+
+  it("with what is suggested for all tasks, all are placed, and with a little more they are not", () => {
+    let seen = 0;
+    fc.assert(fc.property(fc.integer(), (seed) => {
+      const cluster = randomCluster(seededRandom(seed), { nodes: 6, services: 16 });
+      const state = stateOfNodes(cluster.nodes);
+      const placer = placerOf(state);
+      const left: { g: number; tasks: number[]; placed: number; id: string }[] = [];
+      for (const { id, spec } of cluster.services) {
+        const { g, tasks } = addService(state, id, spec);
+        const placed = placer.place(g, tasks);
+        if (placed < tasks.length && tasks.length > 1) left.push({ g, tasks, placed, id });
+      }
+      for (const { g, tasks, placed, id } of left) {
+        const copy = state.copy();
+        const steps = explain(copy, g, { candidates: 0, suggests: true, whole: { placer: placerOf(copy), placed: tasks.slice(0, placed), wanted: tasks.length }, rank: () => [] });
+        let step = steps.next();
+        while (!step.done) step = steps.next();
+        assert.deepEqual(audit(copy, state), []);
+        for (const { changes, tasks: count } of step.value.suggestions) {
+          const [change] = changes;
+          if (!count || change?.kind !== "amount") continue;
+          seen++;
+          for (const [more, isEnough] of [[0, true], [change.dimension === "cpu" ? 10 : change.dimension === "memory" ? 2 ** 20 : 1, false]] as const) {
+            const tried = state.copy();
+            for (const t of tasks.slice(0, placed)) tried.unplace(t);
+            const group = tried.addGroup("changed", id, applyToSpec({ ...change, to: change.to + more }, specOfGroup(tried, g)));
+            tried.holdGroup(group);
+            assert.equal(placerOf(tried).place(group, tasks.map((_, i) => tried.addTask(`again ${i}`, group, 0))) === count, isEnough, `${id}: ${change.dimension} ${change.to} + ${more}`);
+          }
+        }
+      }
+    }), { numRuns: 40, seed: 8 });
+    assert.ok(seen > 10, `${seen} seen`);
+  });
+
   it("a spec that is compiled, taken from its group, is what it was", () => {
     const state = stateOfNodes([nodeOf("a", { gpus: { T4: 2 }, generic: { licence: 1 } })]);
     const spec = compileSpec("s", specOf({ cpu: 0.5, memoryMiB: 64, gpu: { count: 1, millis: 250, models: ["T4"] }, generic: { licence: 1 }, constraints: ["node.role==worker"], priority: 3 }));

@@ -10,10 +10,12 @@ export interface Suggestion {
   readonly changes: readonly Change[];
   /** Rows, ascending. */
   readonly nodes: readonly number[];
+  /** More than 0: after it that many tasks of the service, all that are wanted, are placed, and not only one more. */
+  readonly tasks?: number;
   readonly cost: number;
 }
 
-const maxSuggestions = 6;
+export const maxSuggestions = 6;
 /** Of one kind, so that a hundred drained nodes do not hide that less memory would do. */
 const maxOfKind = 2;
 /** Nodes of one pattern that are looked at for the smallest pair of changes. */
