@@ -4,16 +4,17 @@ import type { WatchEvent } from "../../gen/swarm/v1/WatchEvent.js";
 import type { Command } from "../command.js";
 import { choose, parseKeyValue } from "../parse/key-value.js";
 import { whyOf } from "../print/words.js";
+import { volumeAvailabilities, wordOf } from "../spec/volume-flags.js";
 import { paint } from "../terminal.js";
 
-const kinds = ["task", "service", "node", "network"] as const;
+const kinds = ["task", "service", "node", "network", "volume"] as const;
 
 export default {
   usage: "[OPTIONS]",
   about: "Prints every change of the cluster from now on, until Ctrl-C.",
   args: { min: 0 },
   flags: [
-    { name: "filter", short: "f", kind: "list", value: "KEY=VALUE", help: "kind=task|service|node|network, service=…, id=…" },
+    { name: "filter", short: "f", kind: "list", value: "KEY=VALUE", help: "kind=task|service|node|network|volume, service=…, id=…" },
     { name: "format", kind: "text", value: "FORMAT", help: "table (a line for people, the default) or jsonl (the whole event)" },
   ],
   examples: [["swarmctl events --filter kind=task --filter service=web", "One service's tasks"]],
@@ -43,5 +44,6 @@ export function lineFor(event: WatchEvent): string | undefined {
   if (event.service) return `service ${change} ${event.service.spec?.name ?? ""} ${event.service.id} revision ${event.service.revision}${event.service.isRemoving ? " (being removed)" : ""}`;
   if (event.node) return `node ${change} ${event.node.description?.hostname ?? ""} ${event.node.id} ${(event.node.status?.state ?? "UNKNOWN").toLowerCase()} ${(event.node.spec?.availability ?? "").toLowerCase()}${event.node.status?.message ? `: ${event.node.status.message}` : ""}`;
   if (event.network) return `network ${change} ${event.network.spec?.name ?? ""} ${event.network.id} ${event.network.subnet}`;
+  if (event.volume) return `volume ${change} ${event.volume.spec?.name ?? ""} ${event.volume.id} ${wordOf(volumeAvailabilities, event.volume.spec?.availability)}${event.volume.nodeId ? ` on ${event.volume.nodeId}` : ""}`;
   return undefined;
 }

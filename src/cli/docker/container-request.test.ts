@@ -31,6 +31,9 @@ describe("cli: a container's request", () => {
     const { Memory, MemorySwap, NanoCpus, PidsLimit, ShmSize, Ulimits } = host("-m", "64m", "--memory-swap", "-1", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g", "--ulimit", "nofile=10:20");
     assert.deepEqual([Memory, MemorySwap, NanoCpus, PidsLimit, ShmSize, Ulimits], [64 << 20, -1, 1_500_000_000, 9, 2 ** 30, [{ Name: "nofile", Soft: 10, Hard: 20 }]]);
   });
+  it("refuses volumes of the cluster", () => {
+    assert.throws(() => host("--mount", "type=cluster,source=data,target=/d"), /volumes of the cluster are for services, and this is a container of one host; write type=volume/);
+  });
   it("makes a relative directory of the host absolute", () => {
     assert.deepEqual(host("-v", "./src:/src:ro", "-v", "data:/data", "-v", "/anonymous")["Binds"], [`${resolve("src")}:/src:ro`, "data:/data", "/anonymous"]);
   });

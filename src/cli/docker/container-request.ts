@@ -91,6 +91,7 @@ function bindOf(text: string): string {
 }
 
 function dockerMount(mount: Mount): object {
+  if (mount.type === "CLUSTER") throw new SwarmError("INVALID_ARGUMENT", `Cannot mount "${mount.source}" at ${mount.target}: volumes of the cluster are for services, and this is a container of one host; write type=volume.`);
   return defined({
     Type: mount.type.toLowerCase(), Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly,
     BindOptions: mount.propagation ? { Propagation: mount.propagation } : undefined,

@@ -12,7 +12,7 @@ const known = {
 /** "type=volume,source=data,target=/var/lib/x,readonly" */
 export function parseMount(text: string): Mount {
   const fields = parseFields(text, "--mount", known);
-  const type = choose(fields.get("type") ?? "volume", '"type" in --mount', { bind: "BIND", volume: "VOLUME", tmpfs: "TMPFS" } as const);
+  const type = choose(fields.get("type") ?? "volume", '"type" in --mount', { bind: "BIND", volume: "VOLUME", tmpfs: "TMPFS", cluster: "CLUSTER" } as const);
   const source = fields.get("source") ?? "";
   const target = fields.get("target") ?? "";
   const refuse = (why: string) => new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of --mount: ${why}`);
@@ -20,9 +20,10 @@ export function parseMount(text: string): Mount {
   if (type === "BIND" && !source.startsWith("/")) throw refuse("a bind mount's source must be an absolute path on the host, such as source=/srv/data.");
   if (type === "VOLUME" && source.includes("/")) throw refuse("a volume's source is a name; for a path on the host write type=bind.");
   if (type === "TMPFS" && source) throw refuse("a tmpfs mount has no source; leave it out.");
-  const only = (name: string, owner: string) => { if (fields.has(name) && type !== owner) throw refuse(`"${name}" is for type=${owner.toLowerCase()} only.`); };
+  if (type === "CLUSTER" && !source) throw refuse("a cluster mount needs a source: a volume of the cluster, or group:NAME.");
+  const only = (name: string, ...owners: string[]) => { if (fields.has(name) && !owners.includes(type)) throw refuse(`"${name}" is for type=${owners[0]!.toLowerCase()} only.`); };
   only("bind-propagation", "BIND");
-  only("volume-nocopy", "VOLUME");
+  only("volume-nocopy", "VOLUME", "CLUSTER");
   only("volume-label", "VOLUME");
   only("tmpfs-size", "TMPFS");
   only("tmpfs-mode", "TMPFS");

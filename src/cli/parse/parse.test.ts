@@ -83,17 +83,19 @@ describe("cli: published ports", () => {
 
 describe("cli: mounts", () => {
   const nothing = { readOnly: false, propagation: "", noCopy: false, tmpfsSizeBytes: 0, tmpfsMode: 0, volumeLabels: {} };
-  it("read the three types, with their synonyms", () => {
+  it("read the four types, with their synonyms", () => {
     assert.deepEqual(parseMount("type=bind,source=/srv,target=/data,readonly"), { ...nothing, type: "BIND", source: "/srv", target: "/data", readOnly: true });
     assert.deepEqual(parseMount("src=data,dst=/data"), { ...nothing, type: "VOLUME", source: "data", target: "/data" });
     assert.deepEqual(parseMount("type=tmpfs,target=/tmp,tmpfs-size=64m,tmpfs-mode=1777"), { ...nothing, type: "TMPFS", source: "", target: "/tmp", tmpfsSizeBytes: 64 << 20, tmpfsMode: 0o1777 });
+    assert.deepEqual(parseMount("type=cluster,source=group:pg,target=/data,volume-nocopy"), { ...nothing, type: "CLUSTER", source: "group:pg", target: "/data", noCopy: true });
     assert.deepEqual(parseMount('type=bind,"source=/a,b",target=/c').source, "/a,b");
   });
   it("refuse what cannot be mounted", () => {
     refuses(() => parseMount("type=bind,source=rel,target=/x"), "absolute path on the host");
     refuses(() => parseMount("type=volume,source=/srv,target=/x"), "type=bind");
     refuses(() => parseMount("type=volume,source=a"), "target");
-    refuses(() => parseMount("type=nfs,target=/x"), "bind, volume or tmpfs");
+    refuses(() => parseMount("type=nfs,target=/x"), "bind, volume, tmpfs or cluster");
+    refuses(() => parseMount("type=cluster,target=/x"), "group:NAME");
     refuses(() => parseMount("type=tmpfs,source=a,target=/x"), "no source");
     refuses(() => parseMount("type=volume,target=/x,tmpfs-size=1m"), "type=tmpfs only");
     refuses(() => parseMount("type=bind,sorce=/a,target=/x"), 'did you mean "source"');

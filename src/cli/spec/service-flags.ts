@@ -61,7 +61,7 @@ export const createFlags: readonly FlagSpec[] = [
   ...inGroup("Container", [
     list("env", "KEY=VALUE", "Environment variable; KEY alone takes yours", "e"),
     list("env-file", "FILE", "File of environment variables, one a line"),
-    list("mount", "FIELDS", "type=bind|volume|tmpfs,source=…,target=…[,readonly]"),
+    list("mount", "FIELDS", "type=bind|volume|tmpfs|cluster,source=…,target=…[,readonly]; cluster: a volume of the cluster, or group:NAME"),
     list("container-label", "KEY=VALUE", "Label of the containers"),
     list("group", "GROUP", "Supplementary group"),
     list("host", "NAME:IP", "Line for /etc/hosts (the global --host goes before \"service\")"),
