@@ -4,7 +4,7 @@ import { FakeClock } from "../lib/testing.js";
 import {
   addressOf, isTerminal, isWanted, newCluster, newClusterSpec, newContainerSpec, newEndpointSpec, newNetwork, newNetworkSpec, newNode, newNodeDescription, newNodeSpec,
   newPlacement, newPort, newResources, newRestartPolicy, newRevision, newService, newServiceSpec, newTaskSpec, newUpdateConfig, stateOf, taskStateOrder,
-  type Node, type NodeAvailability, type NodeState, type Service, type ServiceSpec, type Task, type TaskSpec, type TaskState,
+  type ClusterSpec, type Node, type NodeAvailability, type NodeState, type Service, type ServiceSpec, type Task, type TaskSpec, type TaskState,
 } from "../model/index.js";
 import { startScheduler } from "../scheduler/index.js";
 import { createTestStore } from "../store/testing.js";
@@ -52,6 +52,17 @@ class TestCluster {
         spec: { ...node.spec!, availability: change.availability ?? node.spec!.availability, labels: change.labels ?? node.spec!.labels },
       });
     });
+    await this.settle();
+  }
+  async setCpu(id: string, cpuMillis: number) {
+    await this.store.update((tx) => {
+      const node = tx.get("node", id) as Node;
+      tx.update("node", { ...node, description: { ...node.description!, resources: { ...node.description!.resources!, cpuMillis } } });
+    });
+    await this.settle();
+  }
+  async setOvercommit(overcommit: ClusterSpec["overcommit"]) {
+    await this.store.update((tx) => tx.update("cluster", { ...tx.cluster(), spec: { ...tx.cluster().spec!, overcommit } }));
     await this.settle();
   }
   async create(name: string, fields: Partial<ServiceSpec> = {}, task: Partial<TaskSpec> = {}) {
@@ -426,6 +437,29 @@ describe("the leader's control loops", () => {
     assert.match(successor.status!.err, /needs 4 CPU/);
     await cluster.remove("db");
     assert.deepEqual(cluster.nodesOf("batch"), ["n1", "n2"]);
+  });
+
+  it("a node that comes back with less keeps the tasks that fit; the others run where there is room, and nobody is stopped for an over-commitment that is taken back", async () => {
+    await cluster.addNode("n1");
+    await cluster.addNode("n2", { cpuMillis: 1_000 });
+    const placement = newPlacement({ strategy: "PACK" });
+    await cluster.create("db", { priority: 10 }, { reservations: newResources({ cpuMillis: 2_000 }), placement });
+    await cluster.create("web", { replicas: 2 }, { reservations: newResources({ cpuMillis: 1_000 }), placement: newPlacement({ strategy: "PACK", constraints: ["node.hostname==n1"] }) });
+    assert.deepEqual([cluster.nodesOf("db"), cluster.nodesOf("web")], [["n1"], ["n1", "n1"]]);
+    await cluster.change("web", (spec) => ({ ...spec, task: { ...spec.task!, placement } }));
+    await cluster.setOvercommit([{ constraint: "", cpuPercent: 200, memoryPercent: 0 }]);
+    await cluster.create("extra", {}, { reservations: newResources({ cpuMillis: 1_000 }), placement: newPlacement({ constraints: ["node.hostname==n1"] }) });
+    await cluster.setOvercommit([]);
+    assert.deepEqual(cluster.nodesOf("extra"), ["n1"]);
+    await cluster.setCpu("n1", 4_500);
+    await cluster.setCpu("n1", 4_000);
+    const stopped = [...cluster.tasks("web"), ...cluster.tasks("extra"), ...cluster.tasks("db")].filter((task) => !isWanted(task));
+    assert.deepEqual(stopped.map((task) => [task.serviceId, task.stopReason]), [["extra", "node n1 has less CPU than its tasks have reserved"]]);
+    await cluster.setCpu("n1", 3_000);
+    assert.deepEqual([cluster.nodesOf("db"), cluster.nodesOf("web")], [["n1"], ["n1", "n2"]]);
+    const index = cluster.store.index;
+    await cluster.advance(10_000);
+    assert.equal(cluster.store.index, index);
   });
 
   it("a host port is bound once on a node", async () => {

@@ -1,6 +1,7 @@
 import { startCoalescingLoop } from "../../lib/index.js";
-import { isTerminal, revisionId, stateOf, taskStateOrder, type Node, type Service, type Task, type Volume } from "../../model/index.js";
+import { isTerminal, revisionId, stateOf, taskStateOrder, type Node, type Service, type ServiceSpec, type Task, type Volume } from "../../model/index.js";
 import type { Commit, ReadTx, WriteTx } from "../../store/index.js";
+import { hasShrunk, tasksInExcess } from "./core/shortage.js";
 import { deepEqual } from "./core/spec-compare.js";
 import { superviseService } from "./core/supervise.js";
 import type { ServiceView, Step } from "./core/view.js";
@@ -13,6 +14,11 @@ import { maxWritesPerTransaction, type LoopHandle, type OrchestratorPorts } from
 export function startServiceLoop({ store, clock, log, random, newId }: OrchestratorPorts): LoopHandle {
   const dirty = new Set<string>();
   const alarms = new Map<string, number>();      // service id → look again then
+  /**
+   * Nodes that had more: tasks there may have to go. Only these are looked at, so that taking back a factor of over-commitment stops nobody. A new leader does not
+   * know of them; what its predecessor had no time for waits for the node's next loss.
+   */
+  const shrunken = new Set<string>();
   const loop = startCoalescingLoop({ name: "orchestrator", clock, random, log, run });
 
   const mark = (serviceId: string) => { if (serviceId !== "") dirty.add(serviceId); };
@@ -33,7 +39,10 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
       } else if (change.table === "task") {
         if (change.kind !== "updated" || concernsService(change.object, change.previous)) mark(change.object.serviceId);
       } else if (change.table === "node" && (change.kind !== "updated" || concernsPlacement(change.object, change.previous))) {
-        markServicesOfNode(change.object.id);
+        const { object, previous } = change;
+        if (change.kind === "removed") shrunken.delete(object.id);
+        else if (hasShrunk(object.description?.resources, previous?.description?.resources)) shrunken.add(object.id);
+        markServicesOfNode(object.id);
       } else if (change.table === "volume" && concernsUsers(change.object, change.kind === "removed")) {
         markServicesWithVolumes();
       }
@@ -61,8 +70,10 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
       const batch = [...dirty];
       dirty.clear();
       let left: readonly string[] = batch;
+      const settled = new Set<string>();
       try {
-        left = await store.update((tx) => writeBatch(tx, batch));
+        left = await store.update((tx) => writeBatch(tx, batch, settled));
+        for (const nodeId of settled) shrunken.delete(nodeId);
       } finally { for (const id of left) dirty.add(id); }
     }
     let nextMs = Infinity;
@@ -71,11 +82,11 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
   }
 
   /** Returns who is left; a service that has more to do than fits goes to the end, so that a large one does not keep others waiting. */
-  function writeBatch(tx: WriteTx, serviceIds: readonly string[]): readonly string[] {
+  function writeBatch(tx: WriteTx, serviceIds: readonly string[], settled: Set<string>): readonly string[] {
     let room = maxWritesPerTransaction;
     for (const [index, id] of serviceIds.entries()) {
       if (room <= 0) return serviceIds.slice(index);
-      const view = viewOf(tx, id, room);
+      const view = viewOf(tx, id, room, settled);
       if (!view) { alarms.delete(id); continue; }
       const plan = superviseService(view);
       for (const step of plan.steps) {
@@ -95,17 +106,41 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
     return [];
   }
 
-  function viewOf(tx: ReadTx, serviceId: string, maxSteps: number): ServiceView | undefined {
+  function viewOf(tx: ReadTx, serviceId: string, maxSteps: number, settled: Set<string>): ServiceView | undefined {
     const service = tx.get("service", serviceId);
     if (!service?.spec) return undefined;
     const spec = service.spec;
+    const excess = new Map<string, ReadonlyMap<string, string>>();
     return {
       service, spec, maxSteps, nowMs: clock.now(), tasks: tx.tasksOfService(serviceId), newId,
       specOf: (revision) => (revision === service.revision ? spec : tx.get("revision", revisionId(serviceId, revision))?.spec ?? undefined),
       node: (id) => tx.get("node", id),
       volume: (id) => tx.get("volume", id),
       nodes: () => tx.list("node"),
+      inExcess(nodeId) {
+        // A node that is not ready is looked at when it is: until then its tasks are left where they are, or run elsewhere already.
+        if (!shrunken.has(nodeId) || tx.get("node", nodeId)?.status?.state !== "READY") return nobody;
+        let found = excess.get(nodeId);
+        if (!found) {
+          excess.set(nodeId, found = excessOn(tx, nodeId));
+          if (found.size === 0) settled.add(nodeId);
+        }
+        return found;
+      },
     };
+  }
+
+  function excessOn(tx: ReadTx, nodeId: string): ReadonlyMap<string, string> {
+    const node = tx.get("node", nodeId);
+    if (!node) return nobody;
+    const specs = new Map<string, ServiceSpec | null | undefined>();
+    const holders = tx.tasksOfNode(nodeId).map((task) => {
+      const key = revisionId(task.serviceId, task.revision);
+      if (!specs.has(key)) specs.set(key, tx.get("revision", key)?.spec);
+      const spec = specs.get(key);
+      return { task, reservations: spec?.task?.reservations ?? null, priority: spec?.priority ?? 0 };
+    });
+    return tasksInExcess(node, holders, tx.cluster().spec?.overcommit ?? [], clock.now());
   }
 
   return {
@@ -115,6 +150,8 @@ export function startServiceLoop({ store, clock, log, random, newId }: Orchestra
     },
   };
 }
+
+const nobody: ReadonlyMap<string, string> = new Map();
 
 function perform(tx: WriteTx, step: Step): void {
   switch (step.kind) {

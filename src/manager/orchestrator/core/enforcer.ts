@@ -19,6 +19,8 @@ export function evictionOf(task: Task, spec: ServiceSpec | undefined, node: Node
     const taint = untoleratedTaint(node, spec.task?.placement?.tolerations ?? [], ["NO_EXECUTE"]);
     if (taint) return { reason: `node ${name} has taint ${taint.key}${taint.value === "" ? "" : `=${taint.value}`} with effect no-execute, which the service does not tolerate`, isNodeLost: false };
     if (unmet) return { reason: `constraint ${formatConstraint(unmet)} does not hold on node ${name} any more`, isNodeLost: false };
+    const device = lostDeviceOf(task, node);
+    if (device !== undefined) return { reason: `node ${name} has no ${device} any more`, isNodeLost: false };
   }
   return undefined;
 }
@@ -29,6 +31,21 @@ export function volumeEvictionOf({ volumes }: Task, volumeOf: (id: string) => Vo
     const volume = volumeOf(volumeId);
     if (!volume) return { reason: `the volume that it has at ${target} was removed from the cluster`, isNodeLost: false };
     if (volume.spec?.availability === "VOLUME_DRAIN") return { reason: `volume ${volume.spec.name} is drained`, isNodeLost: false };
+  }
+  return undefined;
+}
+
+/** A GPU or a named generic resource that the task was given and that its node does not have any more: "GPU GPU-5fd4", "fpga f1". Others of its kind do not help it. */
+export function lostDeviceOf({ gpus, assigned }: Task, node: Node): string | undefined {
+  const resources = node.description?.resources;
+  if (!resources || (gpus.length === 0 && assigned.length === 0)) return undefined;
+  const gpu = gpus.find(({ id }) => !resources.gpus.some((device) => device.id === id));
+  if (gpu) return `GPU ${gpu.id}`;
+  for (const { kind, ids } of assigned) {
+    // A node that counts what it named before has as many as it says; whose names they were nobody knows.
+    const present = resources.generic.find((each) => each.kind === kind);
+    const lost = present && present.ids.length === 0 && present.count > 0 ? undefined : ids.find((id) => !present?.ids.includes(id));
+    if (lost !== undefined) return `${kind} ${lost}`;
   }
   return undefined;
 }

@@ -15,7 +15,7 @@ function view(tasks: readonly Task[], options: { nowMs?: number; parallelism?: n
   let ids = 0;
   return {
     service: newService({ id: "s", spec }), spec, tasks, nowMs: options.nowMs ?? 20, maxSteps: 100,
-    specOf: () => spec, node: (id) => nodes.find((node) => node.id === id), volume: () => undefined, nodes: () => nodes, newId: () => `new${++ids}`,
+    specOf: () => spec, node: (id) => nodes.find((node) => node.id === id), volume: () => undefined, inExcess: () => new Map(), nodes: () => nodes, newId: () => `new${++ids}`,
   };
 }
 

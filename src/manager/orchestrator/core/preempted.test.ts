@@ -10,7 +10,7 @@ const stopped = { desiredState: "SHUTDOWN" as const, stopReason: preemptedReason
 function steps(tasks: readonly Task[], mode: ServiceMode = "REPLICATED") {
   const spec = newServiceSpec({ name: "web", mode, replicas: 1 });
   return superviseService({
-    service: newService({ id: "s", spec }), spec, tasks, nowMs: 20, maxSteps: 100, specOf: () => spec, node: () => node, volume: () => undefined, nodes: () => [node], newId: () => "new",
+    service: newService({ id: "s", spec }), spec, tasks, nowMs: 20, maxSteps: 100, specOf: () => spec, node: () => node, volume: () => undefined, inExcess: () => new Map(), nodes: () => [node], newId: () => "new",
   }).steps;
 }
 

@@ -1,5 +1,5 @@
 import { isPreempted, isWanted, type Task } from "../../../model/index.js";
-import { evictionOf, volumeEvictionOf } from "./enforcer.js";
+import { evictionOf, volumeEvictionOf, type Eviction } from "./enforcer.js";
 import { nodesToFill, takesNewTask } from "./global.js";
 import { missingSlots, surplusPlaces } from "./replicated.js";
 import { decideRestart, heldUntil } from "./restart.js";
@@ -83,7 +83,7 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
     const spec = isOld ? view.specOf(task.revision) : view.spec;
     const seat = { slot: place.slot, nodeId: place.nodeId, revision };
 
-    const eviction = evictionOf(task, spec, view.node(task.nodeId)) ?? volumeEvictionOf(task, (id) => view.volume(id));
+    const eviction = evictionOf(task, spec, view.node(task.nodeId)) ?? volumeEvictionOf(task, (id) => view.volume(id)) ?? excessOf(view, task);
     if (hasEnded(task) && !(isGlobal && eviction)) {
       const decision = decideRestart(task, spec, place);
       if (decision.kind === "finished" || (hasSpare && (isOld || isMoving(place)))) {
@@ -115,6 +115,11 @@ function settlePlace(view: ServiceView, place: Place, isGlobal: boolean, isOutda
   }
   if (steps.length === 0 && !isMoving(place)) steps.push(...stopDuplicates(place, isOutdated));
   return { steps, wakeAtMs };
+}
+
+function excessOf(view: ServiceView, { id, nodeId }: Task): Eviction | undefined {
+  const reason = nodeId === "" ? undefined : view.inExcess(nodeId).get(id);
+  return reason === undefined ? undefined : { reason, isNodeLost: false };
 }
 
 /** Two tasks of the same spec in one place: never made by this code, but one would run for ever unnoticed. */

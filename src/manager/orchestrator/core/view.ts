@@ -12,6 +12,8 @@ export interface ServiceView {
   specOf(revision: number): ServiceSpec | undefined;
   node(id: string): Node | undefined;
   volume(id: string): Volume | undefined;
+  /** Tasks of a node that it has too little for, with the reason; empty of nodes that did not shrink. */
+  inExcess(nodeId: string): ReadonlyMap<string, string>;
   /** Every node; asked for by global services only. */
   nodes(): readonly Node[];
   newId(): string;
