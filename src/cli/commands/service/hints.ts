@@ -23,7 +23,7 @@ export default {
       { title: "SERVICE", value: (hint) => hint.serviceName },
       { title: "TASKS", value: (hint) => (hint.reportingTasks < hint.tasks ? `${hint.reportingTasks} of ${hint.tasks}` : String(hint.tasks)) },
       { title: "CPU RESERVED", value: (hint) => cores(hint.reservedCpuMillis) },
-      { title: "USED", value: (hint) => (hint.reportingTasks > 0 ? cores(hint.usedCpuMillis) : "") },
+      { title: "USED", value: (hint) => (hint.reportingTasks > 0 ? String(hint.usedCpuMillis / 1_000) : "") },
       { title: "MEMORY RESERVED", value: (hint) => bytes(hint.reservedMemoryBytes) },
       { title: "USED", value: (hint) => (hint.reportingTasks > 0 ? bytes(hint.usedMemoryBytes) : "") },
       { title: "HINT", value: (hint) => hint.advice, color: (hint) => (isActionable(hint) ? "yellow" : "dim") },
