@@ -1,7 +1,7 @@
 /** Clusters for tests: built from a few words, or drawn from a seed; and a naive scheduler that sees only the model's objects. */
 import {
-  matchesConstraint, newContainerSpec, newEndpointSpec, newNode, newPlacement, newPort, newResources, newServiceSpec, newTaskSpec, parseConstraint,
-  type GenericResource, type GpuRequest, type Node, type Placement, type ServiceSpec, type Taint,
+  matchesConstraint, newContainerSpec, newEndpointSpec, newNode, newPlacement, newPort, newResources, newServiceSpec, newTaskSpec, newVolume, newVolumeSpec, parseConstraint,
+  type GenericResource, type GpuRequest, type Mount, type Node, type Placement, type ServiceSpec, type Taint, type Volume, type VolumeSpec,
 } from "../model/index.js";
 import { ClusterState, compileSpec } from "./core/state/index.js";
 
@@ -44,14 +44,16 @@ export interface SpecWords extends Partial<Omit<Placement, "constraints">> {
   readonly gang?: boolean;
   readonly noMove?: boolean;
   readonly project?: string;
+  /** Volumes of the cluster by id or "group:NAME"; "!" behind it: for reading only. */
+  readonly volumes?: readonly string[];
 }
 
 export function specOf(words: SpecWords = {}): ServiceSpec {
-  const { name = "", replicas = 1, cpu = 0, memoryMiB = 0, gpu, generic = {}, constraints = [], hostPorts = [], image = "app", priority = 0, gang = false, noMove = false, project = "", ...placement } = words;
+  const { name = "", replicas = 1, cpu = 0, memoryMiB = 0, gpu, generic = {}, constraints = [], hostPorts = [], image = "app", priority = 0, gang = false, noMove = false, project = "", volumes = [], ...placement } = words;
   return newServiceSpec({
     name, replicas, priority, gang, noMove, project,
     task: newTaskSpec({
-      container: newContainerSpec({ image }),
+      container: newContainerSpec({ image, mounts: volumes.map(clusterMount) }),
       reservations: newResources({
         cpuMillis: Math.round(cpu * 1000), memoryBytes: memoryMiB * 2 ** 20, gpu: gpu ? { count: 1, millis: 0, models: [], ...gpu } : null,
         generic: Object.entries(generic).map(([kind, count]) => ({ kind, count, ids: [] })),
@@ -61,6 +63,16 @@ export function specOf(words: SpecWords = {}): ServiceSpec {
     endpoint: newEndpointSpec({ ports: hostPorts.map((port) => newPort({ targetPort: port, publishedPort: port, mode: "HOST" })) }),
   });
 }
+
+const clusterMount = (words: string, i: number): Mount => ({
+  type: "CLUSTER", source: words.replace(/!$/, ""), target: `/mnt/${i}`, readOnly: words.endsWith("!"), propagation: "", noCopy: false, tmpfsSizeBytes: 0, tmpfsMode: 0, volumeLabels: {},
+});
+
+/** "v1" is its id and its name. */
+export const volumeOf = (id: string, fields: Partial<VolumeSpec> & { readonly nodeId?: string } = {}): Volume => {
+  const { nodeId = "", ...spec } = fields;
+  return newVolume({ id, nodeId, spec: newVolumeSpec({ name: id, ...spec }) });
+};
 
 /** A service's first revision in `state`, and `count` waiting tasks of it ("web.1", …). */
 export function addService(state: ClusterState, id: string, spec: ServiceSpec, count = spec.replicas): { readonly g: number; readonly tasks: number[] } {
