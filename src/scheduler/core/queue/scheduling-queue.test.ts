@@ -134,7 +134,7 @@ describe("groups that fit nowhere", () => {
     world.settle();
     world.submit("both", specOf({ cpu: 2, memoryMiB: 2048 }));
     world.settle();
-    const both = () => [...world.queue.groups].find(({ key }) => key === "both.1");
+    const both = () => [...world.queue.groups()].find(({ key }) => key === "both.1");
     assert.equal(both()?.tries, 1);
     world.submit("tiny", specOf({ cpu: 0.1 }));
     world.settle();

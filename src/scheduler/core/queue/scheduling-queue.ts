@@ -68,7 +68,9 @@ export class SchedulingQueue {
   placements = 0;
   /** Groups decided about so far: a blocked one that is tried again and again would show here. */
   tries = 0;
-  readonly #groups = new Map<number, WaitingGroup>();
+  /** By row of the group. */
+  readonly #groups: (WaitingGroup | undefined)[] = [];
+  #waiting = 0;
   /** Blocked ones that could make room by stopping others. */
   readonly #preemptors = new Set<WaitingGroup>();
   readonly #blockedByNodes = new Set<WaitingGroup>();
@@ -89,13 +91,15 @@ export class SchedulingQueue {
   add(t: number, nodeId: string): void {
     if (nodeId !== "") return this.bound.add(t, nodeId);
     const g = this.state.tasks.group[t]!;
-    let group = this.#groups.get(g);
-    if (!group) {
+    let group = this.#groups[g];
+    // One whose tasks were all away, and are gone, may have left its row to another.
+    if (!group || group.key !== this.state.groups.keys[g]) {
       group = newWaitingGroup(g, this.state.groups.keys[g]!, this.state.groups.priority[g]!, this.state.tasks.sinceMs[t]!);
-      this.#groups.set(g, group);
+      this.#groups[g] = group;
       this.ready.push(group);
     }
     group.tasks.add(t);
+    this.#waiting++;
     group.newcomers?.add(t);
     // A newcomer fits no better than those that are blocked, but must be told why; and a gang may be complete now.
     if (group.place === "blocked") this.#wake(group);
@@ -108,13 +112,14 @@ export class SchedulingQueue {
       if (n !== undefined) this.#useReservation(this.state.groups.keys[this.state.tasks.group[t]!]!, n);
       return this.bound.remove(t);
     }
-    const group = this.#groups.get(this.state.tasks.group[t]!);
+    const group = this.#groups[this.state.tasks.group[t]!];
     if (!group?.tasks.delete(t)) return;
+    this.#waiting--;
     group.newcomers?.delete(t);
     this.#forgetIfEmpty(group);
   }
 
-  isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups.get(this.state.tasks.group[t]!)?.tasks.has(t) ?? false); }
+  isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups[this.state.tasks.group[t]!]?.tasks.has(t) ?? false); }
 
   /** A task is on a node now, whoever put it there. */
   arrived(t: number): void {
@@ -174,17 +179,14 @@ export class SchedulingQueue {
   /** More may fit where some were awakened and placed; when nobody was placed, nobody else would be. */
   get #mayLookAgain(): boolean { return this.freed.again.size > 0 && this.placements > this.#placementsAtWake; }
 
-  get waitingTasks(): number {
-    let count = this.bound.size;
-    for (const group of this.#groups.values()) count += group.tasks.size;
-    return count;
-  }
+  /** Those that are being decided about elsewhere are not among them. */
+  get waitingTasks(): number { return this.bound.size + this.#waiting; }
 
-  get groups(): Iterable<WaitingGroup> { return this.#groups.values(); }
+  *groups(): Iterable<WaitingGroup> { for (const group of this.#groups) if (group) yield group; }
   get blockedByNodes(): Iterable<WaitingGroup> { return this.#blockedByNodes; }
   /** Whether its fitting depends on more than amounts and eligibility. */
   dependsOnTasks(g: number): boolean { return needsMoreThanAmounts(this.state, g); }
-  groupOf(g: number): WaitingGroup | undefined { return this.#groups.get(g); }
+  groupOf(g: number): WaitingGroup | undefined { return this.#groups[g]; }
 
   /** Decides until nothing is ready, enough is placed, or the time is up. */
   decide(options: DecideOptions): Batch {
@@ -213,7 +215,7 @@ export class SchedulingQueue {
     if (this.reservations.size > 0) {
       for (const n of freed.nodes) {
         const reservation = this.reservations.at(n);
-        const owner = reservation && this.#groups.get(reservation.g);
+        const owner = reservation && this.#groups[reservation.g];
         if (owner?.place === "blocked" && this.state.fits(n, this.state.groups.request[owner.g]!)) this.#wake(owner);
       }
     }
@@ -261,6 +263,7 @@ export class SchedulingQueue {
     switch (group.mustStay ? "here" : batch.options.where?.(group.g, asked)) {
       case "elsewhere":
         for (const t of tasks) group.tasks.delete(t);
+        this.#waiting -= tasks.length;
         batch.heavy = { group, tasks };
         this.#away++;
         return;
@@ -286,6 +289,7 @@ export class SchedulingQueue {
     }
     for (let i = 0; i < placed; i++) {
       group.tasks.delete(tasks[i]!);
+      this.#waiting--;
       group.newcomers?.delete(tasks[i]!);
       this.#placed(tasks[i]!, batch.placed);
     }
@@ -308,15 +312,17 @@ export class SchedulingQueue {
     this.freed.addAll(this.#meanwhile);
     if (--this.#away === 0) this.#meanwhile.clear();
     const waiting = [...tasks.keys()].filter(isStillWaiting);
-    const present = this.#groups.get(group.g);
+    const present = this.#groups[group.g];
     const owner = present?.key === group.key ? present : waiting.length > 0 ? this.#revive(group) : undefined;
     if (!owner) return batch;
     if (waiting.length === 0) { this.#requeue(owner); return batch; }
     const { isGang } = state.groups.rules[owner.g]!;
     const back = owner.tasks.size > 0 ? [...owner.tasks] : [];
     owner.tasks.clear();
+    this.#waiting -= back.length;
     for (const i of waiting) owner.tasks.add(tasks[i]!);
     for (const t of back) owner.tasks.add(t);
+    this.#waiting += owner.tasks.size;
     if (!nodes) {
       owner.mustStay = true;
       this.#requeue(owner);
@@ -339,6 +345,7 @@ export class SchedulingQueue {
       else this.#block(owner, { kind: "nodes" }, batch, placed.length);
       return batch;
     }
+    this.#waiting -= placed.length;
     for (const t of placed) { owner.tasks.delete(t); owner.newcomers?.delete(t); this.#placed(t, batch.placed); }
     if (this.reservations.size > 0) this.#useReservations(owner, placed);
     if (owner.tasks.size === 0) this.#forgetIfEmpty(owner);
@@ -348,7 +355,7 @@ export class SchedulingQueue {
   }
 
   #revive(group: WaitingGroup): WaitingGroup {
-    this.#groups.set(group.g, group);
+    this.#groups[group.g] = group;
     return group;
   }
 
@@ -386,7 +393,8 @@ export class SchedulingQueue {
       this.#preemptors.delete(group);
       this.#pauses.delete(group.key);
     }
-    if (this.#groups.get(group.g) === group) this.#groups.delete(group.g);
+    if (this.#groups[group.g] === group) this.#groups[group.g] = undefined;
+    if (this.reservations.size === 0) return;
     for (const { n } of this.reservations.of(group.key)) this.#endReservation(n);
   }
 
