@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { newNodeDescription } from "../../../model/index.js";
 import { addService, nodeOf, specOf, stateOfNodes } from "../../testing.js";
-import { explainRefusals, sentenceForNode, sentenceOf } from "./index.js";
+import { compileSpec } from "../state/index.js";
+import { collectCauses, explainRefusals, refusalsOn, sentenceForNode, sentenceOf } from "./index.js";
 
 describe("why no node fits", () => {
   it("every filter speaks for the nodes that it refused first, most nodes first", () => {
@@ -26,6 +27,47 @@ describe("why no node fits", () => {
     assert.equal(sentenceOf(explainRefusals(state, addService(state, "s", specOf({ generic: { licence: 3 } })).g)), "no node fits: needs 3 licence, most free is 2 on b (3 nodes)");
     assert.equal(sentenceOf(explainRefusals(state, addService(state, "g", specOf({ gpu: { count: 4 } })).g)), "no node fits: needs 4 whole GPUs, most free is 2 on b (3 nodes)");
     assert.equal(sentenceOf(explainRefusals(state, addService(state, "h", specOf({ gpu: { count: 1, models: ["H100"] } })).g)), "no node fits: node has no GPU of model H100 (3 nodes)");
+  });
+
+  it("every filter has its words, and a node is told everything that is in the way", () => {
+    const plain = nodeOf("n1", { cpu: 1, memoryMiB: 512, labels: { zone: "a" } });
+    const node = { ...plain, description: newNodeDescription({ ...plain.description!, plugins: ["network/overlay"], resources: { ...plain.description!.resources!, diskBytes: 2 ** 30, pids: 100 } }) };
+    const state = stateOfNodes([node]);
+    const place = (id: string, spec: Parameters<typeof specOf>[0]) => state.place(addService(state, id, specOf(spec)).tasks[0]!, 0);
+    place("db", {});
+    place("port", { hostPorts: [80] });
+    place("own", { name: "own" });
+    const spec = specOf({
+      cpu: 2, memoryMiB: 1024, gpu: { count: 1, models: ["T4"] }, generic: { fpga: 1 }, hostPorts: [80], maxPerNode: 1, maxPer: [{ key: "node.labels.zone", count: 1 }],
+      constraints: ["node.labels.disk exists"], platforms: ["windows/amd64"],
+      affinities: [{ service: "db", anti: true, required: true, weight: 0, key: "" }, { service: "cache", anti: false, required: true, weight: 0, key: "node.labels.zone" }],
+    });
+    const task = { ...spec.task!, logDriver: { name: "journald", options: {} }, reservations: { ...spec.task!.reservations!, diskBytes: 2 ** 31, pids: 200 } };
+    const g = state.groupOf("own.2", "own", () => compileSpec("own", { ...spec, task }));
+    state.holdGroup(g);
+    state.bar(0, true);
+    assert.deepEqual(refusalsOn(state, g, 0), [
+      "constraint node.labels.disk exists not met",
+      "image is for windows/amd64, node is linux/amd64",
+      "node has no plugin log/journald",
+      "node has no GPU of model T4",
+      "node is kept for another service, which waits for room",
+      "keeps away from service db: node n1 has 1 task of it",
+      "must be near service cache: node.labels.zone=a has no task of it",
+      "node has its 1 task of this service already",
+      "node.labels.zone=a has its 1 task of this service already",
+      "needs 2 CPU, 1 free",
+      "needs 1.0 GiB memory, 512.0 MiB free",
+      "needs 2.0 GiB disk, 1.0 GiB free",
+      "needs 200 processes, 100 free",
+      "needs 1 fpga, node has none",
+      "host port 80/tcp in use",
+    ]);
+    const steps = collectCauses(state, g);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    assert.deepEqual(new Set(step.value.causes.map(({ filter }) => filter)), new Set(["constraint", "platform", "plugin", "gpu-model", "reserved", "affinity", "max-per-node", "max-per", "resources", "host-port"]));
+    assert.equal(step.value.causes.length, 15);
   });
 
   it("an empty cluster is told as such, a node that a task names by its name", () => {
