@@ -74,13 +74,6 @@ export class BlockedGroups {
   overdue(nowMs: number): WaitingGroup[] {
     return [...this.#gathering].filter(({ block }) => block?.cause.kind === "gathering" && block.cause.untilMs <= nowMs);
   }
-
-  /** When the next gang goes without the rest. */
-  nextOverdueMs(): number | undefined {
-    let next: number | undefined;
-    for (const { block } of this.#gathering) if (block?.cause.kind === "gathering") next = Math.min(next ?? Infinity, block.cause.untilMs);
-    return next;
-  }
 }
 
 /** Whose tasks, by coming or going anywhere, can make room for tasks of `g`. */

@@ -5,9 +5,11 @@
  *   ready-queue.ts       the order: priority, turns, age          bound-tasks.ts   tasks that name their node
  *   blocked-groups.ts    what wakes a blocked group               gang.ts          all or none
  *   assigned-resources.ts  which devices and named resources a placed task gets
+ *   room-making.ts       nodes kept for who starves; whom to stop for higher priorities
  *   reservations.ts      nodes kept for who starves or preempts   quotas.ts        what a project may have
  */
-export { SchedulingQueue, keepAfterMs, keepForMs, tasksPerTurn, type Batch, type DecideOptions, type HeavyDecision } from "./scheduling-queue.js";
+export { SchedulingQueue, tasksPerTurn, type Batch, type DecideOptions, type HeavyDecision } from "./scheduling-queue.js";
+export { keepAfterMs, keepForMs } from "./room-making.js";
 export type { Reservation } from "./reservations.js";
 export { gatherForMs } from "./gang.js";
 export { Quotas } from "./quotas.js";

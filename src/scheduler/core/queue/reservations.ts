@@ -48,12 +48,6 @@ export class Reservations {
       return decide();
     } finally { for (const n of opened) if (this.#byNode.has(n)) state.bar(n, true); }
   }
-
-  nextEndMs(): number | undefined {
-    let next: number | undefined;
-    for (const { untilMs } of this.#byNode.values()) next = Math.min(next ?? Infinity, untilMs);
-    return next;
-  }
 }
 
 /**

@@ -5,7 +5,8 @@ import { fitsNaively, nodeOf, placedTasks, randomCluster, seededRandom, specOf }
 import { Placer } from "../place/index.js";
 import { ClusterState, compileSpec, nowhere } from "../state/index.js";
 import { gatherForMs } from "./gang.js";
-import { keepAfterMs, SchedulingQueue, type Batch } from "./scheduling-queue.js";
+import { keepAfterMs } from "./room-making.js";
+import { SchedulingQueue, type Batch } from "./scheduling-queue.js";
 
 /** A cluster whose tasks run where they are put, until they are ended. */
 class World {

@@ -1,7 +1,6 @@
 import { groupPrefix, type ProjectQuota } from "../../../model/index.js";
 import type { Placer } from "../place/index.js";
-import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
-import { chooseVolumes, nowhere, type ClusterState } from "../state/index.js";
+import { nowhere, type ClusterState } from "../state/index.js";
 import { BlockedGroups } from "./blocked-groups.js";
 import { needsMoreThanAmounts } from "./blocked-requests.js";
 import { BoundTasks } from "./bound-tasks.js";
@@ -9,22 +8,14 @@ import { Freed } from "./freed.js";
 import { gangReadiness } from "./gang.js";
 import { Quotas } from "./quotas.js";
 import { ReadyQueue } from "./ready-queue.js";
-import { bestNodeToKeep, Reservations } from "./reservations.js";
+import type { Reservations } from "./reservations.js";
+import { RoomMaking, type PlannedPreemption } from "./room-making.js";
 import { newWaitingGroup, type BlockCause, type WaitingGroup } from "./waiting-group.js";
 
 /** Tasks of one group decided about in one turn: a group of a million shares with the others of its priority. Gangs are never divided. */
 export const tasksPerTurn = 1_000;
 /** Where tasks choose among volumes each of them looks at all nodes. */
 const tasksWithVolumesPerTurn = 32;
-/** A group that waits so long while others are placed gets a node kept for it … */
-export const keepAfterMs = 30_000;
-/** … at most so long at a time; after that it pauses as long, and twice as long each time. */
-export const keepForMs = 5 * 60_000;
-/** At most so many nodes are kept, and no more than a tenth of all (but one). */
-export const mostKept = 16;
-/** Plans of preemption in one slice: each reads the tasks of all nodes. */
-const plansPerSlice = 4;
-const longestPreemptPauseMs = 60_000;
 
 /** What was decided, to be written. Tasks are placed in the state already; victims do not count any more. */
 export interface Batch {
@@ -33,7 +24,7 @@ export interface Batch {
   readonly refused: readonly number[];
   /** Groups of which tasks are left that fit nowhere now. */
   readonly blocked: readonly WaitingGroup[];
-  readonly preemptions: readonly { readonly g: number; readonly plan: PreemptionPlan }[];
+  readonly preemptions: readonly PlannedPreemption[];
   /** A decision that is too large for this thread now: its tasks are away until `settle`. */
   readonly heavy: HeavyDecision | undefined;
 }
@@ -55,11 +46,10 @@ export interface DecideOptions {
 
 /**
  * Which waiting tasks are decided about when. Knows every waiting task: bound to a node, ready (ready-queue.ts), or blocked until what it lacks may be there
- * (blocked-groups.ts). Told of everything that comes and goes; changes the state only by placing, by keeping nodes (reservations.ts) and by marking victims.
+ * (blocked-groups.ts). Told of everything that comes and goes; changes the state only by placing, by keeping nodes and by marking victims (room-making.ts).
  */
 export class SchedulingQueue {
   readonly quotas = new Quotas();
-  readonly reservations = new Reservations();
   readonly freed = new Freed();
   readonly ready = new ReadyQueue();
   readonly blocked = new BlockedGroups();
@@ -71,19 +61,22 @@ export class SchedulingQueue {
   /** By row of the group. */
   readonly #groups: (WaitingGroup | undefined)[] = [];
   #waiting = 0;
-  /** Blocked ones that could make room by stopping others. */
-  readonly #preemptors = new Set<WaitingGroup>();
-  readonly #blockedByNodes = new Set<WaitingGroup>();
-  readonly #pauses = new Map<string, { untilMs: number; lengthMs: number }>();
   /** Too large for this thread, while the other one was busy. */
   readonly #later: WaitingGroup[] = [];
   /** Decisions that are made elsewhere now, and what was freed since the first of them began. */
   #away = 0;
   readonly #meanwhile = new Freed();
-  #placementsAtTick = 0;
+  readonly #rooms: RoomMaking;
   #placementsAtWake = 0;
 
-  constructor(readonly state: ClusterState, readonly placer: Placer) {}
+  constructor(readonly state: ClusterState, readonly placer: Placer) {
+    this.#rooms = new RoomMaking({
+      state, placer, quotas: this.quotas, placements: () => this.placements, nodeChanged: (n) => this.nodeChanged(n), unwanted: (t) => this.unwanted(t),
+    });
+  }
+
+  /** Nodes that are kept for groups. */
+  get reservations(): Reservations { return this.#rooms.reservations; }
 
   // ---- what comes and goes ----
 
@@ -109,7 +102,7 @@ export class SchedulingQueue {
   drop(t: number): void {
     if (this.bound.has(t)) {
       const n = this.state.nodes.rowOf(this.bound.nodeOf(t));
-      if (n !== undefined) this.#useReservation(this.state.groups.keys[this.state.tasks.group[t]!]!, n);
+      if (n !== undefined) this.#rooms.arrivedAt(this.state.groups.keys[this.state.tasks.group[t]!]!, n);
       return this.bound.remove(t);
     }
     const group = this.#groups[this.state.tasks.group[t]!];
@@ -173,7 +166,7 @@ export class SchedulingQueue {
   // ---- deciding ----
 
   get hasWork(): boolean {
-    return this.bound.hasReady || !this.freed.isEmpty || this.#mayLookAgain || this.ready.peek() !== undefined || this.#preemptors.size > 0;
+    return this.bound.hasReady || !this.freed.isEmpty || this.#mayLookAgain || this.ready.peek() !== undefined || this.#rooms.hasPreemptors;
   }
 
   /** More may fit where some were awakened and placed; when nobody was placed, nobody else would be. */
@@ -183,7 +176,7 @@ export class SchedulingQueue {
   get waitingTasks(): number { return this.bound.size + this.#waiting; }
 
   *groups(): Iterable<WaitingGroup> { for (const group of this.#groups) if (group) yield group; }
-  get blockedByNodes(): Iterable<WaitingGroup> { return this.#blockedByNodes; }
+  get blockedByNodes(): Iterable<WaitingGroup> { return this.#rooms.blocked; }
   /** Whether its fitting depends on more than amounts and eligibility. */
   dependsOnTasks(g: number): boolean { return needsMoreThanAmounts(this.state, g); }
   groupOf(g: number): WaitingGroup | undefined { return this.#groups[g]; }
@@ -199,8 +192,8 @@ export class SchedulingQueue {
       if (!group) break;
       this.#decideGroup(group, batch);
     }
-    if (options.mayPreempt) this.#preempt(batch);
-    else this.#preemptors.clear();
+    if (options.mayPreempt) batch.preemptions = this.#rooms.preempt(this.#withNodes(batch.refused), options.nowMs, options.isTimeUp);
+    else this.#rooms.forgetPreemptors();
     return batch;
   }
 
@@ -226,8 +219,7 @@ export class SchedulingQueue {
   #wake(group: WaitingGroup): void {
     if (group.place !== "blocked") return;
     this.blocked.remove(group);
-    this.#blockedByNodes.delete(group);
-    this.#preemptors.delete(group);
+    this.#rooms.wake(group);
     this.ready.push(group);
   }
 
@@ -241,7 +233,7 @@ export class SchedulingQueue {
       if (!isPlaced) { batch.refused.push(t); continue; }
       this.bound.remove(t);
       this.#placed(t, batch.placed);
-      this.#useReservation(state.groups.keys[g]!, n);
+      this.#rooms.arrivedAt(state.groups.keys[g]!, n);
     }
   }
 
@@ -293,7 +285,7 @@ export class SchedulingQueue {
       group.newcomers?.delete(tasks[i]!);
       this.#placed(tasks[i]!, batch.placed);
     }
-    if (this.reservations.size > 0) this.#useReservations(group, tasks.subarray(0, placed));
+    if (this.reservations.size > 0) this.#rooms.arrived(group, tasks.subarray(0, placed));
     if (group.tasks.size === 0) this.#forgetIfEmpty(group);
     else if (placed < tasks.length) this.#block(group, { kind: "nodes" }, batch, 0);
     else if (limit) this.#block(group, limit, batch, 0);
@@ -347,7 +339,7 @@ export class SchedulingQueue {
     }
     this.#waiting -= placed.length;
     for (const t of placed) { owner.tasks.delete(t); owner.newcomers?.delete(t); this.#placed(t, batch.placed); }
-    if (this.reservations.size > 0) this.#useReservations(owner, placed);
+    if (this.reservations.size > 0) this.#rooms.arrived(owner, placed);
     if (owner.tasks.size === 0) this.#forgetIfEmpty(owner);
     else if (isStale || placed.length === waiting.length) this.#requeue(owner);
     else this.#block(owner, { kind: "nodes" }, batch, 0);
@@ -378,168 +370,32 @@ export class SchedulingQueue {
     group.fitted = fitted;
     this.blocked.remove(group);
     this.blocked.add(this.state, group, cause);
-    if (cause.kind === "nodes") {
-      this.#blockedByNodes.add(group);
-      if (batch.options.mayPreempt && this.#couldPreempt(group, batch)) this.#preemptors.add(group);
-    }
+    if (cause.kind === "nodes") this.#rooms.block(group, batch.options.nowMs, batch.options.mayPreempt);
     batch.blocked.push(group);
   }
 
   #forgetIfEmpty(group: WaitingGroup): void {
     if (group.tasks.size > 0) return;
-    if (group.blockedAtMs !== 0) {
-      this.blocked.remove(group);
-      this.#blockedByNodes.delete(group);
-      this.#preemptors.delete(group);
-      this.#pauses.delete(group.key);
-    }
+    if (group.blockedAtMs !== 0) this.blocked.remove(group);
     if (this.#groups[group.g] === group) this.#groups[group.g] = undefined;
-    if (this.reservations.size === 0) return;
-    for (const { n } of this.reservations.of(group.key)) this.#endReservation(n);
+    this.#rooms.forget(group);
   }
-
-  // ---- keeping nodes ----
 
   /** Those who were to make room there were not stopped after all. */
-  giveUpNode(nodeId: string): void {
-    const n = this.state.nodes.rowOf(nodeId);
-    if (n === undefined || this.reservations.at(n)?.reason !== "preemption") return;
-    this.#endReservation(n);
-  }
+  giveUpNode(nodeId: string): void { this.#rooms.giveUpNode(nodeId); }
 
-  #endReservation(n: number): void {
-    this.reservations.end(this.state, n);
-    this.nodeChanged(n);
-  }
-
-  /** One of those for whom node `n` may be kept is there, or needs it no more. */
-  #useReservation(key: string, n: number): void {
-    const reservation = this.reservations.at(n);
-    if (reservation?.key === key && --reservation.tasks <= 0) this.#endReservation(n);
-  }
-
-  #useReservations(group: WaitingGroup, placed: ArrayLike<number>): void {
-    const kept = this.reservations.of(group.key);
-    if (kept.length === 0) return;
-    for (let i = 0; i < placed.length; i++) {
-      this.#useReservation(group.key, this.state.tasks.node[placed[i]!]!);
-    }
-    // Others went elsewhere: what was kept for them is not needed any more.
-    let needed = group.tasks.size;
-    for (const reservation of this.reservations.of(group.key)) {
-      if (needed <= 0) this.#endReservation(reservation.n);
-      needed -= reservation.tasks;
-    }
-  }
-
-  /**
-   * What time alone brings: gangs that go without the rest, nodes kept for those who starve, nodes that were kept for long enough, another look for
-   * who may stop others. When to look again; undefined: nothing waits for time.
-   */
-  tick(nowMs: number): number | undefined {
+  /** What time alone brings: gangs that go without the rest, and what is done for those who starve. To be called about every second. */
+  tick(nowMs: number): void {
     for (const group of this.blocked.overdue(nowMs)) this.#wake(group);
-    for (const reservation of [...this.reservations]) {
-      if (reservation.untilMs > nowMs && this.state.nodes.alive.has(reservation.n)) continue;
-      this.#endReservation(reservation.n);
-      const lengthMs = 2 * (this.#pauses.get(reservation.key)?.lengthMs ?? keepForMs / 2);
-      this.#pauses.set(reservation.key, { untilMs: nowMs + lengthMs, lengthMs });
+    this.#rooms.tick(nowMs);
+  }
+
+  /** Bound tasks whose node is there, with it. */
+  *#withNodes(tasks: Iterable<number>): Iterable<readonly [t: number, n: number]> {
+    for (const t of tasks) {
+      const n = this.state.nodes.rowOf(this.bound.nodeOf(t));
+      if (n !== undefined) yield [t, n];
     }
-    const hasChanged = this.placements !== this.#placementsAtTick;
-    this.#placementsAtTick = this.placements;
-    let next: number | undefined = earlier(this.blocked.nextOverdueMs(), this.reservations.nextEndMs());
-    if (this.#blockedByNodes.size === 0) return next;
-    next = earlier(next, this.#keepForStarving(nowMs));
-    if (hasChanged) {
-      const lowest = this.#lowestPriority();
-      for (const group of this.#blockedByNodes) if (group.priority > lowest && group.preemptAgainAtMs <= nowMs && !this.state.groups.rules[group.g]!.isGang) this.#preemptors.add(group);
-    }
-    return next;
-  }
-
-  /** Those who wait for long, while others are placed. Gangs would need many nodes at once, and get none kept. */
-  #keepForStarving(nowMs: number): number | undefined {
-    const { state } = this;
-    const most = Math.min(mostKept, Math.max(1, Math.floor(state.nodes.alive.count() / 10)));
-    let next: number | undefined;
-    const starving: WaitingGroup[] = [];
-    for (const group of this.#blockedByNodes) {
-      const dueMs = Math.max(group.blockedAtMs + keepAfterMs, this.#pauses.get(group.key)?.untilMs ?? 0);
-      if (dueMs > nowMs) { next = earlier(next, dueMs); continue; }
-      if (group.placementsBefore === this.placements || state.groups.rules[group.g]!.isGang || this.reservations.of(group.key).length > 0) continue;
-      starving.push(group);
-    }
-    starving.sort((a, b) => b.priority - a.priority || a.sinceMs - b.sinceMs);
-    for (const group of starving) {
-      if (this.reservations.size >= most) break;
-      const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined && mayHaveVolumes(state, group.g, candidate));
-      if (n === undefined) { this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs }); continue; }
-      this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks: 1, untilMs: nowMs + keepForMs });
-      next = earlier(next, nowMs + keepForMs);
-    }
-    // Who is not starving yet may be by then, once others are placed.
-    return starving.length > 0 || this.#blockedByNodes.size > 0 ? earlier(next, nowMs + keepAfterMs) : next;
-  }
-
-  // ---- preemption ----
-
-  #lowestPriority(): number {
-    const { groups } = this.state;
-    let lowest = Infinity;
-    for (let g = 0; g < groups.size; g++) if (groups.users[g]! > 0 && groups.priority[g]! < lowest) lowest = groups.priority[g]!;
-    return lowest;
-  }
-
-  #couldPreempt(group: WaitingGroup, batch: Deciding): boolean {
-    batch.lowestPriority ??= this.#lowestPriority();
-    return group.priority > batch.lowestPriority && group.preemptAgainAtMs <= batch.options.nowMs && !this.state.groups.rules[group.g]!.isGang;
-  }
-
-  #preempt(batch: Deciding): void {
-    const { state } = this;
-    for (const t of batch.refused) this.#preemptFor(t, batch);
-    let plans = 0;
-    for (const group of this.#preemptors) {
-      if (plans >= plansPerSlice || (plans > 0 && batch.options.isTimeUp())) return;
-      const reserved = this.reservations.of(group.key).reduce((sum, { reason, tasks }) => sum + (reason === "preemption" ? tasks : 0), 0);
-      if (reserved >= Math.min(group.tasks.size, this.quotas.room(state, group.g))) { this.#preemptors.delete(group); continue; }
-      plans++;
-      if (this.#preemptOnce(group.g, batch, undefined)) continue;
-      this.#preemptors.delete(group);
-      group.preemptPauseMs = Math.min(longestPreemptPauseMs, Math.max(1_000, 2 * group.preemptPauseMs));
-      group.preemptAgainAtMs = batch.options.nowMs + group.preemptPauseMs;
-    }
-  }
-
-  /** For a task that can only be on one node. */
-  #preemptFor(t: number, batch: Deciding): void {
-    const { state } = this;
-    const g = state.tasks.group[t]!;
-    const n = state.nodes.rowOf(this.bound.nodeOf(t));
-    batch.lowestPriority ??= this.#lowestPriority();
-    if (n === undefined || state.groups.priority[g]! <= batch.lowestPriority || this.quotas.room(state, g) === 0) return;
-    if (this.reservations.at(n)?.key !== state.groups.keys[g]!) this.#preemptOnce(g, batch, n);
-  }
-
-  /** Makes room for one more of `g`, by marking those who have to go and keeping their node. False: nobody of lower priority could make any. */
-  #preemptOnce(g: number, batch: Deciding, onlyNode: number | undefined): boolean {
-    const { state } = this;
-    const key = state.groups.keys[g]!, priority = state.groups.priority[g]!;
-    const plan = this.reservations.opened(state, key, priority, () => planPreemption(state, g, {
-      canFit: (group, n) => this.placer.canFit(group, n), claimed: (n) => this.#claimedAt(n, key), ...(onlyNode === undefined ? {} : { onlyNode }),
-    }));
-    if (!plan) return false;
-    for (const t of plan.victims) { state.setCounts(t, false); this.unwanted(t); }
-    const present = this.reservations.at(plan.node);
-    if (present?.key === key && present.reason === "preemption") present.tasks++;
-    else this.reservations.hold(state, { n: plan.node, g, key, priority, reason: "preemption", tasks: 1, untilMs: batch.options.nowMs + keepForMs });
-    if (plan.victims.length > 0) batch.preemptions.push({ g, plan });
-    return true;
-  }
-
-  /** Tasks of the group that are to go to `n` already. */
-  #claimedAt(n: number, key: string): number {
-    const reservation = this.reservations.at(n);
-    return reservation?.key === key && reservation.reason === "preemption" ? reservation.tasks : 0;
   }
 }
 
@@ -548,9 +404,8 @@ class Deciding implements Batch {
   readonly placed: number[] = [];
   readonly refused: number[] = [];
   readonly blocked: WaitingGroup[] = [];
-  readonly preemptions: { readonly g: number; readonly plan: PreemptionPlan }[] = [];
+  preemptions: readonly PlannedPreemption[] = [];
   heavy: HeavyDecision | undefined;
-  lowestPriority: number | undefined;
 
   constructor(readonly options: DecideOptions) {}
 
@@ -576,8 +431,3 @@ function firstOf(tasks: ReadonlySet<number>, count: number): Int32Array {
   }
   return rows;
 }
-
-/** A node that cannot have its volumes is of no use to it, whatever room it makes. */
-const mayHaveVolumes = (state: ClusterState, g: number, n: number): boolean => state.groups.rules[g]!.volumes.length === 0 || chooseVolumes(state, g, n) !== undefined;
-
-const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
