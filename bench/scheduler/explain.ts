@@ -23,11 +23,11 @@ function filledCluster(nodes: number, tasks: number): ClusterState {
   return state;
 }
 
-interface Run { readonly totalMs: number; readonly longestMs: number; readonly copyMs: number }
+interface Run { readonly totalMs: number; readonly cpuMs: number; readonly longestMs: number; readonly copyMs: number }
 
 /** One question as it is asked of a leader: a copy, then steps with the event loop free in between. */
 function ask(state: ClusterState, steps: (copy: ClusterState) => Generator<void, unknown>): Run {
-  const start = performance.now();
+  const start = performance.now(), cpu = process.cpuUsage();
   const copy = state.copy();
   const copyMs = performance.now() - start;
   const running = steps(copy);
@@ -36,7 +36,7 @@ function ask(state: ClusterState, steps: (copy: ClusterState) => Generator<void,
     const from = performance.now();
     const { done } = running.next();
     longestMs = Math.max(longestMs, performance.now() - from);
-    if (done) return { totalMs: performance.now() - start, longestMs, copyMs };
+    if (done) { const { user, system } = process.cpuUsage(cpu); return { totalMs: performance.now() - start, cpuMs: (user + system) / 1_000, longestMs, copyMs }; }
   }
 }
 
@@ -49,6 +49,7 @@ function question(name: string, what: string, nodes: number, tasks: number, step
       for (let i = 0; i < 24; i++) { globalThis.gc?.(); const run = ask(state, steps); if (i >= 4) runs.push(run); }
       const of = (field: keyof Run) => median(runs.map((run) => run[field]));
       reportCase(name, `${what}, ${tasks} tasks on ${nodes} nodes`, of("totalMs"), "ms");
+      report({ bench: "scheduler", case: name, metric: "the same, processor time (of a machine that others use too)", value: of("cpuMs"), unit: "ms" });
       report({ bench: "scheduler", case: name, metric: "longest slice", value: of("longestMs"), unit: "ms" });
       report({ bench: "scheduler", case: name, metric: "the copy", value: of("copyMs"), unit: "ms" });
     },
