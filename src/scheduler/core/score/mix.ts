@@ -27,6 +27,8 @@ export interface LargeRequest {
 }
 
 export const highestPrice = 3;
+/** Demand that each model is taken to have before it is known, GPUs. */
+const expectedGpus = 2;
 /** So many are looked at when a node with several free GPUs is scored. */
 const mostLarge = 16;
 /** Requests with up to so many times the CPU of one another are one. */
@@ -100,6 +102,7 @@ export function learnMix(state: ClusterState): Mix {
     const pressure = (gpus / demandGpus) * ((all + tiny) / (supply + tiny) - 1);
     if (pressure > 0) members.forEach((n) => { if (n < price.length) price[n] = Math.min(highestPrice, price[n]! + pressure); });
   }
+  pressUnknown(state, usable, all, demandGpus, price);
   const large = largeRequests(state).map(({ gpus, amounts, eligibility, demand }): LargeRequest => {
     const request = { gpus, amounts, eligibility, price: 0 }, members = predicates.eligible[eligibility]!;
     let supply = 0;
@@ -107,6 +110,22 @@ export function learnMix(state: ClusterState): Mix {
     return { ...request, price: gpus * Math.min(highestPrice, Math.max(0, (demand / demandGpus) * ((all + tiny) / (supply + tiny) - 1))) };
   }).filter((request) => request.price > leastPrice).sort((a, b) => b.price - a.price).slice(0, mostLarge);
   return { demandGpus, perGpu, price, usableGpus: all, large, leastLargeGpus: large.reduce((least, { gpus }) => Math.min(least, gpus), Infinity) };
+}
+
+/**
+ * Before anybody has asked for a model it is not known that nobody will: each is taken to have `expectedGpus` of demand confined to it. That counts at the start, so that
+ * common models fill up first and rare ones stay, and fades as demand is learnt. Without it, a model of 5 % of the GPUs is full when the first task
+ * comes that must have it (half of gpuspec20's tasks need 44 % more nodes than the bound).
+ */
+function pressUnknown({ nodes }: ClusterState, usable: Float64Array, all: number, demandGpus: number, price: Float64Array): void {
+  const supplyOf = new Map<number, number>();
+  for (let n = 0; n < price.length; n++) if (nodes.gpuCount[n]! > 0) supplyOf.set(nodes.gpuModel[n]!, (supplyOf.get(nodes.gpuModel[n]!) ?? 0) + usable[n]!);
+  if (supplyOf.size < 2) return;
+  const share = expectedGpus / (demandGpus + expectedGpus * supplyOf.size);
+  for (let n = 0; n < price.length; n++) {
+    if (nodes.gpuCount[n] === 0) continue;
+    price[n] = Math.min(highestPrice, price[n]! + share * Math.max(0, (all + tiny) / (supplyOf.get(nodes.gpuModel[n]!)! + tiny) - 1));
+  }
 }
 
 /** What is asked for in several whole GPUs: nearly equal requests of one set of nodes as one. `demand` in GPUs. */
