@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { newNetwork, newNetworkSpec, newNode, newNodeDescription, newPort, newResources, newRevision, newService, newServiceSpec, newTask, newTaskStatus, type Task, type TaskState } from "../../../model/index.js";
+import { newNetwork, newNetworkSpec, newNode, newNodeDescription, newPort, newResources, newRevision, newService, newServiceSpec, newTask, newTaskStatus, newVolume, newVolumeSpec, type Task, type TaskState } from "../../../model/index.js";
 import { diffNetworks, diffTasks, isHeld, taskAssignment } from "./assignments.js";
 import { endpointSet, nodeAttachmentSet } from "./endpoints.js";
 import { LeaseTable } from "./lease-table.js";
@@ -64,6 +64,11 @@ describe("dispatcher: differences between assignments", () => {
   });
   it("networks begin, end and stay", () => {
     assert.deepEqual(diffNetworks(new Set(["a", "b"]), new Set(["b", "c"])), { added: ["c"], removed: ["a"], kept: ["b"] });
+  });
+  it("a task is told what the cluster volumes at its mounts are; one that was removed since is left out", () => {
+    const task = newTask({ id: "t", serviceId: "s", revision: 1, nodeId: "n", volumes: [{ target: "/data", volumeId: "v1", readOnly: false }, { target: "/gone", volumeId: "v2", readOnly: true }] });
+    const volume = newVolume({ id: "v1", spec: newVolumeSpec({ name: "files", options: { type: "nfs" }, labels: { a: "b" } }) });
+    assert.deepEqual(taskAssignment(task, service, revision, undefined, (id) => (id === "v1" ? volume : undefined))!.volumes, [{ target: "/data", name: "files", driver: "local", options: { type: "nfs" }, labels: { a: "b" } }]);
   });
   it("a task whose spec is not known is not handed out", () => assert.equal(taskAssignment(taskIn("ASSIGNED"), service, undefined, undefined, () => undefined), undefined));
 });
