@@ -46,7 +46,7 @@ function question(name: string, what: string, nodes: number, tasks: number, step
     run() {
       const state = filledCluster(nodes, tasks);
       const runs: Run[] = [];
-      for (let i = 0; i < 24; i++) { globalThis.gc?.(); const run = ask(state, steps); if (i >= 4) runs.push(run); }
+      for (let i = 0; i < 40; i++) { const run = ask(state, steps); if (i >= 8) runs.push(run); }
       const of = (field: keyof Run) => median(runs.map((run) => run[field]));
       reportCase(name, `${what}, ${tasks} tasks on ${nodes} nodes`, of("totalMs"), "ms");
       report({ bench: "scheduler", case: name, metric: "the same, processor time (of a machine that others use too)", value: of("cpuMs"), unit: "ms" });
