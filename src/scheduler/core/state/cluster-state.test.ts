@@ -61,6 +61,31 @@ describe("scheduler state", () => {
     assert.deepEqual([...state.nodes.deviceFree.subarray(start, start + 3)], [1000, 0, 1000]);
   });
 
+  it("knows devices by their names: one that is lost, or counted elsewhere, is not another's", () => {
+    const withDevices = (...ids: string[]) => { const node = nodeOf("n1", {}); return { ...node, description: { ...node.description!, resources: { ...node.description!.resources!, gpus: ids.map((id) => ({ id, model: "T4", memoryBytes: 0 })) } } }; };
+    const state = stateOfNodes([withDevices("a", "b", "c")]);
+    const { tasks } = addService(state, "train", specOf({ gpu: { count: 1 }, replicas: 3 }));
+    const free = () => {
+      const n = state.nodes.rowOf("n1")!;
+      return [...state.nodes.deviceFree.subarray(state.nodes.gpuStart[n], state.nodes.gpuStart[n]! + state.nodes.gpuCount[n]!)];
+    };
+    state.placeById(tasks[0]!, "n1", true, ["a"]);
+    state.placeById(tasks[1]!, "n1", true, ["b"]);
+    state.setNode(withDevices("b", "c"));
+    assert.deepEqual([free(), state.nodes.gpuWhole[0]], [[0, 1000], 1]);
+    state.setNode(withDevices("c", "b"));
+    assert.deepEqual(free(), [1000, 0]);
+    state.unplace(tasks[0]!);
+    assert.deepEqual(free(), [1000, 0], "it had nothing any more");
+    state.placeById(tasks[2]!, "n1", true, ["a"]);
+    assert.deepEqual(free(), [1000, 0], "no other device stands in for the one that is lost");
+    state.removeNode("n1");
+    state.setNode(withDevices("b", "c"));
+    assert.deepEqual(free(), [0, 1000], "a node that comes back");
+    state.setNode(withDevices());
+    assert.deepEqual([free(), state.nodes.gpuWhole[state.nodes.rowOf("n1")!]], [[], 0]);
+  });
+
   it("evaluates a constraint once for each node, and again only for the node that changed", () => {
     let evaluations = 0;
     const state = stateOfNodes([nodeOf("n1", { labels: { disk: "ssd" } }), nodeOf("n2")]);

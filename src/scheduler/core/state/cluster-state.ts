@@ -1,4 +1,4 @@
-import { matchesConstraint, type AssignedGeneric, type Constraint, type Node, type TaskVolume, type Volume } from "../../../model/index.js";
+import { matchesConstraint, type AssignedGeneric, type Constraint, type GpuDevice, type Node, type TaskVolume, type Volume } from "../../../model/index.js";
 import { AttributeTable, type AttributeColumn } from "./attributes.js";
 import { Bitset } from "./bitset.js";
 import { stored, type CompiledSpec } from "./compile-spec.js";
@@ -61,9 +61,10 @@ export class ClusterState {
       this.#describe(n, node);
       this.#adoptTasks(n, node.id);
     } else {
+      const before = devicesOf(this.nodeObjects[n]);
       this.nodes.names[n] = nameOf(node);
       this.nodeObjects[n] = node;
-      this.#describe(n, node);
+      this.#describe(n, node, before);
     }
     this.predicates.setNode(n, node);
     this.attributes.setNode(n, node);
@@ -77,7 +78,8 @@ export class ClusterState {
     if (n === undefined) return;
     for (let t = this.nodes.firstTask[n]!; t !== nowhere; ) {
       const next = this.tasks.nextOnNode[t]!;
-      this.#orphans.set(this.tasks.ids[t]!, { nodeId: id, volumes: this.volumes.heldBy(t) });
+      const mask = this.tasks.gpuMask[t]!;
+      this.#orphans.set(this.tasks.ids[t]!, { nodeId: id, gpuIds: devicesOf(this.nodeObjects[n]).filter((_, i) => i < maxGpus && (mask & (1 << i)) !== 0).map((device) => device.id), volumes: this.volumes.heldBy(t) });
       const wasCounted = this.tasks.counts[t]!;
       this.#take(t);
       this.tasks.counts[t] = wasCounted;
@@ -115,7 +117,8 @@ export class ClusterState {
     nodes.touch(n);
   }
 
-  #describe(n: number, node: Node): void {
+  /** `before`: the devices that it had. */
+  #describe(n: number, node: Node, before: readonly GpuDevice[] = devicesOf(node)): void {
     const resources = node.description?.resources;
     const rule = this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));
     this.#setTotal(n, cpu, Math.floor(((resources?.cpuMillis ?? 0) * (rule?.cpuPercent || 100)) / 100));
@@ -130,7 +133,7 @@ export class ClusterState {
       for (const resource of resources?.generic ?? []) if (resource.kind === kind) count += resource.ids.length || resource.count;
       this.#setTotal(n, d, count);
     }
-    this.#setDevices(n, (resources?.gpus ?? []).map(({ model }) => this.gpuModels.rowOf(model)));
+    this.#setDevices(n, devicesOf(node), before);
     this.nodes.releases++;
     this.nodes.touch(n);
   }
@@ -142,13 +145,19 @@ export class ClusterState {
     this.nodes.total[d]![n] = total;
   }
 
-  /** Tasks keep the devices that they have; of devices that are gone, nothing. */
-  #setDevices(n: number, models: readonly number[]): void {
-    const { nodes } = this;
+  /** Tasks keep the devices that they have, by name, wherever the node counts them now; of devices that are gone, nothing. */
+  #setDevices(n: number, devices: readonly GpuDevice[], before: readonly GpuDevice[]): void {
+    const { nodes, tasks } = this;
     const start = nodes.gpuStart[n]!;
-    if (models.length === nodes.gpuCount[n] && models.every((model, i) => nodes.deviceModel[start + i] === model)) return;
+    const models = devices.map(({ model }) => this.gpuModels.rowOf(model));
+    const isSame = devices.length === before.length && devices.every(({ id }, i) => id === before[i]!.id);
+    if (isSame && models.length === nodes.gpuCount[n] && models.every((model, i) => nodes.deviceModel[start + i] === model)) return;
     nodes.setDevices(n, models);
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = this.tasks.nextOnNode[t]!) this.#useDevices(n, this.tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
+    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) {
+      if (tasks.gpuMask[t] === 0) continue;
+      if (!isSame) tasks.gpuMask[t] = renamed(tasks.gpuMask[t]!, before, devices);
+      this.#useDevices(n, tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
+    }
     nodes.gpusChanged(n);
   }
 
@@ -246,15 +255,15 @@ export class ClusterState {
   }
 
   /**
-   * Puts waiting task `t` on node `n`, whether it fits or not: what the store says is so. `gpuMask`: its devices; 0 = chosen here
+   * Puts waiting task `t` on node `n`, whether it fits or not: what the store says is so. `gpuMask`: its devices; undefined = chosen here
    * (chooseDevices). `counts`: it is wanted, not being stopped. `volumes`: those that it has; undefined = chosen here (chooseVolumes).
    */
-  place(t: number, n: number, counts = true, gpuMask = 0, volumes?: readonly TaskVolume[]): void {
+  place(t: number, n: number, counts = true, gpuMask?: number, volumes?: readonly TaskVolume[]): void {
     const { nodes, tasks, groups, requests, services } = this;
     const g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
     for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount; }
     if (requests.gpuCount[r]! > 0) {
-      const mask = gpuMask || this.chooseDevices(n, r);
+      const mask = gpuMask ?? this.chooseDevices(n, r);
       tasks.gpuMask[t] = mask;
       this.#useDevices(n, mask, requests.gpuMillis[r]!);
       nodes.gpusChanged(n);
@@ -359,10 +368,11 @@ export class ClusterState {
   readonly #orphans = new Map<string, Orphan>();      // by task id
 
   /** What the store says: `t` is on the node with this id (which may not be known yet). */
-  placeById(t: number, nodeId: string, counts: boolean, gpuIds: readonly string[] = [], assigned: readonly AssignedGeneric[] = [], volumes: readonly TaskVolume[] = []): void {
+  placeById(t: number, nodeId: string, counts: boolean, gpus: readonly string[] = [], assigned: readonly AssignedGeneric[] = [], volumes: readonly TaskVolume[] = []): void {
     const n = this.nodes.rowOf(nodeId);
+    const gpuIds = gpus.length > 0 ? gpus : undefined;
     if (n === undefined) {
-      this.#orphans.set(this.tasks.ids[t]!, { nodeId, volumes });
+      this.#orphans.set(this.tasks.ids[t]!, { nodeId, gpuIds, volumes });
       this.tasks.counts[t] = counts ? 1 : 0;
       return;
     }
@@ -374,20 +384,21 @@ export class ClusterState {
     if (assigned.some(({ ids }) => ids.length > 0)) this.assignedIds.set(t, assigned);
   }
 
-  #maskOf(n: number, gpuIds: readonly string[]): number {
-    if (gpuIds.length === 0) return 0;
-    const devices = this.nodeObjects[n]?.description?.resources?.gpus ?? [];
+  /** undefined: nobody says which. Devices that the node does not have any more are none, and no other stands in for them. */
+  #maskOf(n: number, gpuIds: readonly string[] | undefined): number | undefined {
+    if (!gpuIds) return undefined;
+    const devices = devicesOf(this.nodeObjects[n]);
     let mask = 0;
     for (let i = 0; i < devices.length && i < maxGpus; i++) if (gpuIds.includes(devices[i]!.id)) mask |= 1 << i;
     return mask;
   }
 
   #adoptTasks(n: number, nodeId: string): void {
-    for (const [taskId, { nodeId: onNode, volumes }] of [...this.#orphans]) {
+    for (const [taskId, { nodeId: onNode, gpuIds, volumes }] of [...this.#orphans]) {
       if (onNode !== nodeId) continue;
       this.#orphans.delete(taskId);
       const t = this.tasks.rowOf(taskId);
-      if (t !== undefined) this.place(t, n, this.tasks.counts[t] === 1, 0, volumes);
+      if (t !== undefined) this.place(t, n, this.tasks.counts[t] === 1, this.#maskOf(n, gpuIds), volumes);
     }
   }
 
@@ -490,7 +501,7 @@ export class ClusterState {
 }
 
 /** A task whose node is not known. */
-interface Orphan { readonly nodeId: string; readonly volumes: readonly TaskVolume[] }
+interface Orphan { readonly nodeId: string; readonly gpuIds: readonly string[] | undefined; readonly volumes: readonly TaskVolume[] }
 
 /** A revision with a rule to be where a service is not. */
 export interface Repeller { readonly group: number; readonly rule: AffinityRule }
@@ -500,6 +511,18 @@ const noRepellers: readonly Repeller[] = [];
 export const unlimited = 2 ** 52;
 
 const nameOf = (node: Node): string => node.description?.hostname || node.id;
+const devicesOf = (node: Node | undefined): readonly GpuDevice[] => node?.description?.resources?.gpus ?? [];
+
+/** Bits of devices, as they are counted after. */
+function renamed(mask: number, before: readonly GpuDevice[], after: readonly GpuDevice[]): number {
+  let moved = 0;
+  for (let i = 0; i < before.length && i < maxGpus; i++) {
+    if ((mask & (1 << i)) === 0) continue;
+    const at = after.findIndex(({ id }) => id === before[i]!.id);
+    if (at >= 0 && at < maxGpus) moved |= 1 << at;
+  }
+  return moved;
+}
 
 function unlink(t: number, previous: Int32Array, next: Int32Array, first: Int32Array, owner: number): void {
   const before = previous[t]!, after = next[t]!;
