@@ -90,8 +90,8 @@ export class CapacityGrid {
   #search(r: number, own: Int32Array | undefined, most: number, looks: number): number {
     const { requests } = this.state;
     const row = levelOf(requests.amount[cpu]![r]!), column = levelOf(requests.amount[memory]![r]! * (1 / mib));
-    const count = requests.gpuCount[r]!, millis = requests.gpuMillis[r]!;
-    const first = count === 0 ? 0 : millis >= wholeGpu ? wholeLayer + count : 1 + ((millis * 8) / wholeGpu | 0);
+    const count = requests.gpuCount[r]!;
+    const first = count === 0 ? 0 : requests.isWholeGpus(r) ? wholeLayer + count : 1 + ((requests.gpuMillis[r]! * 8) / wholeGpu | 0);
     const layers = this.#layers;
     this.#best = outside;
     this.#bestCost = Infinity;
