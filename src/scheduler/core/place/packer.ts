@@ -9,8 +9,12 @@ import type { StrategyScores } from "./strategy.js";
 /** Grids kept; each takes 12 bytes a node and 200 KiB. */
 const maxGrids = 16;
 
-/** With more kinds of requests than this, keeping what each costs on every node with GPUs is dearer than what it wins: best fit by the grids then. */
-const mostRequests = 2_048;
+/**
+ * So many kinds of requests have what each costs on every node with GPUs kept. Where there are more, it is reckoned anew for nearly every task, which is well spent while few
+ * wait (25 ns a node); where the work for all that wait, tasks × devices, is more than this (10 ms), they are packed by the grids instead.
+ */
+const mostKinds = 2_048;
+const mostWork = 3_200_000;
 
 const manyTasks = 32;
 
@@ -73,8 +77,8 @@ export class Packer {
 
   /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
-    const { nodes, requests } = this.state;
-    if (nodes.devices === 0 || requests.kinds > mostRequests) return grid.find(r, own, most);
+    const { nodes, requests, tasks } = this.state;
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * nodes.devices > mostWork)) return grid.find(r, own, most);
     if (requests.gpuCount[r] === 0) {
       const n = grid.find(r, own, most);
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;

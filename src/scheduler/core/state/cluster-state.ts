@@ -40,6 +40,8 @@ export class ClusterState {
   /** Nodes that had rather not have tasks (PREFER_NO_SCHEDULE). */
   softTainted = new Bitset();
   softTaintedCount = 0;
+  /** Of tasks.count: the others wait. */
+  placedTasks = 0;
   /** The store's objects by row; undefined: removed. Frozen, shared. */
   nodeObjects: (Node | undefined)[] = [];
   /** Ids of named generic resources by task row; few tasks have any. */
@@ -280,6 +282,7 @@ export class ClusterState {
     if (ofService !== nowhere) tasks.previousOfService[ofService] = t;
     services.firstTask[s] = t;
     services.tasks[s]!++;
+    this.placedTasks++;
     requests.placed[r]!++;
     requests.waiting[r]!--;
     const ports = groups.rules[g]!.hostPorts;
@@ -315,6 +318,7 @@ export class ClusterState {
     services.firstTask[s] = ofService;
     nodes.tasks[n]! += count;
     services.tasks[s]! += count;
+    this.placedTasks += count;
     requests.placed[r]! += count;
     requests.waiting[r]! -= count;
     nodes.touch(n);
@@ -349,6 +353,7 @@ export class ClusterState {
     unlink(t, tasks.previousOnNode, tasks.nextOnNode, nodes.firstTask, n);
     unlink(t, tasks.previousOfService, tasks.nextOfService, services.firstTask, s);
     services.tasks[s]!--;
+    this.placedTasks--;
     requests.placed[r]!--;
     requests.waiting[r]!++;
     tasks.node[t] = nowhere;
@@ -491,6 +496,7 @@ export class ClusterState {
     copy.gpuModels = this.gpuModels.copy();
     copy.softTainted = this.softTainted.copy();
     copy.softTaintedCount = this.softTaintedCount;
+    copy.placedTasks = this.placedTasks;
     copy.nodeObjects = this.nodeObjects.slice();
     for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
     for (const [taskId, orphan] of this.#orphans) copy.#orphans.set(taskId, orphan);
