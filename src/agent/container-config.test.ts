@@ -13,7 +13,7 @@ describe("agent: volumes of the cluster", () => {
       { target: "/data", name: "files", driver: "local", options: { type: "nfs", device: ":/x", o: "addr=192.0.2.9" }, labels: { tier: "gold" } },
     ]), undefined);
     assert.deepEqual(mounts, [
-      { type: "volume", name: "files", target: "/data", readOnly: true, noCopy: false, driver: "local", driverOptions: { type: "nfs", device: ":/x", o: "addr=192.0.2.9" }, labels: { tier: "gold" } },
+      { type: "volume", name: "files", target: "/data", readOnly: true, noCopy: false, driver: "local", driverOptions: { type: "nfs", device: ":/x", o: "addr=192.0.2.9" }, labels: { tier: "gold", "skein.keep": "cluster" } },
       { type: "volume", name: "own", target: "/own", readOnly: false, noCopy: false, labels: {} },
     ]);
   });

@@ -1,4 +1,4 @@
-import type { ContainerConfig, EngineMount } from "../engine/index.js";
+import { keptLabel, type ContainerConfig, type EngineMount } from "../engine/index.js";
 import { SwarmError } from "../lib/index.js";
 import { taskName, type ContainerResources, type Mount, type MountedVolume, type Resources, type Task, type TaskAssignment } from "../model/index.js";
 import type { Sandbox, SandboxSpec } from "../overlay/index.js";
@@ -91,7 +91,7 @@ function engineMount(mount: Mount, volumes: readonly MountedVolume[], expand: (t
     case "CLUSTER": {
       const volume = volumes.find((each) => each.target === mount.target);
       if (!volume) throw new SwarmError("FAILED_PRECONDITION", `Cannot mount the cluster volume at "${mount.target}": it was removed from the cluster; create it again or update the service`);
-      return { type: "volume", name: volume.name, target, readOnly: mount.readOnly, noCopy: mount.noCopy, driver: volume.driver, driverOptions: volume.options, labels: volume.labels };
+      return { type: "volume", name: volume.name, target, readOnly: mount.readOnly, noCopy: mount.noCopy, driver: volume.driver, driverOptions: volume.options, labels: { ...volume.labels, [keptLabel]: "cluster" } };
     }
     case "TMPFS": return { type: "tmpfs", target, ...(mount.tmpfsSizeBytes && { sizeBytes: mount.tmpfsSizeBytes }), ...(mount.tmpfsMode && { mode: mount.tmpfsMode }) };
   }

@@ -12,6 +12,7 @@ export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.
 export { BuildStepError } from "./build/step-error.js";
 export type { EngineConfig, NetworkOptions, RegistryConfig } from "./config.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
+export { keptLabel } from "./api/index.js";
 export type {
   AttachOptions, BuildOutput, BuildRequest, CommitOptions, ContainerConfig, ContainerDetails, ContainerEndpoint, ContainerEvent, ContainerExit, ContainerPhase, ContainerState,
   ContainerUpdate, Credentials, DeviceMapping, DiskUsage, EndpointConfig, Engine, EngineEvent, EngineInfo, EngineMount, EngineNetwork, Events, ExecConfig, ExecOptions, ExecResult,

@@ -7,6 +7,6 @@ export type {
 export type { AttachOptions, ExecConfig, ExecOptions, ExecResult, ExecState, Execs, LogFrameOptions, LogLine, LogReadOptions, OutputChunk, ProcessStreams, TerminalSize } from "./io.js";
 export type { CommitOptions, Credentials, HistoryEntry, Image, ImageConfig, ImageDetails, ImageStore, Images, LabelFilter, PullOptions, PullProgress, PulledImage } from "./images.js";
 export type { ContainerEndpoint, EndpointConfig, EngineNetwork, NetworkConfig, Networks, PortBinding } from "./networks.js";
-export type { Volume, Volumes } from "./volumes.js";
+export { keptLabel, type Volume, type Volumes } from "./volumes.js";
 export type { BuildOutput, BuildRequest } from "./build.js";
 export type { EngineEvent, Events } from "./events.js";

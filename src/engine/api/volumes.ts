@@ -1,5 +1,8 @@
 import type { LabelFilter } from "./images.js";
 
+/** A volume that carries this label is never pruned: who needs it may not be on this host now. */
+export const keptLabel = "skein.keep";
+
 /** Named directories that outlive containers. Driver "local"; others by a plug. */
 export interface Volumes {
   list(): Promise<Volume[]>;
@@ -8,7 +11,7 @@ export interface Volumes {
   create(config: { name: string; driver?: string; options?: Readonly<Record<string, string>>; labels?: Readonly<Record<string, string>> }): Promise<Volume>;
   /** Refused while a container has it, running or not. */
   remove(name: string, options?: { force?: boolean }): Promise<void>;
-  /** Those that no container has; anonymous ones only, unless isAll. */
+  /** Those that no container has; anonymous ones only, unless isAll. Never those with keptLabel. */
   prune(options: { isAll?: boolean; labels?: readonly LabelFilter[] }): Promise<{ deleted: string[]; freedBytes: number }>;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readFile, readdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock, SwarmError, messageOf, type Clock, type Logger } from "../../lib/index.js";
-import type { Events, LabelFilter, Volume, Volumes } from "../api/index.js";
+import { keptLabel, type Events, type LabelFilter, type Volume, type Volumes } from "../api/index.js";
 import { resolveInRoot } from "../containers/root-path.js";
 import { matchesLabels } from "../label-filter.js";
 import { runProgram } from "../runtime/program.js";
@@ -125,7 +125,7 @@ export class VolumeStore implements Volumes {
     for (const { name } of [...this.#records.values()]) {
       await this.#lock.run(name, async () => {
         const record = this.#records.get(name);
-        if (!record || !(options.isAll || record.isAnonymous) || !matchesLabels(record.labels, options.labels ?? []) || this.parts.usersOf(name).length > 0) return;
+        if (!record || Object.hasOwn(record.labels, keptLabel) || !(options.isAll || record.isAnonymous) || !matchesLabels(record.labels, options.labels ?? []) || this.parts.usersOf(name).length > 0) return;
         const bytes = await this.#sizeBytes(record);
         try { await this.#destroy(record); } catch (error) { this.parts.log.warn("a volume was not pruned", { volume: name, error }); return; }
         deleted.push(name);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { busyboxImage, dockerSave } from "../../../scripts/base-images.js";
 import { codeOf, silentLogger, systemClock } from "../../lib/index.js";
 import { waitFor } from "../../lib/testing.js";
-import type { EngineEvent, EngineMount } from "../api/index.js";
+import { keptLabel, type EngineEvent, type EngineMount } from "../api/index.js";
 import { EventLog } from "../events/event-log.js";
 import { openEngineRig, type EngineRig } from "../testing.js";
 import type { VolumeDriver } from "./driver.js";
@@ -113,6 +113,7 @@ describe("engine: volumes", function () {
   it("are pruned when nothing has them: anonymous ones, or all", async () => {
     await load();
     await volumes().create({ name: "named", labels: { keep: "no" } });
+    await volumes().create({ name: "kept", labels: { [keptLabel]: "" } });
     await volumes().create({ name: "" });
     const id = await rig.run("busybox", ["sh", "-c", "head -c 100000 /dev/zero > /data/x"], { mounts: [mount("used"), mount("", { target: "/anonymous" })] });
     await rig.engine().wait(id);
@@ -123,6 +124,8 @@ describe("engine: volumes", function () {
     const { deleted, freedBytes } = await volumes().prune({ isAll: true });
     assert.deepEqual(deleted, ["used"]);
     assert.ok(freedBytes >= 100_000);
+    assert.deepEqual((await volumes().list()).map(({ name }) => name), ["kept"], "whoever needs it is not here now");
+    await volumes().remove("kept");
   });
 
   it("know who has them", async () => {

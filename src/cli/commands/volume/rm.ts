@@ -1,3 +1,4 @@
+import type { GetVolumeResponse } from "../../../gen/swarm/v1/GetVolumeResponse.js";
 import type { Command } from "../../command.js";
 import { confirm, yesFlag } from "../../confirm.js";
 import { nodeFlag } from "../../docker/container-flags.js";
@@ -16,7 +17,12 @@ export default {
     await confirm(input, isCluster ? `Remove ${subject} from the cluster?` : `Remove ${subject} with what is in ${args.length === 1 ? "it" : "them"}?`);
     const client = isCluster ? undefined : connection.docker(flags.text("node"));
     await forEachWord(args, async (ref) => {
-      await (client ? client.json("DELETE", `/volumes/${encodeURIComponent(ref)}`, { query: { force: flags.on("force") } }) : connection.control("removeVolume", { ref, force: flags.on("force") }));
+      if (client) await client.json("DELETE", `/volumes/${encodeURIComponent(ref)}`, { query: { force: flags.on("force") } });
+      else {
+        const { volume, use } = await connection.control<GetVolumeResponse>("getVolume", { ref });
+        await connection.control("removeVolume", { ref, force: flags.on("force") });
+        if (use?.nodeName) terminal.err(`Its files are still on node ${use.nodeName}; "swarmctl volume rm --node ${use.nodeName} ${volume?.spec?.name ?? ref}" removes them.\n`);
+      }
       terminal.out(`${ref}\n`);
     });
   },

@@ -70,8 +70,9 @@ describe("cli: volumes of the cluster", () => {
     assert.deepEqual(requests[1], { ref: "v1", version: 7, forgetNode: true, spec: newVolumeSpec({ name: "data", availability: "VOLUME_DRAIN", labels: { a: "b" }, topology: ["node.role==worker"] }) });
   });
 
-  it("rm asks first, and hands --force on", async () => {
-    assert.deepEqual(await run("rm", "--cluster", "--yes", "--force", "data").then(({ code, stdout }) => [code, stdout]), [0, "data\n"]);
-    assert.deepEqual(requests, [{ ref: "data", force: true }]);
+  it("rm hands --force on, and says where files are left", async () => {
+    const { code, stdout, stderr } = await run("rm", "--cluster", "--yes", "--force", "data");
+    assert.deepEqual([code, stdout, stderr], [0, "data\n", 'Its files are still on node h2; "swarmctl volume rm --node h2 data" removes them.\n']);
+    assert.deepEqual(requests[1], { ref: "data", force: true });
   });
 });
