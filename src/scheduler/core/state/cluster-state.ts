@@ -285,9 +285,9 @@ export class ClusterState {
     this.placedTasks++;
     requests.placed[r]!++;
     requests.waiting[r]!--;
-    const ports = groups.rules[g]!.hostPorts;
+    const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
     for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
-    if (groups.rules[g]!.volumes.length > 0) this.volumes.hold(t, n, volumes ?? chooseVolumes(this, g, n) ?? []);
+    if (mounts.length > 0) this.volumes.hold(t, n, volumes ?? chooseVolumes(this, g, n) ?? []);
     nodes.touch(n);
   }
 
@@ -357,9 +357,9 @@ export class ClusterState {
     requests.placed[r]!--;
     requests.waiting[r]!++;
     tasks.node[t] = nowhere;
-    const ports = groups.rules[g]!.hostPorts;
+    const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
     for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
-    if (groups.rules[g]!.volumes.length > 0) this.volumes.release(t, n);
+    if (mounts.length > 0) this.volumes.release(t, n);
     nodes.releases++;
     nodes.touch(n);
   }
