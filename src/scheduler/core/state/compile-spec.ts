@@ -21,19 +21,30 @@ export function compileSpec(serviceId: string, spec: ServiceSpec | undefined): C
   const reservations = spec?.task?.reservations;
   const placement = spec?.task?.placement;
   const gpu = reservations?.gpu && reservations.gpu.count > 0 ? reservations.gpu : undefined;
-  const amounts = ([
-    ["cpu", reservations?.cpuMillis ?? 0], ["memory", reservations?.memoryBytes ?? 0], ["disk", reservations?.diskBytes ?? 0], ["pids", reservations?.pids ?? 0],
-    ...(reservations?.generic ?? []).map(({ kind, count }) => [genericDimension(kind), count] as const),
-  ] as const).filter(([, amount]) => amount > 0);
-  const predicates: Predicate[] = [
+  const amounts: [name: string, amount: number][] = [];
+  if (reservations) {
+    if (reservations.cpuMillis > 0) amounts.push(["cpu", reservations.cpuMillis]);
+    if (reservations.memoryBytes > 0) amounts.push(["memory", reservations.memoryBytes]);
+    if (reservations.diskBytes > 0) amounts.push(["disk", reservations.diskBytes]);
+    if (reservations.pids > 0) amounts.push(["pids", reservations.pids]);
+    for (const { kind, count } of reservations.generic) if (count > 0) amounts.push([genericDimension(kind), count]);
+  }
+  return { amounts, gpu, predicates: predicatesOf(spec, gpu), priority: spec?.priority ?? 0, rules: rulesOf(serviceId, spec) };
+}
+
+function predicatesOf(spec: ServiceSpec | undefined, gpu: GpuRequest | undefined): readonly Predicate[] {
+  const placement = spec?.task?.placement;
+  const plugins = pluginsOf(spec);
+  const models = gpu?.models ?? [];
+  if (plugins.length + models.length + (placement ? placement.constraints.length + placement.platforms.length + placement.tolerations.length : 0) === 0) return anyReadyNode;
+  return [
     isReady,
     ...(placement?.constraints ?? []).map(stored),
     ...(placement && placement.platforms.length > 0 ? [runsOneOf(placement.platforms)] : []),
-    ...pluginsOf(spec).map(hasPlugin),
+    ...plugins.map(hasPlugin),
     tolerates(placement?.tolerations ?? []),
-    ...(gpu && gpu.models.length > 0 ? [hasGpuModel(gpu.models)] : []),
+    ...(models.length > 0 ? [hasGpuModel(models)] : []),
   ];
-  return { amounts, gpu, predicates, priority: spec?.priority ?? 0, rules: rulesOf(serviceId, spec) };
 }
 
 function rulesOf(serviceId: string, spec: ServiceSpec | undefined): Rules {
@@ -95,6 +106,7 @@ const hasPlugin = (plugin: string): Predicate => ({
 });
 
 function pluginsOf(spec: ServiceSpec | undefined): string[] {
+  if (!spec?.task || (spec.task.networks.length === 0 && !spec.task.logDriver && (spec.endpoint?.ports.length ?? 0) === 0 && (spec.task.container?.mounts.length ?? 0) === 0)) return [];
   const plugins = new Set<string>();
   if ((spec?.task?.networks.length ?? 0) > 0 || spec?.endpoint?.ports.some((port) => port.mode === "INGRESS")) plugins.add("network/overlay");
   if (spec?.task?.container?.mounts.some((mount) => mount.type === "VOLUME" || mount.type === "CLUSTER")) plugins.add("volume/local");
@@ -130,3 +142,6 @@ const hasGpuModel = (models: readonly string[]): Predicate => ({
   test: ({ description }) => description?.resources?.gpus.some(({ model }) => models.includes(model)) ?? false,
   refusal: () => `node has no GPU of model ${models.join(" or ")}`,
 });
+
+/** Of most services: one list for all, so that their class is found without looking at it. */
+const anyReadyNode: readonly Predicate[] = [isReady, tolerates([])];

@@ -29,6 +29,16 @@ export class PredicateTable {
 
   /** The class of those who ask for all of `predicates`. `nodes`: every node there is, by row. */
   classOf(predicates: readonly Predicate[], nodes: readonly (Node | undefined)[]): number {
+    if (predicates === this.#lastAsked) return this.#lastClass;
+    this.#lastAsked = predicates;
+    return this.#lastClass = this.#findClass(predicates, nodes);
+  }
+
+  // Most services ask for the same list (compile-spec.ts).
+  #lastAsked: readonly Predicate[] | undefined;
+  #lastClass = -1;
+
+  #findClass(predicates: readonly Predicate[], nodes: readonly (Node | undefined)[]): number {
     const rows = predicates.map((predicate) => this.#rowOf(predicate, nodes));
     const key = rows.join(",");
     const known = this.#classRows.get(key);
