@@ -16,6 +16,8 @@ class Layer {
   /** Columns of a row that have nodes, and those that any of eight rows has. */
   readonly columns = new Uint32Array(levels * words);
   readonly blocks = new Uint32Array((levels >>> 3) * words);
+  /** Bit i: rows 8i … 8i + 7 have nodes. */
+  filledBlocks = 0;
   nodes = 0;
 }
 
@@ -118,6 +120,11 @@ export class CapacityGrid {
     // Columns of later words are too large to be better, in this row and in those after it.
     let endWord = words;
     for (let row = fromRow; row < levels; row++) {
+      if ((row & 7) === 0 || row === fromRow) {
+        const filled = layer.filledBlocks >>> (row >>> 3);
+        if (filled === 0) break;
+        if ((filled & 1) === 0) row = ((row >>> 3) + 31 - Math.clz32(filled & -filled)) << 3;
+      }
       const rowCost = cpuCost[row]!;
       if (rowCost + leastMemory >= enough) break;
       while (endWord > firstWord + 1 && rowCost + memoryCost[(endWord - 1) << 5]! >= enough) endWord--;
@@ -188,6 +195,7 @@ export class CapacityGrid {
     else {
       layer.columns[row * words + (column >>> 5)]! |= 1 << (column & 31);
       layer.blocks[(row >>> 3) * words + (column >>> 5)]! |= 1 << (column & 31);
+      layer.filledBlocks |= 1 << (row >>> 3);
     }
     heads[column] = n;
   }
@@ -207,6 +215,9 @@ export class CapacityGrid {
     let any = 0;
     for (let i = row & ~7; i < (row | 7) + 1; i++) any |= columns[i * words + w]!;
     blocks[block] = any;
+    if (any !== 0) return;
+    for (let i = block - w; i < block - w + words; i++) if (blocks[i] !== 0) return;
+    layer.filledBlocks &= ~(1 << (row >>> 3));
   }
 }
 

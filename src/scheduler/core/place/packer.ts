@@ -11,7 +11,8 @@ const maxGrids = 16;
 
 /**
  * So many kinds of requests have what each costs on every node with GPUs kept. Where there are more, it is reckoned anew for nearly every task, which is well spent while few
- * wait (25 ns a node); where the work for all that wait, tasks × devices, is more than this (10 ms), they are packed by the grids instead.
+ * wait (25 ns a node, and the mix of all kinds again and again); where the work for all that wait, tasks × (devices + kinds), is more than this (10 ms), they are packed by the grids
+ * instead.
  */
 const mostKinds = 2_048;
 const mostWork = 3_200_000;
@@ -78,7 +79,7 @@ export class Packer {
   /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
     const { nodes, requests, tasks } = this.state;
-    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * nodes.devices > mostWork)) return grid.find(r, own, most);
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
     if (requests.gpuCount[r] === 0) {
       const n = grid.find(r, own, most);
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
