@@ -1,5 +1,6 @@
 import type { Node, Taint } from "../../../model/index.js";
 import { amountText, wordOf } from "../filters/index.js";
+import { volumeChangeWords, type VolumeChange } from "./volume-change.js";
 import { anyModel, type ClusterState, type CompiledSpec, type Predicate, type Rules } from "../state/index.js";
 
 /** One thing that somebody could change: of the service, of a node, of a quota, or of where other tasks run. */
@@ -18,7 +19,8 @@ export type Change =
   | { readonly kind: "activate"; readonly nodeId: string; readonly nodeName: string; readonly was: "PAUSE" | "DRAIN" }
   | { readonly kind: "move"; readonly taskId: string; readonly fromNodeId: string; readonly fromNode: string; readonly toNodeId: string; readonly toNode: string }
   | { readonly kind: "stop"; readonly taskId: string; readonly nodeName: string }
-  | { readonly kind: "quota"; readonly project: string; readonly detail: string };
+  | { readonly kind: "quota"; readonly project: string; readonly detail: string }
+  | VolumeChange;
 
 /** What names mean to people: a service's instead of its id, a task's instead of its id. */
 export interface Names {
@@ -44,6 +46,7 @@ export function changeWords(change: Change, names: Names): string {
     case "move": return `${names.task(change.taskId)} moved (from ${change.fromNode} to ${change.toNode})`;
     case "stop": return `${names.task(change.taskId)}, which is being stopped on ${change.nodeName}, had ended`;
     case "quota": return `the quota of project ${change.project} allowed it (${change.detail})`;
+    case "volume-activate": case "volume-topology": case "volume-read-only": case "volume-create": return volumeChangeWords(change);
   }
 }
 
@@ -79,7 +82,10 @@ export function changeCommand(change: Change, names: Names, serviceName: string 
     case "affinity": return update(`--${change.isAnti ? "anti-affinity" : "affinity"}-rm ${target(change)}`);
     case "replicas": return serviceName === undefined ? "" : `swarmctl service scale ${serviceName}=${change.to}`;
     case "activate": return `swarmctl node update --availability active ${change.nodeName}`;
-    case "gpu-count": case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": return "";
+    case "volume-activate": return `swarmctl volume update --cluster --availability active ${change.name}`;
+    case "volume-topology": return `swarmctl volume update --cluster ${change.dropped.map((text) => `--topology-rm ${quoted(text)}`).join(" ")} ${change.name}`;
+    case "volume-create": return `swarmctl volume create --cluster --group ${change.group} NAME`;
+    case "gpu-count": case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": case "volume-read-only": return "";
   }
 }
 
@@ -105,6 +111,9 @@ export function changeCost(change: Change): number {
     case "predicate": return change.predicate.filter === "constraint" ? 0.5 : 0.9;
     case "port": return 0.6;
     case "quota": return 0.7;
+    case "volume-activate": return change.was === "PAUSE" ? 0.25 : 0.3;
+    case "volume-create": return 0.3;
+    case "volume-topology": case "volume-read-only": return 0.5;
   }
 }
 
@@ -138,7 +147,8 @@ export function applyToSpec(change: Change, spec: CompiledSpec): CompiledSpec {
     case "max-per": return withRules({ maxPer: spec.rules.maxPer.map((limit) => (limit.key === change.key ? { ...limit, count: change.to } : limit)) });
     case "affinity": return withRules({ affinities: spec.rules.affinities.filter((_, i) => i !== change.index) });
     case "replicas": return withRules({ replicas: change.to });
-    case "activate": case "move": case "stop": case "quota": return spec;
+    case "volume-read-only": return withRules({ volumes: spec.rules.volumes.map((mount) => (mount.source === change.source ? { ...mount, readOnly: true } : mount)) });
+    case "activate": case "move": case "stop": case "quota": case "volume-activate": case "volume-topology": case "volume-create": return spec;
   }
 }
 

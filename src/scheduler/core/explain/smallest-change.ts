@@ -4,6 +4,7 @@ import type { Cause, Causes, Pattern } from "./causes.js";
 import { changeCost, roundedDown, type Change } from "./change.js";
 import { singleMoves, twoMoves } from "./moves.js";
 import { Trial } from "./trial.js";
+import { volumeOptionsOn } from "./volume-change.js";
 
 /** What would let one more task of the group be placed: all of `changes` together, and then on these nodes. */
 export interface Suggestion {
@@ -97,6 +98,7 @@ function optionsOn(state: ClusterState, g: number, cause: Cause, n: number): Cha
         return rule.isRequired && name === cause.name ? [{ kind: "affinity", index, isAnti: rule.isAnti, serviceId: rule.serviceId, key: rule.key }] : [];
       });
     }
+    case "volume": return volumeOptionsOn(state, g, cause, n);
     case "ready": {
       const node = state.nodeObjects[n]!;
       const was = node.spec?.availability;

@@ -1,6 +1,7 @@
 import { filters, type Filter } from "../filters/index.js";
 import type { ClusterState, CompiledSpec } from "../state/index.js";
 import { applyToSpec, specOfGroup, type Change } from "./change.js";
+import { makeVolumeChange } from "./volume-change.js";
 
 /** Tries changes out on a copy of the state, which is afterwards as it was before. */
 export class Trial {
@@ -15,18 +16,20 @@ export class Trial {
   /** Those of `nodes` (rows) that take one more task of the group once all of `changes` are made. Moves are not for here (moves.ts). */
   fittingAfter(changes: readonly Change[], nodes: readonly number[]): number[] {
     const { state } = this;
-    const before = changes.flatMap((change) => {
+    const undo = changes.flatMap((change): (() => void)[] => {
+      const takeBack = makeVolumeChange(state, change);
+      if (takeBack) return [takeBack];
       if (change.kind !== "activate") return [];
       const node = state.nodeObjects[state.nodes.rowOf(change.nodeId)!]!;
       state.setNode({ ...node, spec: { ...node.spec!, availability: "ACTIVE" } });
-      return [node];
+      return [() => state.setNode(node)];
     });
     const spec = changes.reduce((present, change) => applyToSpec(change, present), this.spec);
     const fitting = spec === this.spec ? nodes.filter((n) => this.canFit(n)) : this.#withGroup(spec, (changed) => {
       const asked = filters.filter((filter) => filter.concerns(state, changed));
       return nodes.filter((n) => fitsBy(state, changed, n, asked));
     });
-    for (const node of before) state.setNode(node);
+    for (const takeBack of undo.reverse()) takeBack();
     return fitting;
   }
 

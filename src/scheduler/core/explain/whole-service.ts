@@ -22,7 +22,7 @@ export const mostOfWhole = 2_000;
  */
 export function* amountsForAll(state: ClusterState, g: number, { placer, placed, wanted }: WholeService, short: readonly Cause[]): Generator<void, Suggestion[]> {
   const { tasks } = state;
-  const before = placed.map((t) => ({ t, n: tasks.node[t]!, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]! }));
+  const before = placed.map((t) => ({ t, n: tasks.node[t]!, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
   for (const { t } of before) state.unplace(t);
   const found: Suggestion[] = [];
   for (const { dimension, needed } of short) {
@@ -38,7 +38,7 @@ export function* amountsForAll(state: ClusterState, g: number, { placer, placed,
     }
     if (fits > 0) found.push({ changes: [changeTo(fits)], nodes: [], tasks: wanted, cost: changeCost(changeTo(fits)) });
   }
-  for (const { t, n, counts, mask } of before) state.place(t, n, counts, mask);
+  for (const { t, n, counts, mask, volumes } of before) state.place(t, n, counts, mask, volumes);
   return found;
 }
 
