@@ -10,6 +10,8 @@ const explainAgainMs = 1_000;
 const refreshAfterMs = 30_000;
 /** … but at most for so many tasks a second: telling them may cost more than it is worth. */
 const refreshedTasks = 500;
+/** Text for one transaction, about: raft entries stay far below their limit. */
+const mostCharacters = 2 ** 20;
 
 const hasNewcomers = ({ newcomers }: WaitingGroup): boolean => newcomers === undefined || newcomers.size > 0;
 
@@ -52,11 +54,13 @@ export class Explainer {
       if (this.#outbox.length > 0 && isTimeUp()) break;
       this.#explainGroup(group);
     }
-    while (this.#outbox.length > 0 && said.length < room) {
+    for (let characters = 0; this.#outbox.length > 0 && said.length < room && characters < mostCharacters;) {
       const { group, tasks, explanation } = this.#outbox[0]!;
       const next = tasks.next();
       if (next.done || group.place !== "blocked") { this.#outbox.shift(); continue; }
-      if (group.tasks.has(next.value)) said.push({ taskId: state.tasks.ids[next.value]!, explanation });
+      if (!group.tasks.has(next.value)) continue;
+      said.push({ taskId: state.tasks.ids[next.value]!, explanation });
+      characters += 2 * explanation.err.length;
     }
     return said;
   }

@@ -36,8 +36,6 @@ const sliceMs = 5;
 /** Transactions on their way; a decision made on what is in flight is as good as one on what is stored. */
 const maxInFlight = 4;
 const mostWrites = 2_000, leastWrites = 100;
-/** Text of one transaction: raft entries stay far below their limit. */
-const mostExplanationBytes = 2 ** 20;
 /** How often it is seen to what time alone brings. */
 const tickMs = 1_000;
 /** A decision that met a change that is not committed yet is made again then at the latest. */
