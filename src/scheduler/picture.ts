@@ -132,7 +132,9 @@ export class Picture {
     const { state, placer, queue } = this;
     const strategy = spec?.placementStrategy ?? "PACK";
     placer.defaultStrategy = strategy === "DEFAULT" ? "PACK" : strategy satisfies Strategy;
-    this.mayPreempt = !(spec?.preemptionOff ?? false);
+    const mayPreempt = !(spec?.preemptionOff ?? false);
+    if (mayPreempt && !this.mayPreempt) queue.preemptionAllowed();
+    this.mayPreempt = mayPreempt;
     queue.setQuotas(spec?.quotas ?? []);
     const overcommit = JSON.stringify(spec?.overcommit ?? []);
     if (overcommit === this.#overcommit) return;

@@ -203,11 +203,14 @@ describe("the scheduler's loop", () => {
     assert.deepEqual(await fixture.scheduler.audit(), []);
   });
 
-  it("stops nobody where the cluster has that turned off", async () => {
+  it("stops nobody where the cluster has that turned off, and makes up for it once it is on", async () => {
     await fixture.start([nodeOf("n1", { cpu: 4 })], { preemptionOff: true });
     await fixture.submit("low", specOf({ cpu: 4 }));
     await fixture.submit("high", specOf({ cpu: 4, priority: 100 }));
     assert.equal(fixture.task("low.1").desiredState, "RUNNING");
+    await fixture.store.update((tx) => tx.update("cluster", { ...tx.cluster(), spec: { ...tx.cluster().spec!, preemptionOff: false } }));
+    await fixture.settle();
+    assert.equal(fixture.task("low.1").desiredState, "SHUTDOWN");
   });
 
   it("an audit finds what is wrong, says so, and takes the store's word", async () => {

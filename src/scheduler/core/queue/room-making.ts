@@ -57,6 +57,11 @@ export class RoomMaking {
     if (mayPreempt && group.preemptAgainAtMs <= nowMs && this.#couldPreempt(group)) this.#preemptors.add(group);
   }
 
+  /** It is so from now on. */
+  preemptionAllowed(): void {
+    for (const group of this.#blocked) if (this.#couldPreempt(group)) this.#preemptors.add(group);
+  }
+
   /** It is tried again. */
   wake(group: WaitingGroup): void {
     this.#blocked.delete(group);

@@ -249,6 +249,20 @@ describe("gangs", () => {
     assert.equal(world.where("short", 2), "n1 n1");
   });
 
+  it("are placed when so many of them go that the rest fits", () => {
+    const world = new World(nodeOf("n1", { cpu: 4 }));
+    world.submit("gang", cores(1, { gang: true, replicas: 6 }));
+    world.settle();
+    assert.equal(world.where("gang", 6), "- - - - - -");
+    world.pass(gatherForMs);
+    world.end("gang.6");
+    world.settle();
+    assert.equal(world.where("gang", 5), "- - - - -");
+    world.end("gang.5");
+    world.settle();
+    assert.equal(world.where("gang", 4), "n1 n1 n1 n1");
+  });
+
   it("take one back that is started again alone", () => {
     const world = new World(nodeOf("n1", { cpu: 8 }));
     const spec = cores(1, { gang: true, replicas: 4 });

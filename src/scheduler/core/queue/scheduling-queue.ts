@@ -109,8 +109,13 @@ export class SchedulingQueue {
     if (!group?.tasks.delete(t)) return;
     this.#waiting--;
     group.newcomers?.delete(t);
+    // A gang of fewer may fit.
+    if (group.place === "blocked" && group.tasks.size > 0 && this.state.groups.rules[group.g]!.isGang) this.#wake(group);
     this.#forgetIfEmpty(group);
   }
+
+  /** Who is blocked may make room by stopping others, and could not before. */
+  preemptionAllowed(): void { this.#rooms.preemptionAllowed(); }
 
   isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups[this.state.tasks.group[t]!]?.tasks.has(t) ?? false); }
 
