@@ -1,5 +1,5 @@
 import type { ContainerState, TaskEngine } from "../engine/index.js";
-import { SwarmError, assert, backoffMs, codeOf, type Clock, type Logger, type Timer } from "../lib/index.js";
+import { SwarmError, assert, backoffMs, codeOf, sleep, type Clock, type Logger, type Timer } from "../lib/index.js";
 import { compareTaskStates, isTerminal, newTaskStatus, stateOf, taskName, type PortConfig, type TaskAssignment, type TaskStatus } from "../model/index.js";
 import type { Overlay, OverlayState } from "../overlay/index.js";
 import { taskLabel, containerIdOf } from "./container-config.js";
@@ -229,6 +229,9 @@ export class Worker {
       overlay,
       ...(gpuDeviceNodes && { gpuDeviceNodes }),
       overlayApplied: () => this.#overlaySync.applied(),
+      isServedByOthers: (taskId) => [...this.#known.endpoints.values()].some(({ endpoints }) =>
+        endpoints.some((endpoint) => endpoint.taskId === taskId) && endpoints.some((endpoint) => endpoint.isReady && endpoint.taskId !== taskId)),
+      pause: (durationMs, signal) => sleep(this.#options.clock, durationMs, signal),
       assignment: (taskId) => this.#existing(taskId).assignment,
       status: (taskId) => this.#existing(taskId).status,
       report: (taskId, report) => this.#report(taskId, report),

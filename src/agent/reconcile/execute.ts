@@ -12,6 +12,9 @@ export interface World {
   readonly gpuDeviceNodes?: (ids: readonly string[]) => Promise<readonly string[]>;
   /** Resolves when the overlay has taken all networks and endpoints that the agent knows now. */
   overlayApplied(): Promise<void>;
+  /** Another task of its service takes connections on one of its networks. */
+  isServedByOthers(taskId: string): boolean;
+  pause(durationMs: number, signal: AbortSignal): Promise<void>;
   assignment(taskId: string): TaskAssignment;
   report(taskId: string, report: Report & { readonly hostPorts?: readonly PortConfig[] }): void;
   status(taskId: string): TaskStatus;
@@ -24,6 +27,12 @@ export interface World {
 
 /** How often a step is tried when the failure may pass by itself, before the task fails for it. */
 const attempts = { prepare: 5, start: 3 } as const;
+
+/**
+ * A task that is to stop takes no new connections from the moment that hosts hear of it, which is not the same moment on each: so long it goes on for those that
+ * have not heard. Where nobody else could take them it stops at once.
+ */
+const withdrawMs = 1_000;
 
 /** Performs one step. A rejection means: try again later. */
 export async function execute(step: Step, world: World, attempt: number, signal: AbortSignal): Promise<void> {
@@ -39,6 +48,7 @@ export async function execute(step: Step, world: World, attempt: number, signal:
       await overlay.attach(sandboxSpec(world.assignment(step.taskId)));
       return world.sandboxChanged(step.taskId, { exists: true, isAttached: true });
     case "stop": {
+      if (step.then?.state === "SHUTDOWN" && world.isServedByOthers(step.taskId)) await world.pause(withdrawMs, signal);
       await engine.stop(id, { graceMs: step.graceMs, ...(step.signal && { signal: step.signal }) });
       await world.refresh(step.taskId);
       const container = await engine.inspect(id);
