@@ -16,6 +16,8 @@ const maxGrids = 16;
  */
 const mostKinds = 2_048;
 const mostWork = 3_200_000;
+/** As if at least so many waited: one decision is not to take 10 ms either. */
+const leastWaiting = 8;
 
 const manyTasks = 32;
 
@@ -79,7 +81,7 @@ export class Packer {
   /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
     const { nodes, requests, tasks } = this.state;
-    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && Math.max(leastWaiting, tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
     if (requests.gpuCount[r] === 0) {
       const n = grid.find(r, own, most);
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
