@@ -78,12 +78,14 @@ export function managersHandlers({ store, clock, log, authorize, forward, replic
       if (request.nodeId !== "" && request.nodeId !== nodeId) throw new SwarmError("PERMISSION_DENIED", `Cannot take node "${request.nodeId}" out of the raft group: node "${nodeId}" may speak for itself only; demote it instead`);
       const answer = forward.write({ service: "Managers", method: "leaveRaft", request, context }, () => leave(nodeId));
       // A manager that leaves may hear from raft that it is out, and end, before the leader's answer comes.
-      return nodeId === selfId ? Promise.race([answer, isOut(replication, context.signal)]) : answer;
+      return nodeId === selfId ? Promise.race([isOut(replication, context.signal), answer]) : answer;
     }),
   };
 }
 
 const isOut = (replication: Replication, signal: AbortSignal): Promise<object> => new Promise((resolve) => {
+  // Asked again by one that was told to try again, and is out meanwhile.
+  if (replication.status.role === "removed") return resolve({});
   const stop = replication.onChange(() => { if (replication.status.role === "removed") { stop(); resolve({}); } });
   signal.addEventListener("abort", stop, { once: true });
 });
