@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { waitFor } from "../src/lib/testing.js";
 import type { Hosts } from "./hosts.js";
-import { LabHosts } from "./lab-hosts.js";
+import { LabHosts, type HostFlags } from "./lab-hosts.js";
 import { home, root, run, swarmctl, type Result, type RunOptions } from "./run.js";
 import { VagrantHosts } from "./vagrant-hosts.js";
 
@@ -48,6 +48,12 @@ export class Cluster {
       err: view.task.status?.err ?? "", pid: Number(view.task.status?.container?.pid ?? 0), containerId: view.task.status?.container?.containerId ?? "",
       revision: view.task.revision, addresses: (view.task.networks ?? []).map((n: any) => n.addr.split("/")[0]),
     }));
+  }
+
+  /** What a host has, as the cluster counts it: CPU in thousandths. */
+  async cpuMillis(host: string): Promise<number> {
+    const node = (await this.json<any[]>(["node", "ls"])).find((row) => row.description?.hostname === host);
+    return Number(node.description.resources.cpuMillis);
   }
 
   async running(service: string, options: { host?: string } = {}): Promise<TaskRow[]> {
@@ -106,14 +112,14 @@ export async function imagePath(name: "busybox" | "demo"): Promise<string> {
   return join(await images, `${name}.tar`);
 }
 
-export interface ClusterOptions { readonly managers?: number; readonly workers?: number; readonly heartbeat?: string; readonly images?: boolean }
+export interface ClusterOptions { readonly managers?: number; readonly workers?: number; readonly heartbeat?: string; readonly images?: boolean; readonly hostFlags?: HostFlags }
 
 /** A cluster of its own for one story, gone with `down()`. */
 export async function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { managers = 3, workers = 2 } = options;
   const hosts: Hosts = process.env["SKEIN_TEST_HOSTS"] === "vagrant"
     ? await VagrantHosts.open()
-    : await LabHosts.open({ name: `t${randomBytes(3).toString("hex")}`, managers, workers, ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}) });
+    : await LabHosts.open({ name: `t${randomBytes(3).toString("hex")}`, managers, workers, ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}), ...(options.hostFlags ? { hostFlags: options.hostFlags } : {}) });
   const cluster = new Cluster(hosts);
   try {
     if (options.images !== false) await cluster.loadImages();
@@ -124,8 +130,9 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
   return cluster;
 }
 
-/** Declares a story: a cluster made before, taken down after, also when the story fails. */
+/** Declares a story: a cluster made before, taken down after, also when the story fails. One whose hosts need flags of their own is told in labs only. */
 export function story(title: string, options: ClusterOptions, tell: (cluster: () => Cluster) => void): void {
+  if (options.hostFlags && process.env["SKEIN_TEST_HOSTS"] === "vagrant") return;
   describe(title, function () {
     this.timeout(240_000);
     let cluster: Cluster | undefined;

@@ -16,9 +16,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 export class LabHosts implements Hosts {
   private constructor(readonly name: string, readonly managers: readonly string[], readonly workers: readonly string[], private readonly addresses: ReadonlyMap<string, string>) {}
 
-  static async open(options: { name: string; managers: number; workers: number; heartbeat?: string; swarmdArgs?: readonly string[] }): Promise<LabHosts> {
+  static async open(options: { name: string; managers: number; workers: number; heartbeat?: string; hostFlags?: HostFlags; swarmdArgs?: readonly string[] }): Promise<LabHosts> {
     const args = ["lab", "up", "--name", options.name, "--managers", String(options.managers), "--workers", String(options.workers)];
     if (options.heartbeat) args.push("--heartbeat", options.heartbeat);
+    args.push(...hostFlagArgs(options.hostFlags ?? {}));
     if (options.swarmdArgs) args.push("--", ...options.swarmdArgs);
     openLabs.add(options.name);
     const up = await swarmctl(args, { timeoutMs: 120_000 });
@@ -41,6 +42,11 @@ export class LabHosts implements Hosts {
   async killDaemon(host: string) { await this.#lab("kill", host, "--daemon"); }
   async stop(host: string) { await this.#lab("stop", host); }
   async start(host: string) { await this.#lab("start", host); }
+  /** Ends the host's daemon and starts it with these flags of its own; its containers go on. */
+  async restartDaemon(host: string, flags: readonly string[]) {
+    await this.#lab("stop", "--daemon", host);
+    await this.#lab("start", host, ...hostFlagArgs({ [host]: flags.length > 0 ? flags : [""] }));
+  }
   async pause(host: string) { await this.#lab("pause", host); }
   async resume(host: string) { await this.#lab("resume", host); }
   async partition(groups: readonly (readonly string[])[]) { await this.#lab("partition", ...groups.map((group) => group.join(",")).join(" / ").split(" ")); }
@@ -55,6 +61,11 @@ export class LabHosts implements Hosts {
     if (result.code !== 0) throw new Error(`swarmctl lab ${verb} ${args.join(" ")}: exit code ${result.code}: ${result.stderr}`);
   }
 }
+
+/** Flags of swarmd by host. */
+export type HostFlags = Readonly<Record<string, readonly string[]>>;
+
+const hostFlagArgs = (flags: HostFlags) => Object.entries(flags).flatMap(([host, own]) => own.flatMap((flag) => ["--host-flag", `${host}=${flag}`]));
 
 /** What a lab may leave on this machine, by name; all empty after `lab down`. */
 export async function traces(name: string): Promise<string[]> {
