@@ -1,6 +1,6 @@
 import { groupPrefix } from "../../../model/index.js";
 import {
-  anywhere, chooseVolumes, gone, isReady, placeOfData, refusalOfVolume, unlimited, writesTo, type ClusterState, type VolumeEntry, type VolumeRefusal,
+  anywhere, gone, isReady, mayHaveVolumes, placeOfData, refusalOfVolume, unlimited, writesTo, type ClusterState, type VolumeEntry, type VolumeRefusal,
 } from "../state/index.js";
 import type { Filter, Refusal } from "./filter.js";
 
@@ -11,12 +11,12 @@ export const volumeFilter: Filter = {
   room(state, g, n) {
     const mounts = state.groups.rules[g]!.volumes;
     if (mounts.length === 0) return unlimited;
-    if (!chooseVolumes(state, g, n)) return 0;
+    if (!mayHaveVolumes(state, g, n)) return 0;
     // Of those that one task keeps from the next there may be more in a group, but who has asked once asks again.
     return mounts.every(({ source }) => isForMany(state, source, writesTo(mounts, source))) ? unlimited : 1;
   },
   refusals(state, g, n) {
-    if (chooseVolumes(state, g, n)) return [];
+    if (mayHaveVolumes(state, g, n)) return [];
     const mounts = state.groups.rules[g]!.volumes;
     const found: Refusal[] = [];
     for (const [i, { source, readOnly }] of mounts.entries()) {

@@ -1,6 +1,6 @@
 import type { Placer } from "../place/index.js";
 import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
-import { chooseVolumes, type ClusterState } from "../state/index.js";
+import { mayHaveVolumes, type ClusterState } from "../state/index.js";
 import type { Quotas } from "./quotas.js";
 import { bestNodeToKeep, Reservations } from "./reservations.js";
 import type { WaitingGroup } from "./waiting-group.js";
@@ -139,6 +139,7 @@ export class RoomMaking {
     starving.sort((a, b) => b.priority - a.priority || a.sinceMs - b.sinceMs);
     for (const group of starving) {
       if (this.reservations.size >= most) break;
+      // A node that cannot have its volumes is of no use to it, whatever room it makes.
       const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined && mayHaveVolumes(state, group.g, candidate));
       if (n === undefined) this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs });
       else this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks: 1, untilMs: nowMs + keepForMs });
@@ -204,5 +205,3 @@ export class RoomMaking {
   }
 }
 
-/** A node that cannot have its volumes is of no use to it, whatever room it makes. */
-const mayHaveVolumes = (state: ClusterState, g: number, n: number): boolean => state.groups.rules[g]!.volumes.length === 0 || chooseVolumes(state, g, n) !== undefined;

@@ -15,7 +15,7 @@ import { newWaitingGroup, type BlockCause, type WaitingGroup } from "./waiting-g
 /** Tasks of one group decided about in one turn: a group of a million shares with the others of its priority. Gangs are never divided. */
 export const tasksPerTurn = 1_000;
 /** Where tasks choose among volumes each of them looks at all nodes. */
-const tasksWithVolumesPerTurn = 32;
+const tasksWithVolumesPerTurn = 4;
 
 /** What was decided, to be written. Tasks are placed in the state already; victims do not count any more. */
 export interface Batch {

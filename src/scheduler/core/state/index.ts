@@ -9,7 +9,7 @@ export { anyModel, maxGpus, mixedModels, wholeGpu, type NodeTable } from "./node
 export type { Predicate } from "./predicates.js";
 export type { Request, RequestTable } from "./request-table.js";
 export { noRules, type AffinityRule, type Rules } from "./rules.js";
-export { anywhere, chooseVolumes, gone, leavesVolumesAsTheyAre, placeOfData, refusalOfVolume, writesTo, type VolumeRefusal } from "./volume-choice.js";
+export { anywhere, chooseVolumes, gone, leavesVolumesAsTheyAre, mayHaveVolumes, placeOfData, refusalOfVolume, writesTo, type VolumeRefusal } from "./volume-choice.js";
 export type { VolumeEntry, VolumeMount } from "./volume-table.js";
 export { nowhere, type TaskTable } from "./task-table.js";
 export type { GroupTable } from "./group-table.js";

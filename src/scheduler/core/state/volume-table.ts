@@ -20,6 +20,8 @@ export interface VolumeEntry {
 
 /** Volumes, who has them, and what each task has. Few tasks have any: maps by id cost less than columns that are empty. */
 export class VolumeTable {
+  /** Changes with every volume and every task that gets or gives back one: what is remembered of them is good until then. */
+  version = 0;
   readonly #entries = new Map<string, VolumeEntry>();
   /** Ids by group, in the order of the volumes' names: the same cluster chooses the same. */
   readonly #groups = new Map<string, readonly string[]>();
@@ -34,6 +36,7 @@ export class VolumeTable {
   entries(): Iterable<VolumeEntry> { return this.#entries.values(); }
 
   set(volume: Volume, topology: number): void {
+    this.version++;
     const entry = this.#entry(volume.id);
     const before = entry.volume?.spec?.group ?? "";
     entry.volume = volume;
@@ -46,6 +49,7 @@ export class VolumeTable {
   remove(id: string): void {
     const entry = this.#entries.get(id);
     if (!entry?.volume) return;
+    this.version++;
     const group = entry.volume.spec?.group ?? "";
     entry.volume = undefined;
     if (group !== "") this.#leaveGroup(group, id);
@@ -70,6 +74,7 @@ export class VolumeTable {
 
   copy(): VolumeTable {
     const copy = new VolumeTable();
+    copy.version = this.version;
     for (const [id, entry] of this.#entries) copy.#entries.set(id, { ...entry, readers: new Map(entry.readers), writers: new Map(entry.writers) });
     for (const [name, ids] of this.#groups) copy.#groups.set(name, ids);
     for (const [t, volumes] of this.#held) copy.#held.set(t, volumes);
@@ -78,6 +83,7 @@ export class VolumeTable {
 
   /** A task that has a volume twice is one user of it, a writer if it writes by either. */
   #count(n: number, volumes: readonly TaskVolume[], by: 1 | -1): void {
+    this.version++;
     for (const [i, { volumeId }] of volumes.entries()) {
       if (volumes.findIndex((other) => other.volumeId === volumeId) !== i) continue;
       const entry = this.#entry(volumeId);
