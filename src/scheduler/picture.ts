@@ -132,6 +132,7 @@ export class Picture {
     const { state, placer, queue } = this;
     const strategy = spec?.placementStrategy ?? "PACK";
     placer.defaultStrategy = strategy === "DEFAULT" ? "PACK" : strategy satisfies Strategy;
+    state.isUsageAware = spec?.usageAware ?? false;
     const mayPreempt = !(spec?.preemptionOff ?? false);
     if (mayPreempt && !this.mayPreempt) queue.preemptionAllowed();
     this.mayPreempt = mayPreempt;

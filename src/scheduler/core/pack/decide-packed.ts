@@ -34,6 +34,7 @@ function unpack(state: ClusterState, packed: PackedDecision): { readonly g: numb
   for (const { port, nodes: rows } of packed.ports) for (const n of rows) if (!state.ports.isTaken(port, n)) state.ports.change(port, n, 1);
   for (const n of packed.failing) for (let i = 0; i < maxFailures; i++) state.failures.note(n, packed.groups[0]!.key, packed.nowMs);
   state.softTaintedCount = packed.softTaintedCount;
+  state.isUsageAware = packed.isUsageAware;
   const tasks = Int32Array.from({ length: packed.tasks }, (_, i) => state.addNewTask(`waiting ${i}`, groups[0]!, packed.nowMs));
   for (const { placed, waiting, among, ...request } of packed.requests) {
     const r = state.requests.acquire({ ...request, eligibility: classes[among]! }, packed.dimensions.length);

@@ -10,6 +10,6 @@ const msPerTask = 0.002, msPerNode = 0.0004;
 export function decisionCostMs(state: ClusterState, g: number, tasks: number): number {
   const rules = state.groups.rules[g]!;
   const isPlain = rules.hostPorts.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
-    && rules.strategy !== "BALANCED" && state.softTaintedCount === 0 && state.repellersOf(g).length === 0;
+    && rules.strategy !== "BALANCED" && !state.isUsageAware && state.softTaintedCount === 0 && state.repellersOf(g).length === 0;
   return tasks * msPerTask + (isPlain ? 0 : state.nodes.size * msPerNode);
 }

@@ -28,9 +28,11 @@ export interface PackedDecision {
   readonly nodes: {
     readonly size: number; readonly alive: Uint32Array; readonly free: readonly Float64Array[]; readonly total: readonly Float64Array[]; readonly tasks: Int32Array;
     readonly gpuStart: Int32Array; readonly gpuCount: Uint8Array; readonly gpuModel: Int16Array; readonly gpuWhole: Uint8Array; readonly gpuLargest: Int32Array; readonly gpuFreeMillis: Int32Array;
+    readonly cpuBeyondReserved: Float64Array; readonly memoryBeyondReserved: Float64Array;
     readonly devices: number; readonly deviceFree: Int32Array; readonly deviceModel: Int16Array;
   };
   readonly softTaintedCount: number;
+  readonly isUsageAware: boolean;
   /** groups[0] is decided about; the others count for it. */
   readonly groups: readonly PackedGroup[];
   readonly placed: readonly PackedTasks[];
@@ -68,10 +70,10 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     nodes: {
       size: nodes.size, alive: nodes.alive.words.slice(), free: nodes.free.map((column) => column.slice(0, nodes.size)), total: nodes.total.map((column) => column.slice(0, nodes.size)), tasks: nodes.tasks.slice(0, nodes.size),
       gpuStart: nodes.gpuStart.slice(0, nodes.size), gpuCount: nodes.gpuCount.slice(0, nodes.size), gpuModel: nodes.gpuModel.slice(0, nodes.size), gpuWhole: nodes.gpuWhole.slice(0, nodes.size),
-      gpuLargest: nodes.gpuLargest.slice(0, nodes.size), gpuFreeMillis: nodes.gpuFreeMillis.slice(0, nodes.size),
+      gpuLargest: nodes.gpuLargest.slice(0, nodes.size), gpuFreeMillis: nodes.gpuFreeMillis.slice(0, nodes.size), cpuBeyondReserved: nodes.cpuBeyondReserved.slice(0, nodes.size), memoryBeyondReserved: nodes.memoryBeyondReserved.slice(0, nodes.size),
       devices: nodes.devices, deviceFree: nodes.deviceFree.slice(0, nodes.devices), deviceModel: nodes.deviceModel.slice(0, nodes.devices),
     },
-    softTaintedCount: state.softTaintedCount,
+    softTaintedCount: state.softTaintedCount, isUsageAware: state.isUsageAware,
     groups: groupRows.map((row) => packGroup(state, row)), placed,
     classes: wanted.map((asked) => ({ predicates: asked.map(bare), words: predicates.eligible[predicates.classOf(asked, state.nodeObjects)]!.words.slice() })),
     attributes: [...keys].map((key) => { const { values, valueOf } = state.attribute(key); return { key, values: [...values.names], valueOf: valueOf.slice(0, nodes.size) }; }),

@@ -84,6 +84,52 @@ for (const [words, nodes] of [["node by node", Infinity], ["by indexes", 0]] as 
     });
   });
 
+  describe("usage-aware", () => {
+    const gib = 2 ** 30;
+    /** a is reserved more, b is used more. */
+    const cluster = () => {
+      const state = stateOf({ a: {}, b: {} });
+      run(state, "x", { cpu: 2, constraints: ["node.id==a"] });
+      run(state, "y", { cpu: 1, constraints: ["node.id==b"] });
+      state.setUsage("a", 200, gib);
+      state.setUsage("b", 2_500, gib);
+      return state;
+    };
+
+    for (const [strategy, reserved, used] of [["SPREAD", "a", "a"], ["BALANCED", "b", "a"], ["PACK", "a", "b"]] as const) {
+      it(`${strategy.toLowerCase()} looks at what nodes really use, where the cluster says so`, () => {
+        for (const isUsageAware of [false, true]) {
+          const state = cluster();
+          state.isUsageAware = isUsageAware;
+          assert.deepEqual(run(state, "s", { cpu: 0.5, strategy }).counts, { [isUsageAware ? used : reserved]: 1 });
+        }
+      });
+    }
+
+    it("counts what was reserved since a node reported", () => {
+      const state = cluster();
+      state.isUsageAware = true;
+      state.setUsage("a", 2_000, gib);
+      assert.deepEqual(run(state, "s", { cpu: 0.1, strategy: "SPREAD" }).counts, { a: 1 }, "a: 2.0 cores, b: 2.5");
+      run(state, "z", { cpu: 1, constraints: ["node.id==a"] });
+      assert.deepEqual(run(state, "t", { cpu: 0.1, strategy: "SPREAD" }).counts, { b: 1 }, "a: 3.1 cores, b: 2.5");
+    });
+
+    it("fills a node last that has hardly anything really free, though reservations fit", () => {
+      const state = cluster();
+      state.isUsageAware = true;
+      state.setUsage("b", 3_800, gib);
+      assert.deepEqual(run(state, "s", { cpu: 0.5 }).counts, { a: 1 });
+    });
+
+    it("over-commits where the cluster says so: more is reserved than a node has, and its real use decides", () => {
+      const state = cluster();
+      state.isUsageAware = true;
+      state.setOvercommit([{ constraint: undefined, cpuPercent: 200, memoryPercent: 100 }]);
+      assert.deepEqual(run(state, "s", { cpu: 1.5, replicas: 6, strategy: "BALANCED" }, 6), { counts: { a: 3, b: 3 }, left: 0 });
+    });
+  });
+
   describe("balanced", () => {
     it("takes the node with the lowest dominant share, and the one whose CPU and memory become more even", () => {
       const state = stateOf({ a: {}, b: {}, c: {} });

@@ -117,6 +117,8 @@ export class Placer {
   #isPlain(g: number): boolean {
     const { state } = this;
     const rules = state.groups.rules[g]!;
+    // Indexes are by reservations.
+    if (state.isUsageAware) return false;
     return rules.hostPorts.length === 0 && rules.volumes.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
       && (state.failures.isEmpty || state.failures.nodesFailing(state.groups.keys[g]!, this.options.nowMs()).length === 0) && state.repellersOf(g).length === 0;
   }

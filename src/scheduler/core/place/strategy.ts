@@ -9,6 +9,8 @@ import { cpu, memory, pids, type ClusterState } from "../state/index.js";
  *             on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
  *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
+ * Usage-aware (ClusterState.isUsageAware), what nodes really use stands for what is reserved in all three: pack fills a node that has less than a tenth really free
+ * last, spread takes the node in least use (0–10 points) among those with the fewest tasks of the service.
  * Nodes that have what few have (GPUs that are free, generic resources) cost 100 for each kind that the task does not ask for, where machines are to stay free: pack, balanced.
  */
 export type Strategy = Exclude<PlacementStrategy, "DEFAULT">;
@@ -18,6 +20,10 @@ export const pointsPerServiceTask = 20;
 export const pointsPerTask = 0.0001;
 export const pointsPerRareKind = 100;
 export const pointsPerGpu = 100;
+/** usage-aware: a node in full use, against an idle one; less than a task of the service. */
+const pointsOfLoad = 10;
+/** usage-aware: a node that has less than this part of its CPU or memory really free is filled up last, though reservations fit. */
+const leastReallyFree = 0.1;
 
 /** Tasks that reserve nothing would fit anywhere in any number: whatever is asked for, they are spread. */
 export function strategyOf({ groups, requests }: ClusterState, g: number, byDefault: Strategy): Strategy {
@@ -76,19 +82,28 @@ export class StrategyScores {
   pack(n: number, r: number): number {
     const { nodes, requests } = this.state;
     if (nodes.gpuFreeMillis[n]! > 0) return 100 - pointsPerGpu * this.gpuCost.of(n, r);
-    const cpuLeft = (nodes.free[cpu]![n]! - requests.amount[cpu]![r]!) / this.#cpu;
-    const memoryLeft = (nodes.free[memory]![n]! - requests.amount[memory]![r]!) / this.#memory;
+    const cpuLeft = (this.#cpuFree(n) - requests.amount[cpu]![r]!) / this.#cpu;
+    const memoryLeft = (this.#memoryFree(n) - requests.amount[memory]![r]!) / this.#memory;
+    if (this.state.isUsageAware && Math.min(cpuLeft * this.#cpu / nodes.total[cpu]![n]!, memoryLeft * this.#memory / nodes.total[memory]![n]!) < leastReallyFree) return -50 * (cpuLeft + memoryLeft);
     return 100 - 50 * (cpuLeft + memoryLeft);
   }
 
-  spread(n: number, serviceTasks: number): number { return -pointsPerServiceTask * serviceTasks - pointsPerTask * this.state.nodes.tasks[n]!; }
+  spread(n: number, serviceTasks: number): number {
+    const points = -pointsPerServiceTask * serviceTasks - pointsPerTask * this.state.nodes.tasks[n]!;
+    if (!this.state.isUsageAware) return points;
+    const { nodes } = this.state;
+    return points - pointsOfLoad * Math.max(share(nodes.total[cpu]![n]!, this.#cpuFree(n)), share(nodes.total[memory]![n]!, this.#memoryFree(n)));
+  }
 
   balanced(n: number, r: number): number {
     const { nodes, requests } = this.state;
-    const cpuShare = share(nodes.total[cpu]![n]!, nodes.free[cpu]![n]! - requests.amount[cpu]![r]!);
-    const memoryShare = share(nodes.total[memory]![n]!, nodes.free[memory]![n]! - requests.amount[memory]![r]!);
+    const cpuShare = share(nodes.total[cpu]![n]!, this.#cpuFree(n) - requests.amount[cpu]![r]!);
+    const memoryShare = share(nodes.total[memory]![n]!, this.#memoryFree(n) - requests.amount[memory]![r]!);
     return 100 - (200 * Math.max(cpuShare, memoryShare) + 100 * Math.abs(cpuShare - memoryShare)) / 3;
   }
+
+  #cpuFree(n: number): number { const { nodes } = this.state; return nodes.free[cpu]![n]! - (this.state.isUsageAware ? nodes.cpuBeyondReserved[n]! : 0); }
+  #memoryFree(n: number): number { const { nodes } = this.state; return nodes.free[memory]![n]! - (this.state.isUsageAware ? nodes.memoryBeyondReserved[n]! : 0); }
 
   /** Kinds of what few nodes have that node `n` has and `r` does not ask for. */
   rareKinds(n: number, r: number): number {

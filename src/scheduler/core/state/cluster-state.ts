@@ -39,6 +39,8 @@ export class ClusterState {
   gpuModels = new Interner();
   /** Nodes that had rather not have tasks (PREFER_NO_SCHEDULE). */
   softTainted = new Bitset();
+  /** Scores look at what nodes really use instead of what is reserved (ClusterSpec.usage_aware). What fits is a matter of reservations all the same. */
+  isUsageAware = false;
   softTaintedCount = 0;
   /** Of tasks.count: the others wait. */
   placedTasks = 0;
@@ -112,6 +114,8 @@ export class ClusterState {
     const { nodes } = this;
     const n = nodes.rowOf(nodeId);
     if (n === undefined) return;
+    nodes.cpuBeyondReserved[n] = cpuMillis < 0 ? 0 : cpuMillis - (nodes.total[cpu]![n]! - nodes.free[cpu]![n]!);
+    nodes.memoryBeyondReserved[n] = memoryBytes < 0 ? 0 : memoryBytes - (nodes.total[memory]![n]! - nodes.free[memory]![n]!);
     const isOther = (before: number, after: number, total: number) => (before < 0) !== (after < 0) || Math.abs(after - before) * 100 > total;
     if (!isOther(nodes.usedCpu[n]!, cpuMillis, nodes.total[cpu]![n]!) && !isOther(nodes.usedMemory[n]!, memoryBytes, nodes.total[memory]![n]!)) return;
     nodes.usedCpu[n] = cpuMillis;
@@ -495,6 +499,7 @@ export class ClusterState {
     copy.failures = this.failures.copy();
     copy.gpuModels = this.gpuModels.copy();
     copy.softTainted = this.softTainted.copy();
+    copy.isUsageAware = this.isUsageAware;
     copy.softTaintedCount = this.softTaintedCount;
     copy.placedTasks = this.placedTasks;
     copy.nodeObjects = this.nodeObjects.slice();

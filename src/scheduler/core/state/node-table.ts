@@ -40,6 +40,9 @@ export class NodeTable {
   /** What the host really uses, whatever is reserved (thousandths of a core, bytes); -1 = not known. */
   usedCpu = new Float64Array(0);
   usedMemory = new Float64Array(0);
+  /** By how much it used more than was reserved when it was asked (less: below zero); 0 = not known. With what has been reserved since, this is what it must use by now. */
+  cpuBeyondReserved = new Float64Array(0);
+  memoryBeyondReserved = new Float64Array(0);
   devices = 0;
   deviceFree = new Int32Array(0);        // thousandths
   deviceModel = new Int16Array(0);
@@ -144,6 +147,8 @@ export class NodeTable {
     copy.gpuFreeMillis = this.gpuFreeMillis.slice();
     copy.usedCpu = this.usedCpu.slice();
     copy.usedMemory = this.usedMemory.slice();
+    copy.cpuBeyondReserved = this.cpuBeyondReserved.slice();
+    copy.memoryBeyondReserved = this.memoryBeyondReserved.slice();
     copy.devices = this.devices;
     copy.deviceFree = this.deviceFree.slice();
     copy.deviceModel = this.deviceModel.slice();
@@ -169,6 +174,8 @@ export class NodeTable {
     this.gpuFreeMillis = grown(this.gpuFreeMillis, capacity);
     this.usedCpu = grown(this.usedCpu, capacity, -1);
     this.usedMemory = grown(this.usedMemory, capacity, -1);
+    this.cpuBeyondReserved = grown(this.cpuBeyondReserved, capacity);
+    this.memoryBeyondReserved = grown(this.memoryBeyondReserved, capacity);
     this.alive.grow(capacity);
     // As many changes as there are nodes are cheaper to look at one by one than all nodes are.
     if (this.changeLog.length < capacity) this.#growLog(capacity);
