@@ -1,5 +1,5 @@
 import type { PendingReason } from "../model/index.js";
-import { explainRefusals, sentenceForNode, sentenceOf } from "./core/explain/index.js";
+import { explainRefusals, keptFilter, sentenceForNode, sentenceOf } from "./core/explain/index.js";
 import type { WaitingGroup } from "./core/queue/index.js";
 import type { Picture } from "./picture.js";
 
@@ -23,9 +23,11 @@ export function explainGroup(picture: Picture, group: WaitingGroup, nameOf: (ser
     }
   }
   if (state.groups.rules[group.g]!.isGang && group.fitted > 0) return explainGang(picture, group);
-  const pending = explainRefusals(state, group.g);
+  // As it is looked at when it is tried: what is kept for it is open to it, and what is kept for others is told with their names.
+  const refusals = queue.reservations.opened(state, group.key, group.priority, () => explainRefusals(state, group.g));
   const kept = keptForOthers(picture, group, nameOf);
-  return { err: sentenceOf([...pending, ...kept]) + keptForIt(picture, group), pending: [...pending, ...kept] };
+  const pending = [...(kept.length === 0 ? refusals : refusals.filter(({ filter }) => filter !== keptFilter)), ...kept];
+  return { err: sentenceOf(pending) + keptForIt(picture, group), pending };
 }
 
 /** "gang of 8: 5 fit; needs 4 CPU, most free is 2 on n3 (6 nodes)": what the rest lacks is seen with those on their nodes that fit. */

@@ -195,7 +195,9 @@ describe("the scheduler's loop", () => {
     assert.equal(victim.stopReason, "preempted by high-service (priority 100)");
     assert.equal(fixture.metric("skein_scheduler_preemptions_total"), 1);
     assert.match(fixture.task("high.1").status!.err, new RegExp(`; node ${victim.nodeId} is kept for it$`));
+    assert.doesNotMatch(fixture.task("high.1").status!.err, /kept for another/);
     await fixture.submit("waits", specOf({ cpu: 1 }));
+    assert.doesNotMatch(fixture.task("waits.1").status!.err, /kept for another/);
     assert.match(fixture.task("waits.1").status!.err, /node is kept for service high-service, which waits for room \(1 node\)/);
     await fixture.report(victim.id, "SHUTDOWN");
     assert.equal(fixture.task("high.1").nodeId, victim.nodeId);

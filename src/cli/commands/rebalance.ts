@@ -44,7 +44,7 @@ export default {
     const applies = flags.on("apply") || (flags.on("yes") && !flags.on("dry-run"));
 
     let plan = await connection.control<RebalanceResponse>("rebalance", { ...request, apply: applies });
-    if (!isJson) show(input, plan);
+    if (!isJson) show(input, plan, args[0]);
     if (!applies && !flags.on("dry-run") && !isJson && terminal.canAsk && plan.moves.length > 0) {
       await confirm(input, `Make ${counted(plan.moves.length, "move")}?`);
       plan = await connection.control<RebalanceResponse>("rebalance", { ...request, apply: true });
@@ -58,9 +58,10 @@ export default {
   },
 } satisfies Command as Command;
 
-function show({ terminal }: CommandInput, plan: RebalanceResponse): void {
+/** `node`: the one that is to be freed. */
+function show({ terminal }: CommandInput, plan: RebalanceResponse, node: string | undefined): void {
   if (plan.unmovableTasks > 0) terminal.err(`${counted(plan.unmovableTasks, "task")} cannot be moved (no-move, global, or moving already).\n`);
-  if (plan.moves.length === 0) return terminal.out("Nothing to move: no move would make it better.\n");
+  if (plan.moves.length === 0) return terminal.out(`Nothing to move: ${node === undefined ? "no move would make it better" : `node ${node} has no task that could run elsewhere`}.\n`);
   terminal.out(table(plan.moves, [
     { title: "TASK", value: (move) => move.taskName },
     { title: "FROM", value: (move) => move.fromNode },
@@ -69,6 +70,8 @@ function show({ terminal }: CommandInput, plan: RebalanceResponse): void {
   ], terminal));
   terminal.out(`\n${nodeUseLines(terminal, plan.before, plan.after).join("\n")}\n`);
   const used = (nodes: RebalanceResponse["before"]) => nodes.filter(({ tasks }) => tasks > 0).length;
+  const left = node === undefined ? undefined : plan.after.find(({ nodeId, nodeName }) => nodeId === node || nodeName === node)?.tasks;
+  if (left !== undefined && left > 0) terminal.out(`\n${counted(left, "task")} ${left === 1 ? "stays" : "stay"} on node ${node}.\n`);
   terminal.out(`\n${counted(plan.moves.length, "move")}${plan.isLimited ? " (more would follow without --max-moves)" : ""}; nodes in use: ${used(plan.before)} → ${used(plan.after)}\n`);
 }
 

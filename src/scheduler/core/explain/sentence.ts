@@ -54,7 +54,8 @@ export function mostFree(detail: string, nodeName: string): string {
 }
 
 /** Of a node that is barred: it passes everything and is not to be had. */
-export const kept = { filter: "reserved", detail: "node is kept for another service, which waits for room" } as const;
+export const keptFilter = "reserved";
+export const kept = { filter: keptFilter, detail: "node is kept for another service, which waits for room" } as const;
 
 /** Reasons as they are counted. Amounts are told of the node that has most of it, everything else in its own words. */
 class Counts {
