@@ -1,9 +1,10 @@
 import { isTerminal, isWanted, stateOf, taskName, taskStateWord, type Service, type ServiceSpec, type Task } from "../../model/index.js";
 import { SwarmError, type Clock } from "../../lib/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
-import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type WholeService } from "../core/explain/index.js";
+import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type Names, type WholeService } from "../core/explain/index.js";
 import { amountText } from "../core/filters/index.js";
 import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
+import { planPreemption } from "../core/preempt/index.js";
 import { compileSpec, nowhere } from "../core/state/index.js";
 import type { Store } from "../../store/index.js";
 import { copyOf, heldGroup, namesFrom, openFor, presentGroup, quotasIn, withNames, type Copy, type Inspect } from "./live.js";
@@ -28,6 +29,8 @@ interface Dependencies { readonly inspect: Inspect; readonly store: Store; reado
 /** Rows looked at, or tasks placed, between two looks at the clock. */
 const perSlice = 1_000;
 const perNodeSlice = 100;
+/** Tasks for which it is worked out at most who would make room: each reads the tasks of all nodes. */
+const mostPreemptions = 100;
 
 export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): Generator<void, ExplainResponse> {
   const { inspect, store, clock } = dependencies;
@@ -151,6 +154,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   yield;
   const placed: number[] = [];
   const open: number[] = [];
+  let victims: readonly string[] = [];
   let wanted = spec.replicas;
   if (isGlobal) {
     const { predicates } = compileSpec(serviceId, spec);
@@ -174,13 +178,14 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
       yield;
       if (count < slice.length) break;
     }
+    if (!spec.gang && placed.length < most) victims = yield* placeByPreemption(copy, g, placed, most);
     for (let i = 0; i < placed.length; i++) quotas?.count(state, g, 1);
   }
   const isAll = placed.length >= wanted;
   const quota = isAll ? [] : quotas?.refusals(state, g) ?? [];
   // What keeps the next one out, beside those that are placed.
   const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : { whole: { placer, placed, wanted } }), quota, candidates: 0, suggests: true, rank: () => [] });
-  const spread = distribution(copy, placed);
+  const spread = `${distribution(copy, placed)}${victims.length > 0 ? `, after stopping ${victimsText(victims, namesFrom(store))} of lower priority` : ""}`;
   const fittingTasks = placed.length;
   if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
   const wholly = isAll ? `${counted(wanted, "task")} would be placed${wanted > 0 ? `: ${spread}` : ""}` : spec.gang ? `none of the gang's ${counted(wanted, "task")} would be placed, because only ${fittingTasks} fit: ${refusal(explanation!, quota)}`
@@ -217,6 +222,29 @@ function ofGang(explanation: Explanation, { wanted, fitting }: Gang): Explanatio
 function wholeOf({ state, placer, rows }: Copy, g: number): { readonly whole: WholeService } {
   const own = [...rows.values()].filter((t) => state.tasks.group[t] === g && (state.tasks.node[t] === nowhere || state.tasks.counts[t] === 1));
   return { whole: { placer, placed: own.filter((t) => state.tasks.node[t] !== nowhere), wanted: own.length } };
+}
+
+/** Makes room on the copy as the scheduler does, for as many as `most` in all: adds to `placed`, and returns who would have to go. */
+function* placeByPreemption({ state, placer, store }: Copy, g: number, placed: number[], most: number): Generator<void, readonly string[]> {
+  const victims: string[] = [];
+  if (store.view((tx) => tx.list("cluster")[0]?.spec?.preemptionOff ?? false)) return victims;
+  for (let i = 0; i < mostPreemptions && placed.length < most; i++) {
+    const plan = planPreemption(state, g, { canFit: (group, n) => placer.canFit(group, n), claimed: () => 0 });
+    // Nobody has to go: there will be room as soon as others, which are being stopped, have ended.
+    if (!plan || plan.victims.length === 0) break;
+    for (const t of plan.victims) { victims.push(state.tasks.ids[t]!); state.unplace(t); }
+    const t = state.addNewTask(`in the place of ${i}`, g, 0);
+    if (!placer.placeOn(t, plan.node)) break;
+    placed.push(t);
+    yield;
+  }
+  return victims;
+}
+
+function victimsText(taskIds: readonly string[], names: Names): string {
+  const named = taskIds.slice(0, 5).map((id) => names.task(id)).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const others = taskIds.length - named.length;
+  return others > 0 ? `${named.join(", ")} and ${counted(others, "other task")}` : named.length > 1 ? `${named.slice(0, -1).join(", ")} and ${named.at(-1)}` : named[0]!;
 }
 
 /** "3 on n1, 2 on n2 and 4 on 4 other nodes" */

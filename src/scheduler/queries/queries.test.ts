@@ -166,6 +166,18 @@ describe("explaining", () => {
     assert.equal(state.groups.rowOf("a spec that was not submitted"), undefined);
   });
 
+  it("a spec of higher priority: who would make room for it", async () => {
+    const { explain, spec, store } = await cluster({ nodes: { a: { cpu: 2 }, b: { cpu: 1 } }, services: { low: { on: ["a", "a"], cpu: 1 }, mid: { on: ["b"], cpu: 1, priority: 50 } } });
+    const two = await explain(spec({ replicas: 2, cpu: 1, priority: 20 }));
+    assert.deepEqual([two.headline, two.fits], ["2 tasks would be placed: 2 on a, after stopping low.1 and low.2 of lower priority.", true]);
+    const three = await explain(spec({ replicas: 3, cpu: 1, priority: 20 }));
+    assert.deepEqual([three.fits, three.placed], [false, 2]);
+    assert.match(three.headline, /^2 of 3 tasks would be placed \(2 on a, after stopping low\.1 and low\.2 of lower priority\), the next fits nowhere: /);
+    assert.equal((await explain(spec({ cpu: 1 }))).fits, false);
+    await store.update((tx) => tx.update("cluster", { ...tx.cluster(), spec: { ...tx.cluster().spec!, preemptionOff: true } }));
+    assert.equal((await explain(spec({ cpu: 1, priority: 20 }))).fits, false);
+  });
+
   it("an update: its present tasks make room first, unless the new ones start before", async () => {
     const { queries, store } = await cluster({ nodes: { a: { cpu: 4 } }, services: { web: { on: ["a", "a"], cpu: 1.5 } } });
     const service = store.view((tx) => tx.get("service", idOf("web")))!;
