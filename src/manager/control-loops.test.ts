@@ -3,7 +3,7 @@ import { SwarmError, silentLogger } from "../lib/index.js";
 import { FakeClock } from "../lib/testing.js";
 import {
   addressOf, isTerminal, isWanted, newCluster, newClusterSpec, newContainerSpec, newEndpointSpec, newNetwork, newNetworkSpec, newNode, newNodeDescription, newNodeSpec,
-  newPlacement, newPort, newResources, newRestartPolicy, newRevision, newService, newServiceSpec, newTaskSpec, newUpdateConfig, stateOf, taskStateOrder,
+  newPlacement, newPort, newResources, newRestartPolicy, newRevision, newService, newServiceSpec, newTaskSpec, newUpdateConfig, newVolume, newVolumeSpec, stateOf, taskStateOrder,
   type ClusterSpec, type Node, type NodeAvailability, type NodeState, type Service, type ServiceSpec, type Task, type TaskSpec, type TaskState,
 } from "../model/index.js";
 import { startScheduler } from "../scheduler/index.js";
@@ -44,6 +44,12 @@ class TestCluster {
   async addNetwork(id: string, fields: Partial<ReturnType<typeof newNetworkSpec>> = {}) {
     await this.store.update((tx) => tx.create("network", newNetwork({ id, spec: newNetworkSpec({ name: id, ...fields }) })));
   }
+  async addVolume(id: string) { await this.store.update((tx) => tx.create("volume", newVolume({ id, spec: newVolumeSpec({ name: id }) }))); }
+  async setVolume(id: string, availability: "VOLUME_ACTIVE" | "VOLUME_DRAIN") {
+    await this.store.update((tx) => { const volume = tx.get("volume", id)!; tx.update("volume", { ...volume, spec: { ...volume.spec!, availability } }); });
+    await this.settle();
+  }
+  volume(id: string) { return this.store.view((tx) => tx.get("volume", id)); }
   async setNode(id: string, change: { state?: NodeState; availability?: NodeAvailability; labels?: Record<string, string> }) {
     await this.store.update((tx) => {
       const node = tx.get("node", id) as Node;
@@ -130,6 +136,10 @@ class TestCluster {
 }
 
 const gib = 2 ** 30;
+
+const mounting = (source: string): Partial<TaskSpec> => ({
+  container: newContainerSpec({ image: "web:1", mounts: [{ type: "CLUSTER", source, target: "/data", readOnly: false, propagation: "", noCopy: false, tmpfsSizeBytes: 0, tmpfsMode: 0, volumeLabels: {} }] }),
+});
 
 describe("the leader's control loops", () => {
   let cluster: TestCluster;
@@ -470,6 +480,41 @@ describe("the leader's control loops", () => {
     await cluster.setImage("proxy", "web:2");
     for (let i = 0; i < 10; i++) await cluster.advance(10_000);
     assert.deepEqual(cluster.running("proxy").map((task) => task.revision), [2, 2]);
+  });
+
+  it("a task follows its volume's data: through restarts and updates, and not at all while their node is drained", async () => {
+    for (const id of ["n1", "n2", "n3"]) await cluster.addNode(id);
+    await cluster.addVolume("data");
+    await cluster.create("db", { replicas: 1 }, mounting("data"));
+    const [home] = cluster.nodesOf("db");
+    assert.equal(cluster.volume("data")!.nodeId, home);
+    await cluster.report(cluster.running("db")[0]!.id, "FAILED", "exit code 1");
+    await cluster.settle();
+    await cluster.advance(5_000);
+    await cluster.setImage("db", "web:2");
+    for (let i = 0; i < 6; i++) await cluster.advance(5_000);
+    assert.deepEqual([cluster.nodesOf("db"), cluster.service("db")!.updateStatus?.state], [[home], "UPDATE_COMPLETED"]);
+    await cluster.setNode(home!, { availability: "DRAIN" });
+    assert.deepEqual(cluster.nodesOf("db"), []);
+    assert.ok(cluster.tasks("db").some((task) => isWanted(task) && task.status!.err.includes(`volume data has its data on node ${home}, which is drained (2 nodes)`)));
+    await cluster.setNode(home!, { availability: "ACTIVE" });
+    assert.deepEqual(cluster.nodesOf("db"), [home]);
+  });
+
+  it("a volume that is drained is given back by its tasks, and one that is removed by force too", async () => {
+    await cluster.addNode("n1");
+    await cluster.addVolume("data");
+    await cluster.create("db", { replicas: 1 }, mounting("data"));
+    await cluster.create("other", { replicas: 1 });
+    await cluster.setVolume("data", "VOLUME_DRAIN");
+    assert.deepEqual([cluster.nodesOf("db"), cluster.nodesOf("other")], [[], ["n1"]]);
+    assert.ok(cluster.tasks("db").some((task) => task.stopReason === "volume data is drained"));
+    await cluster.setVolume("data", "VOLUME_ACTIVE");
+    assert.deepEqual(cluster.nodesOf("db"), ["n1"]);
+    await cluster.store.update((tx) => tx.remove("volume", "data"));
+    await cluster.settle();
+    assert.deepEqual(cluster.nodesOf("db"), []);
+    assert.ok(cluster.tasks("db").some((task) => task.stopReason === "the volume that it has at /data was removed from the cluster"));
   });
 
   it("networks, services, nodes and tasks get their numbers, and no two the same", async () => {

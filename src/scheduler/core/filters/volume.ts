@@ -57,7 +57,11 @@ function wordsOf(state: ClusterState, refusal: VolumeRefusal, name: string, entr
 /** "node n2, which is down" */
 function nodeWords(state: ClusterState, entry: VolumeEntry): string {
   const n = placeOfData(state, entry);
-  if (n === gone || n === anywhere) return `node ${entry.volume?.nodeId ?? ""}, which left the cluster`;
+  if (n === gone || n === anywhere) {
+    const id = entry.volume?.nodeId ?? "";
+    const row = state.nodes.ids.lastIndexOf(id);      // rows are not used again: it has a name still
+    return `node ${row < 0 ? id : state.nodes.names[row]!}, which left the cluster`;
+  }
   const node = state.nodeObjects[n];
   const why = node ? isReady.refusal(node) : "";
   return `node ${state.nodes.names[n]}${why.replace(/^node/, ", which")}`;

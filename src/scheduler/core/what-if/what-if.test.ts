@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, type NodeWords, type SpecWords } from "../../testing.js";
+import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, volumeOf, type NodeWords, type SpecWords } from "../../testing.js";
 import { sentenceOf } from "../explain/index.js";
 import { Placer } from "../place/index.js";
 import { audit, compileSpec, type ClusterState } from "../state/index.js";
@@ -45,6 +45,15 @@ describe("what if", () => {
     const result = ask(state, { drain: ["a"] });
     assert.deepEqual(result.nodes.map(({ n, before, after }) => `${state.nodes.names[n]} ${before.tasks} ${before.cpuPermille} → ${after.tasks} ${after.cpuPermille}`), ["a 2 500 → 0 0", "b 2 500 → 4 1000"]);
     assert.deepEqual([result.total.before.cpuPermille, result.total.after.cpuPermille], [500, 500]);
+  });
+
+  it("a task whose volume's data are on a node that is lost goes nowhere", () => {
+    const state = clusterOf({ a: {}, b: {} }, {});
+    state.setVolume(volumeOf("v", { nodeId: "b" }));
+    const { g, tasks } = addService(state, "db", specOf({ volumes: ["v"] }));
+    placerOf(state).place(g, tasks);
+    assert.deepEqual(pendingOf(ask(state, { lose: ["b"] })), ["db: 1 (0 wait already): no node fits: volume v has its data on node b, which left the cluster (1 node)"]);
+    assert.deepEqual(pendingOf(ask(state, { drain: ["b"] })), ["db: 1 (0 wait already): no node fits: node is drained (1 node); volume v has its data on node b, which is drained (1 node)"]);
   });
 
   it("nodes that join take what waits, and the tasks of global services", () => {
