@@ -15,6 +15,9 @@ export function resolveMounts(tx: ReadTx, action: string, spec: ServiceSpec, pre
     if (!mount.readOnly && volume.spec?.sharing === "SHARE_READ_ONLY") {
       throw new SwarmError("INVALID_ARGUMENT", `${action}: volume "${nameOf.volume(volume)}" is shared for reading only; add "readonly" to its mount at ${mount.target}`);
     }
+    if (spec.update?.order === "START_FIRST" && limitOf(volume, mount) !== undefined) {
+      throw new SwarmError("INVALID_ARGUMENT", `${action}: volume "${nameOf.volume(volume)}" ${limitOf(volume, mount)}: with update order start-first a new task would wait for the old one, which waits for it; use stop-first`);
+    }
     return { ...mount, source: volume.id };
   });
 }
@@ -32,13 +35,13 @@ function warningsOfGroup(tx: ReadTx, group: string): string[] {
   return tx.list("volume").some((volume) => volume.spec?.group === group) ? [] : [`no volume is of group "${group}" now: tasks wait until one is`];
 }
 
-function warningsOfVolume(volume: Volume, { readOnly }: Mount, { mode, replicas, update }: ServiceSpec): string[] {
-  const name = nameOf.volume(volume);
-  const sharing = volume.spec?.sharing;
-  if (sharing !== "SHARE_NONE" && (sharing !== "SHARE_ONE_WRITER" || readOnly)) return [];
-  const limit = sharing === "SHARE_NONE" ? "is not shared" : "allows one writer";
-  return [
-    ...(mode === "GLOBAL" || replicas > 1 ? [`volume "${name}" ${limit}: one task at a time can have it, the others wait`] : []),
-    ...(update?.order === "START_FIRST" ? [`volume "${name}" ${limit}: with update order start-first the new task would wait for the old one, which waits for it; use stop-first`] : []),
-  ];
+function warningsOfVolume(volume: Volume, mount: Mount, { mode, replicas }: ServiceSpec): string[] {
+  const limit = limitOf(volume, mount);
+  return limit !== undefined && (mode === "GLOBAL" || replicas > 1) ? [`volume "${nameOf.volume(volume)}" ${limit}: one task at a time can have it, the others wait`] : [];
+}
+
+/** Why two tasks that mount it like this cannot have it at the same time; undefined: they can. */
+function limitOf({ spec }: Volume, { readOnly }: Mount): string | undefined {
+  if (spec?.sharing === "SHARE_NONE") return "is not shared";
+  return spec?.sharing === "SHARE_ONE_WRITER" && !readOnly ? "allows one writer" : undefined;
 }

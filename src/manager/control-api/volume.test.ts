@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { codeOf, silentLogger, systemClock } from "../../lib/index.js";
-import { newCluster, newContainerSpec, newNode, newNodeDescription, newNodeSpec, newServiceSpec, newTask, newTaskSpec, newTaskStatus, newVolumeSpec, type ServiceSpec, type TaskVolume } from "../../model/index.js";
+import { newCluster, newContainerSpec, newNode, newNodeDescription, newNodeSpec, newServiceSpec, newTask, newTaskSpec, newTaskStatus, newUpdateConfig, newVolumeSpec, type ServiceSpec, type TaskVolume } from "../../model/index.js";
 import { codec } from "../../rpc/index.js";
 import { createTestStore } from "../../store/testing.js";
 import type { CreateServiceResponse } from "../../gen/swarm/v1/CreateServiceResponse.js";
@@ -107,6 +107,7 @@ describe("control API: volumes of the cluster", () => {
     assert.equal(sourceOf(await createService(mounting("group:pg", { name: "pg" }))), "group:pg");
     await refuses("CreateService", { spec: mounting("nowhere", { name: "x" }) }, "NOT_FOUND", /Cannot create service "x": cannot mount volume "nowhere": there is no such volume/);
     await refuses("CreateService", { spec: mounting("docs", { name: "x" }) }, "INVALID_ARGUMENT", /volume "docs" is shared for reading only; add "readonly" to its mount at \/data/);
+    await refuses("CreateService", { spec: mounting("data", { name: "x", update: newUpdateConfig({ order: "START_FIRST" }) }) }, "INVALID_ARGUMENT", /volume "data" is not shared: with update order start-first a new task would wait for the old one, which waits for it; use stop-first/);
     await refuses("CreateService", { spec: mounting("", { name: "x" }) }, "INVALID_ARGUMENT", /the cluster mount at "\/data" has no source/);
     await createService(mounting("docs", { name: "x", readOnly: true }));
   });
