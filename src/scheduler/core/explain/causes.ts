@@ -120,9 +120,11 @@ class Collector {
   #addAmount(n: number, d: number, needed: number, free: number): void {
     const dimension = this.state.dimensions.names[d]!;
     const cause = this.#note(n, `resources\0${dimension}`, () => ({ filter: "resources", detail: "", nodes: [], predicate: undefined, dimension: d, needed, free: -Infinity, name: dimension }));
-    if (free <= cause.free!) return;
+    const total = this.state.nodes.total[d]![n]!;
+    // Of nodes with nothing free one that has some at all: "node has none" would not be true of it.
+    if (free < cause.free! || (free === cause.free && (total === 0 || !cause.detail.endsWith(", node has none")))) return;
     cause.free = free;
-    cause.detail = this.state.nodes.total[d]![n] === 0 ? `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, node has none`
+    cause.detail = total === 0 ? `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, node has none`
       : `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, most free is ${amountText(dimension, free)} on ${this.state.nodes.names[n]!}`;
   }
 

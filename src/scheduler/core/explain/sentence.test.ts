@@ -29,6 +29,19 @@ describe("why no node fits", () => {
     assert.equal(sentenceOf(explainRefusals(state, addService(state, "h", specOf({ gpu: { count: 1, models: ["H100"] } })).g)), "no node fits: node has no GPU of model H100 (3 nodes)");
   });
 
+  it("where nothing is free anywhere a node is named that has some at all", () => {
+    const state = stateOfNodes([nodeOf("a"), nodeOf("b", { generic: { fpga: 1 } }), nodeOf("c")]);
+    const { g, tasks } = addService(state, "s", specOf({ generic: { fpga: 1 }, replicas: 2 }));
+    state.place(tasks[0]!, 1);
+    assert.equal(sentenceOf(explainRefusals(state, g)), "no node fits: needs 1 fpga, most free is 0 on b (3 nodes)");
+    const steps = collectCauses(state, g);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (!step.done) continue;
+      assert.deepEqual(step.value.causes.map(({ detail }) => detail), ["needs 1 fpga, most free is 0 on b"]);
+      break;
+    }
+  });
+
   it("every filter has its words, and a node is told everything that is in the way", () => {
     const plain = nodeOf("n1", { cpu: 1, memoryMiB: 512, labels: { zone: "a" } });
     const node = { ...plain, description: newNodeDescription({ ...plain.description!, plugins: ["network/overlay"], resources: { ...plain.description!.resources!, diskBytes: 2 ** 30, pids: 100 } }) };

@@ -113,7 +113,9 @@ class Lacks {
       const free = nodes.free[d]![n]!;
       if (free >= requests.amount[d]![this.r]!) continue;
       this.#counts[d]!++;
-      if (this.#best[d] === -1 || free > nodes.free[d]![this.#best[d]!]!) this.#best[d] = n;
+      const best = this.#best[d]!;
+      // Of nodes with nothing free one that has some at all: "node has none" would not be true of it.
+      if (best === -1 || free > nodes.free[d]![best]! || (free === nodes.free[d]![best]! && nodes.total[d]![best] === 0)) this.#best[d] = n;
       return true;
     }
     return false;
