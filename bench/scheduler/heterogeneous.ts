@@ -4,7 +4,7 @@ import { cpu, isReady, memory, noRules, nowhere, satisfies, type ClusterState, t
 import { reportCase, timed, type Case } from "./case.js";
 import { clusterOf, unplaceAll } from "./clusters.js";
 import { median, report } from "../report.js";
-import { seededRandom } from "./seeded-random.js";
+import { seededRandom } from "../../src/lib/index.js";
 
 const gib = 2 ** 30;
 const classes = 6;

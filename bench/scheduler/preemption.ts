@@ -2,7 +2,7 @@ import { planPreemption } from "../../src/scheduler/core/preempt/index.js";
 import { Placer } from "../../src/scheduler/core/place/index.js";
 import { reportCase, timed, type Case } from "./case.js";
 import { addWaiting, clusterOf, serviceOf } from "./clusters.js";
-import { seededRandom } from "./seeded-random.js";
+import { seededRandom } from "../../src/lib/index.js";
 
 const gib = 2 ** 30;
 

@@ -1,4 +1,5 @@
 /** Clusters for tests: built from a few words, or drawn from a seed; and a naive scheduler that sees only the model's objects. */
+import { seededRandom } from "../lib/index.js";
 import {
   matchesConstraint, newContainerSpec, newEndpointSpec, newNode, newPlacement, newPort, newResources, newServiceSpec, newTaskSpec, newVolume, newVolumeSpec, parseConstraint,
   type GenericResource, type GpuRequest, type Mount, type Node, type Placement, type ServiceSpec, type Taint, type Volume, type VolumeSpec,
@@ -92,16 +93,7 @@ export function whereabouts(state: ClusterState, tasks: Iterable<number>): strin
   return [...tasks].map((t) => `${state.tasks.ids[t]}@${state.tasks.node[t]! < 0 ? "-" : state.nodes.names[state.tasks.node[t]!]}`).join(" ");
 }
 
-/** [0, 1) from a seed, the same on every machine (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { seededRandom };
 
 export interface RandomCluster {
   readonly nodes: readonly Node[];

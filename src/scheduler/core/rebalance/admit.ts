@@ -1,7 +1,7 @@
 import { Mover } from "./mover.js";
 import type { Packing } from "./packing.js";
 import { nowhere } from "./problem.js";
-import { seededRandom } from "./random.js";
+import { seededRandom } from "../../../lib/index.js";
 import { tidy } from "./tidy.js";
 
 /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { planRebalance } from "./plan.js";
 import { nowhere, type Move, type RebalanceProblem, type Strategy } from "./problem.js";
-import { seededRandom } from "./random.js";
+import { seededRandom } from "../../../lib/index.js";
 
 interface Words {
   /** Capacity of each node: [cpu, memory, …]. */

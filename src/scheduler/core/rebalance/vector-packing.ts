@@ -1,5 +1,5 @@
 import { dissolveBin } from "./dissolve-bin.js";
-import { seededRandom } from "./random.js";
+import { seededRandom } from "../../../lib/index.js";
 
 /** Items of several dimensions and equal bins: `sizes[item * dimensions + dimension]`, in the unit of `capacities[dimension]`. */
 export interface VectorPackingProblem { readonly dimensions: number; readonly capacities: Float64Array; readonly sizes: Float64Array }
