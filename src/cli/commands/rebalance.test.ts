@@ -9,16 +9,20 @@ const plan = { moves: [move], before: [use("n1", 2, 500), use("n3", 1, 250)], af
 describe("cli: rebalance", () => {
   let requests: Record<string, unknown>[];
   let tasks: Task[];
+  let answer: typeof plan;
+  let wasListed: Promise<void>, listed: () => void;
   let host: { runDir: string; stop(): Promise<void> };
-  const run = (argv: string[], terminal = new RecordingTerminal()) => runCommand(["rebalance", ...argv], { places: [host.runDir], terminal });
+  const run = (argv: string[], terminal = new RecordingTerminal(), signal = new AbortController().signal) => runCommand(["rebalance", ...argv], { places: [host.runDir], terminal, signal });
   beforeEach(async () => {
     requests = [];
+    answer = plan;
+    wasListed = new Promise((resolve) => { listed = resolve; });
     tasks = [newTask({ id: "t1", desiredState: "SHUTDOWN", status: newTaskStatus({ state: "RUNNING" }), move: { nodeId: "n1", reason: "rebalance", sinceMs: 1 } })];
     host = await startFakeHost({
       control: {
         unary: {
-          Rebalance: (request) => { requests.push(request); return { ...plan, isApplied: request.apply }; },
-          ListTasks: () => ({ tasks: tasks.map((task) => ({ task, name: "web.1", serviceName: "web", nodeName: "n3", image: "app" })) }),
+          Rebalance: (request) => { requests.push(request); return { ...answer, isApplied: request.apply }; },
+          ListTasks: () => { listed(); return { tasks: tasks.map((task) => ({ task, name: "web.1", serviceName: "web", nodeName: "n3", image: "app" })) }; },
         },
       },
     });
@@ -62,6 +66,24 @@ describe("cli: rebalance", () => {
     const { code, stderr } = await run(["--apply"]);
     assert.equal(code, 3);
     assert.match(stderr, /web\.1: stays on n3, its successor did not run on n1/);
+  });
+
+  it("says that the moves go on when it is interrupted", async () => {
+    tasks = [newTask({ id: "t1", desiredState: "RUNNING", status: newTaskStatus({ state: "RUNNING" }), move: { nodeId: "n1", reason: "rebalance", sinceMs: 1 } })];
+    const interrupt = new AbortController();
+    const running = run(["--apply"], undefined, interrupt.signal);
+    await wasListed;
+    interrupt.abort();
+    const { code, stderr } = await running;
+    assert.equal(code, 130);
+    assert.match(stderr, /The moves go on without this command/);
+  });
+
+  it("says what stays on a node that is to be freed", async () => {
+    answer = { ...plan, after: [use("n1", 3, 750), use("n3", 2, 0)] };
+    assert.match((await run(["n3", "--dry-run"])).stdout, /\n2 tasks stay on node n3\.\n/);
+    answer = { ...plan, moves: [] };
+    assert.match((await run(["n3", "--dry-run"])).stdout, /^Nothing to move: node n3 has no task that could run elsewhere\.\n$/);
   });
 
   it("frees a node that is named, and takes a node for nothing else", async () => {

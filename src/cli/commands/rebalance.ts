@@ -54,7 +54,13 @@ export default {
       if (!isJson && plan.moves.length > 0) terminal.err("Nothing was moved; --apply makes these moves.\n");
       return exitCode.done;
     }
-    return flags.on("detach") ? exitCode.done : await waitForMoves(input, plan.moves);
+    if (flags.on("detach")) return exitCode.done;
+    try {
+      return await waitForMoves(input, plan.moves);
+    } catch (error) {
+      if (input.signal.aborted) terminal.err('The moves go on without this command; "swarmctl service ps" shows them.\n');
+      throw error;
+    }
   },
 } satisfies Command as Command;
 
