@@ -154,6 +154,17 @@ describe("agent, with a dispatcher over loopback", () => {
     assert.deepEqual(updates[0]!.node!.id, "n1");
   });
 
+  it("lets a task that is to stop go on while hosts hear that another takes its connections", async () => {
+    for (const [i, id] of ["t1", "t2"].entries()) await put(id, { slot: i + 1, networks: [{ networkId: "net", addr: `10.0.1.${5 + i}/24`, mac: "", aliases: [] }] });
+    await start();
+    const ready = () => (overlay.state?.endpoints[0]?.endpoints ?? []).filter(({ isReady }) => isReady).map(({ taskId }) => taskId);
+    await waitFor("both take connections", () => ready().length === 2);
+    await desire("t1", "SHUTDOWN");
+    await waitFor("only one does", () => ready().join() === "t2");
+    assert.equal(engine.containers.get("t1")!.phase, "running");
+    await reaches("t1", "SHUTDOWN");
+  });
+
   it("tells a task which of the node's resources and GPUs are its own, whatever its spec says", async () => {
     await revise(2, { env: ["DOCKER_RESOURCE_FPGA=mine", "NVIDIA_VISIBLE_DEVICES=all"] });
     await put("t1", { revision: 2, assigned: [{ kind: "fpga", count: 2, ids: ["f1", "f2"] }, { kind: "NVIDIA-licence", count: 3, ids: [] }], gpus: [{ id: "GPU-1", millis: 1000 }, { id: "GPU-2", millis: 1000 }] });
