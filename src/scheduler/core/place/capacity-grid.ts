@@ -55,13 +55,13 @@ export class CapacityGrid {
 
   constructor(readonly state: ClusterState, readonly eligibility: number) {}
 
-  /** The largest node's amounts: what is left over is told in parts of them. */
-  setScale(largestCpu: number, largestMemory: number): void {
-    this.#cpuWeight = 1 / largestCpu;
-    this.#memoryWeight = 1 / largestMemory;
+  /** What a thousandth of a core and a byte count that are left over. */
+  setWeights(cpuWeight: number, memoryWeight: number): void {
+    this.#cpuWeight = cpuWeight;
+    this.#memoryWeight = memoryWeight;
     for (let level = 0; level < levels; level++) {
-      this.#cpuCost[level] = floorOf(level) / largestCpu;
-      this.#memoryCost[level] = (floorOf(level) * mib) / largestMemory;
+      this.#cpuCost[level] = floorOf(level) * cpuWeight;
+      this.#memoryCost[level] = floorOf(level) * mib * memoryWeight;
     }
   }
 

@@ -16,8 +16,6 @@ const maxGrids = 16;
  */
 const mostKinds = 2_048;
 const mostWork = 3_200_000;
-/** As if at least so many waited: one decision is not to take 10 ms either. */
-const leastWaiting = 8;
 
 const manyTasks = 32;
 
@@ -37,8 +35,8 @@ export class Packer {
     this.#gpuNodes = new GpuNodeIndex(state, scores.gpuCost);
   }
 
-  /** The largest nodes are others than they were. */
-  scaleChanged(): void { for (const grid of this.#grids) grid?.setScale(this.scores.largestCpu, this.scores.largestMemory); }
+  /** What CPU and memory count is other than it was. */
+  scaleChanged(): void { for (const grid of this.#grids) grid?.setWeights(this.scores.cpuWeight, this.scores.memoryWeight); }
 
   /** How many of the first `wanted` were placed, on nodes of class `eligibility`. */
   place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number {
@@ -81,7 +79,7 @@ export class Packer {
   /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
     const { nodes, requests, tasks } = this.state;
-    if (nodes.devices === 0 || (requests.kinds > mostKinds && Math.max(leastWaiting, tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
     if (requests.gpuCount[r] === 0) {
       const n = grid.find(r, own, most);
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
@@ -102,7 +100,7 @@ export class Packer {
     const kept = this.#grids.filter((grid) => grid !== undefined);
     if (kept.length >= maxGrids) this.#grids[kept.reduce((a, b) => (b.lastUse < a.lastUse ? b : a)).eligibility] = undefined;
     const grid = new CapacityGrid(this.state, eligibility);
-    grid.setScale(this.scores.largestCpu, this.scores.largestMemory);
+    grid.setWeights(this.scores.cpuWeight, this.scores.memoryWeight);
     while (this.#grids.length <= eligibility) this.#grids.push(undefined);
     return this.#grids[eligibility] = grid;
   }

@@ -1,12 +1,12 @@
 import type { PlacementStrategy } from "../../../model/index.js";
-import { GpuCost } from "../score/index.js";
+import { GpuCost, learnScarcity, weightOf } from "../score/index.js";
 import { cpu, memory, pids, type ClusterState } from "../state/index.js";
 
 /**
  * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
  * weigh (1 to 100 points each):
- *   pack      0–100: how full the node is once the task is there; half of it CPU, half memory, left over in parts of the largest node (best fit);
- *             on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
+ *   pack      0–100: how full the node is once the task is there, by CPU and memory left over in parts of the largest node (best fit); the one that is scarcer in the cluster
+ *             counts more (score/scarcity.ts), up to all of it; on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
  *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
  * Usage-aware (ClusterState.isUsageAware), what nodes really use stands for what is reserved in all three: pack fills a node that has less than a tenth really free
@@ -33,12 +33,16 @@ export function strategyOf({ groups, requests }: ClusterState, g: number, byDefa
   return wanted === "DEFAULT" ? byDefault : wanted;
 }
 
-/** Scores of nodes of `state`, with what is learnt from the whole cluster kept until nodes come, go or change. */
+/** Changes after which it is looked again what is scarce, at least. */
+const leastChanges = 64;
+
+/** Scores of nodes of `state`, with what is learnt from the whole cluster kept until nodes come, go or change, or much has been placed. */
 export class StrategyScores {
   #version = -1;
-  /** Of the largest node; 1 where no node has any. */
-  #cpu = 1;
-  #memory = 1;
+  #learnAgainAt = 0;
+  /** What counts of a thousandth of a core, and of a byte, that is left over: those of the largest nodes count 1 together. */
+  #cpuWeight = 0.5;
+  #memoryWeight = 0.5;
 
   readonly gpuCost: GpuCost;
 
@@ -50,25 +54,30 @@ export class StrategyScores {
     return this.refreshScale() || isGpuCostOther;
   }
 
-  /** Enough where no node with GPUs is scored. True: the largest node is another. */
+  /** Enough where no node with GPUs is scored. True: CPU or memory counts more than it did, or the largest node is another. */
   refreshScale(): boolean {
-    const { nodes } = this.state;
-    if (nodes.totalsVersion === this.#version) return false;
+    const { nodes, tasks } = this.state;
+    if (nodes.totalsVersion === this.#version && nodes.changes < this.#learnAgainAt) return false;
     this.#version = nodes.totalsVersion;
+    // A mix changes slowly: once a quarter of the tasks are others, and so seldom that a look at all nodes costs little beside as many decisions.
+    this.#learnAgainAt = nodes.changes + Math.max(leastChanges, nodes.size / 8, tasks.count / 4);
     let cpuMost = 1, memoryMost = 1;
     for (let n = 0; n < nodes.size; n++) {
       if (!nodes.alive.has(n)) continue;
       cpuMost = Math.max(cpuMost, nodes.total[cpu]![n]!);
       memoryMost = Math.max(memoryMost, nodes.total[memory]![n]!);
     }
-    const isOther = cpuMost !== this.#cpu || memoryMost !== this.#memory;
-    this.#cpu = cpuMost;
-    this.#memory = memoryMost;
-    return isOther;
+    const { relative } = learnScarcity(this.state).plain, most = Math.max(relative[cpu]!, relative[memory]!) || 1;
+    const ofCpu = weightOf(relative[cpu]! / most), ofMemory = weightOf(relative[memory]! / most), both = ofCpu + ofMemory;
+    const cpuWeight = ofCpu / both / cpuMost, memoryWeight = ofMemory / both / memoryMost;
+    if (isNear(cpuWeight, this.#cpuWeight) && isNear(memoryWeight, this.#memoryWeight)) return false;
+    this.#cpuWeight = cpuWeight;
+    this.#memoryWeight = memoryWeight;
+    return true;
   }
 
-  get largestCpu(): number { return this.#cpu; }
-  get largestMemory(): number { return this.#memory; }
+  get cpuWeight(): number { return this.#cpuWeight; }
+  get memoryWeight(): number { return this.#memoryWeight; }
 
   /** Points of `n` for one more of `r`. Hot: no allocation. */
   of(strategy: Strategy, n: number, r: number, serviceTasks: number): number {
@@ -82,10 +91,9 @@ export class StrategyScores {
   pack(n: number, r: number): number {
     const { nodes, requests } = this.state;
     if (nodes.gpuFreeMillis[n]! > 0) return 100 - pointsPerGpu * this.gpuCost.of(n, r);
-    const cpuLeft = (this.#cpuFree(n) - requests.amount[cpu]![r]!) / this.#cpu;
-    const memoryLeft = (this.#memoryFree(n) - requests.amount[memory]![r]!) / this.#memory;
-    if (this.state.isUsageAware && Math.min(cpuLeft * this.#cpu / nodes.total[cpu]![n]!, memoryLeft * this.#memory / nodes.total[memory]![n]!) < leastReallyFree) return -50 * (cpuLeft + memoryLeft);
-    return 100 - 50 * (cpuLeft + memoryLeft);
+    const cpuLeft = this.#cpuFree(n) - requests.amount[cpu]![r]!, memoryLeft = this.#memoryFree(n) - requests.amount[memory]![r]!;
+    const left = 100 * (cpuLeft * this.#cpuWeight + memoryLeft * this.#memoryWeight);
+    return this.state.isUsageAware && Math.min(cpuLeft / nodes.total[cpu]![n]!, memoryLeft / nodes.total[memory]![n]!) < leastReallyFree ? -left : 100 - left;
   }
 
   spread(n: number, serviceTasks: number): number {
@@ -115,3 +123,6 @@ export class StrategyScores {
 }
 
 const share = (total: number, left: number): number => (total > 0 ? 1 - left / total : 0);
+
+/** By less than that the order of nodes hardly changes. */
+const isNear = (a: number, b: number): boolean => Math.abs(a - b) <= 0.02 * Math.max(a, b);

@@ -112,13 +112,21 @@ describe("what a place on a node with GPUs costs", () => {
   });
 
   it("the room that it takes from large tasks, where few nodes have any", () => {
-    const state = stateOf({ large: { cpu: 128, gpus: { A100: 8 } }, a: { cpu: 96, gpus: { A100: 8 } }, b: { cpu: 96, gpus: { A100: 8 } } });
+    const state = stateOf({ large: { cpu: 256, gpus: { A100: 8 } }, a: { cpu: 112, gpus: { A100: 8 } }, b: { cpu: 112, gpus: { A100: 8 } } });
     ask(state, { cpu: 120, memoryMiB: 1024, gpu: { count: 8 } }, 2);
     for (const node of ["large", "a", "b"]) put(state, { cpu: 0.001 }, node);
     const { large, a, b } = costs(state, ask(state, { cpu: 10, gpu: { count: 1 } }).r);
     assert.ok(large! > 1 && a! < 0.5 && a === b, `${large} ${a} ${b}`);
     const share = costs(state, ask(state, { cpu: 1, gpu: { count: 1, millis: 100 } }).r);
     assert.ok(share["large"]! > 1 && share["a"]! < 0.5);
+  });
+
+  it("what is left of the scarcest dimension, where nodes are not bought for their GPUs", () => {
+    const state = stateOf({ fuller: { cpu: 64, memoryMiB: 65_536, gpus: { A100: 8 } }, full: { cpu: 64, memoryMiB: 65_536, gpus: { A100: 8 } }, empty: { cpu: 64, memoryMiB: 65_536, gpus: { A100: 8 } } });
+    put(state, { cpu: 40, memoryMiB: 1024, gpu: { count: 1 } }, "fuller");
+    put(state, { cpu: 36, memoryMiB: 16_384, gpu: { count: 2 } }, "full");
+    const { r } = ask(state, { cpu: 20, memoryMiB: 1024 }), { fuller, full, empty } = costs(state, r);
+    assert.ok(fuller! < full! && full! < empty!, `${fuller} ${full} ${empty}`);
   });
 
   it("the same until the mix is learnt again, and then it is another epoch", () => {
