@@ -176,6 +176,26 @@ describe("the cheapest node with GPUs", () => {
     }
   });
 
+  it("is one that the task fits, as long as there is one, also where alike requests share what is known", () => {
+    const random = seededRandom(11);
+    const state = stateOfNodes(Array.from({ length: 20 }, (_, i) => nodeOf(`n${i}`, { cpu: 32, memoryMiB: 65_536, gpus: { A100: 4 } })));
+    const cost = new GpuCost(state), index = new GpuNodeIndex(state, cost);
+    const kinds = Array.from({ length: 3000 }, (_, i) => addService(state, `kind${i}`, specOf({ cpu: 1 + Math.floor(random() * 12_000) / 1000, memoryMiB: 512 + Math.floor(random() * 4096), gpu: random() < 0.5 ? { count: 1 } : { count: 1, millis: 50 + Math.floor(random() * 800) } }), 1));
+    let found = 0, worse = 0;
+    for (const { g, tasks } of kinds) {
+      cost.refresh();
+      const r = state.groups.request[g]!, n = index.find(r, undefined, 0);
+      const fitting = Array.from({ length: 20 }, (_, at) => at).filter((at) => state.fits(at, r));
+      assert.equal(n >= 0, fitting.length > 0);
+      if (n < 0) continue;
+      assert.ok(fitting.includes(n));
+      worse += cost.of(n, r) - Math.min(...fitting.map((at) => cost.of(at, r)));
+      found++;
+      state.place(tasks[0]!, n);
+    }
+    assert.ok(found > 80 && worse / found < 0.1, `${found} found, ${worse / found} GPUs dearer than the cheapest`);
+  });
+
   it("is none of those that have as many tasks of the service as they may", () => {
     const state = stateOf({ a: { gpus: { A100: 2 } }, b: { gpus: { A100: 2 } } });
     const r = put(state, { cpu: 0.1, gpu: { count: 1 } }, "a"), cost = new GpuCost(state), index = new GpuNodeIndex(state, cost);

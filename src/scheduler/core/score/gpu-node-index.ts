@@ -1,4 +1,5 @@
 import type { ClusterState } from "../state/index.js";
+import { AlikeRequests } from "./alike-requests.js";
 import type { GpuCost } from "./gpu-cost.js";
 
 const none = -1;
@@ -20,6 +21,8 @@ interface Costs {
 /**
  * Nodes with GPUs, by what a place on them costs (GpuCost): the cheapest, exactly, the first of those that are equal. Costs are kept by request and brought up to date
  * from the nodes that changed since; a task of a request that others asked before costs 1,200 nodes / 64 looks and an evaluation for each change.
+ *
+ * Where there are too many kinds for that, those that are nearly alike share one's costs (AlikeRequests): then it is the cheapest of the nodes that it fits, to within what they differ by.
  */
 export class GpuNodeIndex {
   #nodes = new Int32Array(0);
@@ -29,12 +32,18 @@ export class GpuNodeIndex {
   /** By request row, least recently used first. */
   readonly #costs = new Map<number, Costs>();
 
-  constructor(readonly state: ClusterState, readonly cost: GpuCost) {}
+  readonly #alike: AlikeRequests;
+
+  constructor(readonly state: ClusterState, readonly cost: GpuCost) { this.#alike = new AlikeRequests(state.requests); }
 
   /** The cheapest node with GPUs for one more of `r`; -1: it fits on none. Those with `most` tasks of the service or more (`own`) are passed by. */
   find(r: number, own: Int32Array | undefined, most: number): number {
     this.#noteNewNodes();
-    const { each, least } = this.#costsOf(r);
+    const alike = this.#alike.of(r, Math.floor(mostCosts / this.#nodes.length)), { each, least } = this.#costsOf(alike);
+    if (alike !== r) {
+      const n = this.#findFitting(each, least, r, own, most);
+      return n >= 0 ? n : this.#findByAll(r, own, most);
+    }
     if (own !== undefined) return this.#findAmong(each, own, most);
     let block = none, best = Infinity;
     for (let b = 0; b < least.length; b++) if (least[b]! < best) { best = least[b]!; block = b; }
@@ -47,6 +56,30 @@ export class GpuNodeIndex {
   #findAmong(each: Float32Array, own: Int32Array, most: number): number {
     let found = none, best = Infinity;
     for (let i = 0; i < each.length; i++) if (each[i]! < best && own[this.#nodes[i]!]! < most) { best = each[i]!; found = i; }
+    return found < 0 ? none : this.#nodes[found]!;
+  }
+
+  #findFitting(each: Float32Array, least: Float32Array, r: number, own: Int32Array | undefined, most: number): number {
+    let found = none, best = Infinity;
+    for (let b = 0; b < least.length; b++) {
+      if (least[b]! >= best) continue;
+      for (let i = b << blockBits, end = Math.min(each.length, i + 64); i < end; i++) {
+        if (each[i]! >= best || (own !== undefined && own[this.#nodes[i]!]! >= most) || !this.state.fits(this.#nodes[i]!, r)) continue;
+        best = each[i]!;
+        found = i;
+      }
+    }
+    return found < 0 ? none : this.#nodes[found]!;
+  }
+
+  /** One by one, nothing kept. */
+  #findByAll(r: number, own: Int32Array | undefined, most: number): number {
+    let found = none, best = Infinity;
+    for (let i = 0; i < this.#nodes.length; i++) {
+      if (own !== undefined && own[this.#nodes[i]!]! >= most) continue;
+      const cost = this.#costAt(i, r);
+      if (cost < best) { best = cost; found = i; }
+    }
     return found < 0 ? none : this.#nodes[found]!;
   }
 

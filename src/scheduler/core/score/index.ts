@@ -5,6 +5,7 @@
  *   mix.ts        what the tasks there are ask for, and how scarce the GPUs are that only some of them may use
  *   scarcity.ts   which dimension nodes are bought for
  *   gpu-node-index.ts   the cheapest node with GPUs, without a look at all of them
+ *   alike-requests.ts   which of many kinds of requests share the costs that it keeps
  */
 export { GpuCost } from "./gpu-cost.js";
 export { GpuNodeIndex } from "./gpu-node-index.js";
