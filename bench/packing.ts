@@ -1,10 +1,11 @@
 /**
  * packing: how well the production scheduler packs, on an inventory and workloads from files, and on vector bin packing instances.
  *
- *   npm run bench -- packing --nodes FILE --tasks FILE|DIR [--runs 10] [--protocol saturation|compaction|rebalance|churn] [--expected FILE [--policy 06-FGD]] [--charts DIR]
+ *   npm run bench -- packing --nodes FILE --tasks FILE|DIR [--runs 10] [--protocol saturation|compaction|cpu|rebalance|churn] [--expected FILE [--policy 06-FGD]] [--charts DIR]
  *   npm run bench -- packing --vbp FILE|DIR
  *
  * saturation: GPUs handed out when as much has been asked for as there is (and 130 %). compaction: the fewest machines of the mix that take the whole workload. Both online.
+ * cpu: compaction of CPU and memory alone on machines without GPUs, beside an exact best fit.
  * rebalance: the same fewest when running tasks may be moved, by how many. churn: machines open while tasks come and go, without and with moves.
  */
 import { parseArgs } from "node:util";
@@ -12,6 +13,7 @@ import { drawCompaction, drawSaturation } from "./packing/charts.js";
 import { benchChurn } from "./packing/churn.js";
 import { benchCompaction } from "./packing/compaction.js";
 import { readMachines, readPublished, readWorkloads } from "./packing/inputs.js";
+import { benchPlainCompaction } from "./packing/plain-compaction.js";
 import { benchRepack } from "./packing/repack.js";
 import { benchSaturation, summarize } from "./packing/saturation.js";
 import { benchVectorPacking } from "./packing/vbp.js";
@@ -46,6 +48,10 @@ else {
       if (options.charts !== undefined) drawCompaction(options.charts, results);
       break;
     }
+    case "cpu": {
+      for (const workload of workloads) benchPlainCompaction(machines, workload, whole(options.runs, 11)!);
+      break;
+    }
     case "rebalance": {
       for (const workload of workloads) benchRepack(machines, workload, whole(options.runs, 3)!);
       break;
@@ -54,6 +60,6 @@ else {
       for (const workload of workloads) benchChurn(machines, workload, whole(options.runs, 3)!);
       break;
     }
-    default: throw new Error(`Cannot pack by protocol "${options.protocol}": it is one of saturation, compaction, rebalance, churn`);
+    default: throw new Error(`Cannot pack by protocol "${options.protocol}": it is one of saturation, compaction, cpu, rebalance, churn`);
   }
 }

@@ -6,7 +6,7 @@
 import { planRebalance, snapshotOf } from "../../src/scheduler/core/rebalance/index.js";
 import { seededRandom } from "../../src/scheduler/testing.js";
 import { note, report } from "../report.js";
-import { Cluster, demandOf } from "./cluster.js";
+import { Cluster, commonest, demandOf } from "./cluster.js";
 import { gpuMillisOf, type Job, type Machine, type Workload } from "./inputs.js";
 
 const living = 3_000, perDay = living / 10, daysBefore = 34, daysMeasured = 100, samplesPerDay = 15;
@@ -43,15 +43,6 @@ export function benchChurn(machines: readonly Machine[], { name, jobs }: Workloa
     report({ bench: "packing", case: subject, metric: "open_over_bound_pct_with_moves", value: moved.overPct, unit: "%", peer: "best fit", peerValue: bestFit.overPct });
     report({ bench: "packing", case: subject, metric: "moves_a_day_pct_of_tasks", value: (100 * moved.movesPerDay) / living, unit: "%" });
   }
-}
-
-function commonest(machines: readonly Machine[]): Machine {
-  const counts = new Map<string, { machine: Machine; count: number }>();
-  for (const machine of machines) {
-    const key = `${machine.cpuMillis}/${machine.memoryMib}/${machine.gpus}/${machine.model}`;
-    counts.set(key, { machine, count: (counts.get(key)?.count ?? 0) + 1 });
-  }
-  return [...counts.values()].reduce((most, each) => each.count > most.count ? each : most).machine;
 }
 
 function churn(machine: Machine, kinds: readonly Job[], mix: Int32Array, open: (machines: number) => Churned, maxMoves: number, random: () => number): Outcome {

@@ -24,6 +24,16 @@ export function demandOf(jobs: readonly Job[]): Demand {
 /** The inventory's mix on `count` machines, in its order: each kind is there in the same part of the whole as in the inventory, to within one. */
 export const repeated = (machines: readonly Machine[], count: number): Machine[] => Array.from({ length: count }, (_, i) => machines[Math.floor((i * machines.length) / count)]!);
 
+/** The machine of which there are most. */
+export function commonest(machines: readonly Machine[]): Machine {
+  const counts = new Map<string, { machine: Machine; count: number }>();
+  for (const machine of machines) {
+    const key = `${machine.cpuMillis}/${machine.memoryMib}/${machine.gpus}/${machine.model}`;
+    counts.set(key, { machine, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  return [...counts.values()].reduce((most, each) => each.count > most.count ? each : most).machine;
+}
+
 const nodes = new WeakMap<Machine, Map<string, Node>>();
 
 function nodeOf(machine: Machine, id: string): Node {

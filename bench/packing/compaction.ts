@@ -34,7 +34,7 @@ export function benchCompaction(machines: readonly Machine[], { name, jobs }: Wo
   return { workload: name, bound, machines: found };
 }
 
-function takes(machines: readonly Machine[], { kinds }: Demand, order: Int32Array): boolean {
+export function takes(machines: readonly Machine[], { kinds }: Demand, order: Int32Array): boolean {
   const cluster = new Cluster(machines, { kinds, kindOf: order });
   let gpuLeft = 0, cpuLeft = 0;
   for (const kind of order) { gpuLeft += maxPending * gpuMillisOf(kinds[kind]!); cpuLeft += maxPending * kinds[kind]!.cpuMillis; }
@@ -48,7 +48,7 @@ function takes(machines: readonly Machine[], { kinds }: Demand, order: Int32Arra
 }
 
 /** By halving: takes that what suffices is enough with one machine more too, which holds nearly always. */
-function fewest(bound: number, suffices: (count: number) => boolean): number | undefined {
+export function fewest(bound: number, suffices: (count: number) => boolean): number | undefined {
   let tooFew = Math.ceil(bound) - 1, enough = Math.ceil(bound * 1.02);
   while (!suffices(enough)) {
     tooFew = enough;
