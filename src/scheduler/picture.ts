@@ -101,9 +101,9 @@ export class Picture {
 
   noteNode(node: Node): void {
     const { state, queue } = this;
-    const isNew = state.nodes.rowOf(node.id) === undefined;
+    const nodesBefore = state.nodes.size;
     const n = state.setNode(node);
-    if (isNew) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode[t]!) queue.arrived(t);
+    if (n === nodesBefore) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode[t]!) queue.arrived(t);
     queue.nodeChanged(n);
     this.nodesChangedAtMs = this.clock.now();
   }
@@ -164,6 +164,7 @@ export function* buildPicture(store: Store, clock: Clock): Generator<void, Pictu
     for (const volume of tx.list("volume")) picture.noteVolume(volume);
     return { nodes: tx.list("node"), tasks: tx.list("task") };
   });
+  picture.state.nodes.reserve(nodes.length);
   for (let from = 0; from < nodes.length; from += objectsPerSlice) {
     yield;
     for (const node of nodes.slice(from, from + objectsPerSlice)) picture.noteNode(node);

@@ -72,7 +72,8 @@ export class ClusterState {
     }
     this.predicates.setNode(n, node);
     this.attributes.setNode(n, node);
-    this.#setSoftTainted(n, node.spec?.taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE") ?? false);
+    const taints = node.spec?.taints;
+    this.#setSoftTainted(n, taints !== undefined && taints.length > 0 && taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE"));
     return n;
   }
 
@@ -126,7 +127,8 @@ export class ClusterState {
   /** `before`: the devices that it had. */
   #describe(n: number, node: Node, before: readonly GpuDevice[] = devicesOf(node)): void {
     const resources = node.description?.resources;
-    const rule = this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));
+    // Read of every node when a leader starts: few have what would need lists and closures here, and those who have none pay for none.
+    const rule = this.#overcommit.length === 0 ? undefined : this.#overcommit.find(({ constraint }) => constraint === undefined || matchesConstraint(constraint, node));
     this.#setTotal(n, cpu, Math.floor(((resources?.cpuMillis ?? 0) * (rule?.cpuPercent || 100)) / 100));
     this.#setTotal(n, memory, Math.floor(((resources?.memoryBytes ?? 0) * (rule?.memoryPercent || 100)) / 100));
     // A node that does not say how much disk or how many processes it has is not held to any.
@@ -155,6 +157,7 @@ export class ClusterState {
   #setDevices(n: number, devices: readonly GpuDevice[], before: readonly GpuDevice[]): void {
     const { nodes, tasks } = this;
     const start = nodes.gpuStart[n]!;
+    if (devices.length === 0 && before.length === 0 && nodes.gpuCount[n] === 0) return;
     const models = devices.map(({ model }) => this.gpuModels.rowOf(model));
     const isSame = devices.length === before.length && devices.every(({ id }, i) => id === before[i]!.id);
     if (isSame && models.length === nodes.gpuCount[n] && models.every((model, i) => nodes.deviceModel[start + i] === model)) return;
@@ -403,6 +406,7 @@ export class ClusterState {
   }
 
   #adoptTasks(n: number, nodeId: string): void {
+    if (this.#orphans.size === 0) return;
     for (const [taskId, { nodeId: onNode, gpuIds, volumes }] of [...this.#orphans]) {
       if (onNode !== nodeId) continue;
       this.#orphans.delete(taskId);

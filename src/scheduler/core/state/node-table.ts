@@ -95,6 +95,9 @@ export class NodeTable {
 
   ensureDimensions(dimensions: number): void { this.#reserve(this.size, dimensions); }
 
+  /** Room for so many, made once: columns that double on the way are copied again and again. */
+  reserve(size: number): void { this.#reserve(size, this.free.length); }
+
   /** Gives node `n` these devices, all free. */
   setDevices(n: number, models: readonly number[]): void {
     const count = Math.min(models.length, maxGpus);
