@@ -9,7 +9,7 @@
  * rebalance: the same fewest when running tasks may be moved, by how many. churn: machines open while tasks come and go, without and with moves.
  */
 import { parseArgs } from "node:util";
-import { drawCompaction, drawSaturation } from "./packing/charts.js";
+import { drawChurn, drawCompaction, drawRebalance, drawSaturation } from "./packing/charts.js";
 import { benchChurn } from "./packing/churn.js";
 import { benchCompaction } from "./packing/compaction.js";
 import { readMachines, readPublished, readWorkloads } from "./packing/inputs.js";
@@ -53,11 +53,13 @@ else {
       break;
     }
     case "rebalance": {
-      for (const workload of workloads) benchRepack(machines, workload, whole(options.runs, 3)!);
+      const results = workloads.map((workload) => ({ workload: workload.name, points: benchRepack(machines, workload, whole(options.runs, 3)!) }));
+      if (options.charts !== undefined) drawRebalance(options.charts, results);
       break;
     }
     case "churn": {
-      for (const workload of workloads) benchChurn(machines, workload, whole(options.runs, 3)!);
+      const results = workloads.map((workload) => benchChurn(machines, workload, whole(options.runs, 3)!));
+      if (options.charts !== undefined) drawChurn(options.charts, results[0]!);
       break;
     }
     default: throw new Error(`Cannot pack by protocol "${options.protocol}": it is one of saturation, compaction, cpu, rebalance, churn`);

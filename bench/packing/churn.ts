@@ -23,7 +23,11 @@ interface Churned {
 
 interface Outcome { readonly overPct: number; readonly movesPerDay: number }
 
-export function benchChurn(machines: readonly Machine[], { name, jobs }: Workload, runs: number): void {
+/** Open machines in % over the bound. */
+export interface ChurnResult { readonly isWithGpus: boolean; readonly bestFitPct: number; readonly stillPct: number; readonly movedPct: number }
+
+export function benchChurn(machines: readonly Machine[], { name, jobs }: Workload, runs: number): ChurnResult[] {
+  const results: ChurnResult[] = [];
   const machine = commonest(machines);
   for (const withGpus of [false, true]) {
     if (withGpus && machine.gpus === 0) continue;
@@ -42,7 +46,9 @@ export function benchChurn(machines: readonly Machine[], { name, jobs }: Workloa
     report({ bench: "packing", case: subject, metric: "open_over_bound_pct_without_moves", value: still.overPct, unit: "%", peer: "best fit", peerValue: bestFit.overPct });
     report({ bench: "packing", case: subject, metric: "open_over_bound_pct_with_moves", value: moved.overPct, unit: "%", peer: "best fit", peerValue: bestFit.overPct });
     report({ bench: "packing", case: subject, metric: "moves_a_day_pct_of_tasks", value: (100 * moved.movesPerDay) / living, unit: "%" });
+    results.push({ isWithGpus: withGpus, bestFitPct: bestFit.overPct, stillPct: still.overPct, movedPct: moved.overPct });
   }
+  return results;
 }
 
 function churn(machine: Machine, kinds: readonly Job[], mix: Int32Array, open: (machines: number) => Churned, maxMoves: number, random: () => number): Outcome {
