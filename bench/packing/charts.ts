@@ -50,7 +50,7 @@ export function drawRebalance(directory: string, results: readonly { readonly wo
 }
 
 function bars(title: string, rows: readonly { readonly name: string; readonly value: number; readonly mark: number | undefined }[], from: number, to: number, name: string, markName: string): string {
-  const left = 140, width = 480, height = 18, top = 44, bottom = top + rows.length * height;
+  const left = 150, width = 480, height = 18, top = 44, bottom = top + rows.length * height;
   const x = (value: number) => left + (width * (Math.min(to, Math.max(from, value)) - from)) / (to - from);
   const step = (to - from) / 4;
   const grid = Array.from({ length: 5 }, (_, i) => from + i * step).map((value) =>
