@@ -103,7 +103,7 @@ export class Picture {
     const { state, queue } = this;
     const nodesBefore = state.nodes.size;
     const n = state.setNode(node);
-    if (n === nodesBefore) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode[t]!) queue.arrived(t);
+    if (n === nodesBefore) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) queue.arrived(t);
     queue.nodeChanged(n);
     this.nodesChangedAtMs = this.clock.now();
   }
@@ -112,7 +112,7 @@ export class Picture {
     const { state, queue } = this;
     const n = state.nodes.rowOf(id);
     if (n === undefined) return;
-    for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode[t]!) queue.left(t, n);
+    for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) queue.left(t, n);
     state.removeNode(id);
     this.nodesChangedAtMs = this.clock.now();
   }

@@ -100,7 +100,7 @@ function nearNodes({ state, g }: Trial, { patterns }: Causes, limit: number): nu
 function movable({ state, g }: Trial, n: number, limit: number): number[] {
   const { nodes, tasks, requests } = state;
   const rows: { t: number; size: number }[] = [];
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) {
+  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
     // Where another of the same group would fit, this one would have.
     if (tasks.group[t] === g) continue;
     const r = state.requestOf(t);

@@ -162,7 +162,7 @@ function couldFit(state: ClusterState, placer: Placer, g: number): boolean {
   let fits = false;
   for (let n = 0; n < state.nodes.size; n++) {
     const all: number[] = [];
-    for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode[t]!) {
+    for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) {
       const group = state.tasks.group[t]!;
       if (state.groups.priority[group]! < state.groups.priority[g]! && !state.groups.rules[group]!.isGang) all.push(t);
     }

@@ -74,7 +74,7 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
   const dimensions = requests.amount.map((_, d) => d).filter((d) => requests.amount[d]![r]! > 0);
   const amounts = dimensions.map((d) => requests.amount[d]!), free = dimensions.map((d) => nodes.free[d]!);
   const count = dimensions.length;
-  const { nextOnNode, counts, group: groupOf, gpuMask } = tasks;
+  const { counts, group: groupOf, gpuMask } = tasks;
   const { request, priority: priorities } = groups;
   const lowestOfAll = lowestStoppable(state, mayStop);
   let perfect = 0, looked = 0, isLimited = false;
@@ -86,7 +86,7 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
     if (mayLimit && (perfect >= enoughPerfect || (looked++ >= mostNodesLooked && found.length > 0))) { isLimited = true; return; }
     held.fill(0); largest.fill(0); ending.fill(0);
     let stoppables = 0, gpuHeld = 0, gpuLargest = 0, gpuEnding = 0, gpuMissing = 0, lowest = Infinity, hasEnding = false;
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = nextOnNode[t]!) {
+    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       const group = groupOf[t]!;
       const isEnding = counts[t] === 0;
       if (!isEnding && mayStop[group] === 0) continue;
@@ -124,7 +124,7 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
     if (atLeast !== 1) { found.push({ n, atLeast, priority: atLeast === 0 ? -Infinity : lowest }); return; }
     // Whether one alone could do, and the least important of those: most decisions end with it.
     let single = Infinity;
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = nextOnNode[t]!) {
+    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       const group = groupOf[t]!;
       if (counts[t] === 0 || mayStop[group] === 0 || priorities[group]! >= single) continue;
       const of = request[group]!;
@@ -170,7 +170,7 @@ function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Ui
   const { nodes, tasks } = state;
   trial.begin(n, claimed);
   const candidates: number[] = [];
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) {
+  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
     if (tasks.counts[t] === 0) trial.give(t, 1);
     else if (mayStop[tasks.group[t]!] === 1) candidates.push(t);
   }
@@ -181,7 +181,7 @@ function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Ui
 function fitsWithout(state: ClusterState, g: number, n: number, victims: readonly number[], canFit: (g: number, n: number) => boolean): boolean {
   const { nodes, tasks } = state;
   const gone = [...victims];
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) if (tasks.counts[t] === 0) gone.push(t);
+  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.counts[t] === 0) gone.push(t);
   const before = gone.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, assigned: state.assignedIds.get(t), volumes: state.volumes.heldBy(t) }));
   for (const t of gone) state.unplace(t);
   const fits = canFit(g, n);

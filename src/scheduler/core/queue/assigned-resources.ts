@@ -20,7 +20,7 @@ export function assignGeneric(state: ClusterState, t: number): AssignedGeneric[]
   return assigned;
 
   function isTaken(kind: string, id: string): boolean {
-    for (let other = nodes.firstTask[n]!; other !== nowhere; other = tasks.nextOnNode[other]!) {
+    for (let other = nodes.firstTask[n]!; other !== nowhere; other = tasks.nextOnNode(other)) {
       if (other !== t && state.assignedIds.get(other)?.some((given) => given.kind === kind && given.ids.includes(id))) return true;
     }
     return false;

@@ -62,7 +62,7 @@ function devicesOf({ nodes }: ClusterState, n: number): string {
 
 function tasksOn({ nodes, tasks }: ClusterState, n: number): string {
   const ids: string[] = [];
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) ids.push(tasks.ids[t]!);
+  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) ids.push(tasks.ids[t]!);
   return ids.sort().join(" ");
 }
 

@@ -12,7 +12,7 @@ import { PredicateTable, type Predicate } from "./predicates.js";
 import { RequestTable } from "./request-table.js";
 import type { AffinityRule } from "./rules.js";
 import { ServiceTable } from "./service-table.js";
-import { TaskTable, nowhere } from "./task-table.js";
+import { TaskTable, nowhere, ofService, onNode } from "./task-table.js";
 import { chooseVolumes } from "./volume-choice.js";
 import { VolumeTable } from "./volume-table.js";
 
@@ -82,7 +82,7 @@ export class ClusterState {
     const n = this.nodes.rowOf(id);
     if (n === undefined) return;
     for (let t = this.nodes.firstTask[n]!; t !== nowhere; ) {
-      const next = this.tasks.nextOnNode[t]!;
+      const next = this.tasks.nextOnNode(t);
       const mask = this.tasks.gpuMask[t]!;
       this.#orphans.set(this.tasks.ids[t]!, { nodeId: id, gpuIds: devicesOf(this.nodeObjects[n]).filter((_, i) => i < maxGpus && (mask & (1 << i)) !== 0).map((device) => device.id), volumes: this.volumes.heldBy(t) });
       const wasCounted = this.tasks.counts[t]!;
@@ -162,7 +162,7 @@ export class ClusterState {
     const isSame = devices.length === before.length && devices.every(({ id }, i) => id === before[i]!.id);
     if (isSame && models.length === nodes.gpuCount[n] && models.every((model, i) => nodes.deviceModel[start + i] === model)) return;
     nodes.setDevices(n, models);
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode[t]!) {
+    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       if (tasks.gpuMask[t] === 0) continue;
       if (!isSame) tasks.gpuMask[t] = renamed(tasks.gpuMask[t]!, before, devices);
       this.#useDevices(n, tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
@@ -280,13 +280,9 @@ export class ClusterState {
     tasks.node[t] = n;
     tasks.counts[t] = counts ? 1 : 0;
     if (counts) nodes.tasks[n]!++;
-    const onNode = tasks.nextOnNode[t] = nodes.firstTask[n]!;
-    tasks.previousOnNode[t] = nowhere;
-    if (onNode !== nowhere) tasks.previousOnNode[onNode] = t;
+    tasks.link(t, onNode, nodes.firstTask[n]!);
     nodes.firstTask[n] = t;
-    const ofService = tasks.nextOfService[t] = services.firstTask[s]!;
-    tasks.previousOfService[t] = nowhere;
-    if (ofService !== nowhere) tasks.previousOfService[ofService] = t;
+    tasks.link(t, ofService, services.firstTask[s]!);
     services.firstTask[s] = t;
     services.tasks[s]!++;
     this.placedTasks++;
@@ -304,25 +300,26 @@ export class ClusterState {
    */
   placeRun(g: number, tasks: ArrayLike<number>, from: number, to: number, n: number): void {
     const { nodes, groups, requests, services } = this;
-    const { node, counts, nextOnNode, previousOnNode, nextOfService, previousOfService } = this.tasks;
+    const { node, counts, links } = this.tasks;
     const r = groups.request[g]!, s = groups.service[g]!, count = to - from;
     for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount * count; }
-    let onNode = nodes.firstTask[n]!, ofService = services.firstTask[s]!;
+    let firstHere = nodes.firstTask[n]!, firstOfService = services.firstTask[s]!;
     for (let i = from; i < to; i++) {
       const t = tasks[i]!;
       node[t] = n;
       counts[t] = 1;
-      nextOnNode[t] = onNode;
-      if (onNode !== nowhere) previousOnNode[onNode] = t;
-      onNode = t;
-      nextOfService[t] = ofService;
-      if (ofService !== nowhere) previousOfService[ofService] = t;
-      ofService = t;
+      const at = t << 2;
+      links[at | onNode] = firstHere;
+      if (firstHere !== nowhere) links[((firstHere << 2) | onNode) + 1] = t;
+      firstHere = t;
+      links[at | ofService] = firstOfService;
+      if (firstOfService !== nowhere) links[((firstOfService << 2) | ofService) + 1] = t;
+      firstOfService = t;
     }
-    previousOnNode[onNode] = nowhere;
-    previousOfService[ofService] = nowhere;
-    nodes.firstTask[n] = onNode;
-    services.firstTask[s] = ofService;
+    links[((firstHere << 2) | onNode) + 1] = nowhere;
+    links[((firstOfService << 2) | ofService) + 1] = nowhere;
+    nodes.firstTask[n] = firstHere;
+    services.firstTask[s] = firstOfService;
     nodes.tasks[n]! += count;
     services.tasks[s]! += count;
     this.placedTasks += count;
@@ -350,15 +347,15 @@ export class ClusterState {
     const { nodes, tasks, groups, requests, services } = this;
     const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
     for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! += amount; }
-    if (tasks.gpuMask[t] !== 0) {
+    if (requests.gpuCount[r] !== 0 && tasks.gpuMask[t] !== 0) {
       this.#useDevices(n, tasks.gpuMask[t]!, -requests.gpuMillis[r]!);
       tasks.gpuMask[t] = 0;
       nodes.gpusChanged(n);
     }
     if (tasks.counts[t] === 1) nodes.tasks[n]!--;
     tasks.counts[t] = 0;
-    unlink(t, tasks.previousOnNode, tasks.nextOnNode, nodes.firstTask, n);
-    unlink(t, tasks.previousOfService, tasks.nextOfService, services.firstTask, s);
+    tasks.unlink(t, onNode, nodes.firstTask, n);
+    tasks.unlink(t, ofService, services.firstTask, s);
     services.tasks[s]!--;
     this.placedTasks--;
     requests.placed[r]!--;
@@ -407,8 +404,8 @@ export class ClusterState {
 
   #adoptTasks(n: number, nodeId: string): void {
     if (this.#orphans.size === 0) return;
-    for (const [taskId, { nodeId: onNode, gpuIds, volumes }] of [...this.#orphans]) {
-      if (onNode !== nodeId) continue;
+    for (const [taskId, { nodeId: wantedId, gpuIds, volumes }] of [...this.#orphans]) {
+      if (wantedId !== nodeId) continue;
       this.#orphans.delete(taskId);
       const t = this.tasks.rowOf(taskId);
       if (t !== undefined) this.place(t, n, this.tasks.counts[t] === 1, this.#maskOf(n, gpuIds), volumes);
@@ -537,11 +534,4 @@ function renamed(mask: number, before: readonly GpuDevice[], after: readonly Gpu
     if (at >= 0 && at < maxGpus) moved |= 1 << at;
   }
   return moved;
-}
-
-function unlink(t: number, previous: Int32Array, next: Int32Array, first: Int32Array, owner: number): void {
-  const before = previous[t]!, after = next[t]!;
-  if (before === nowhere) first[owner] = after;
-  else next[before] = after;
-  if (after !== nowhere) previous[after] = before;
 }

@@ -3,6 +3,10 @@ import { RowIndex, capacityFor, grown } from "./columns.js";
 /** In `node`: it waits for one. */
 export const nowhere = -1;
 
+/** Where in TaskTable.links of a task a list's two are. */
+export const onNode = 0;
+export const ofService = 2;
+
 /**
  * Tasks that hold something on a node or wait for one, a row each; rows are used again. Placed tasks are in two doubly linked lists,
  * of their node and of their service: who asks for counts of one service walks its tasks, and a million pairs (service, node) need no map.
@@ -19,14 +23,17 @@ export class TaskTable {
   sinceMs = new Float64Array(0);
   /** Bit i: it holds (a share of) device i of its node. */
   gpuMask = new Int32Array(0);
-  nextOnNode = new Int32Array(0);
-  previousOnNode = new Int32Array(0);
-  nextOfService = new Int32Array(0);
-  previousOfService = new Int32Array(0);
+  /**
+   * Four for each task: the next and the previous one on its node, the next and the previous one of its service. Side by side, because whoever comes or goes needs all of
+   * them: one line of the cache, not four.
+   */
+  links = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.ids, (t) => this.ids[t] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
+  nextOnNode(t: number): number { return this.links[t << 2]!; }
+  nextOfService(t: number): number { return this.links[(t << 2) | ofService]!; }
   get count(): number { return this.size - this.#free.length; }
 
   add(id: string, group: number, sinceMs: number): number {
@@ -40,6 +47,24 @@ export class TaskTable {
     this.gpuMask[t] = 0;
     this.#rows.set(id, t);
     return t;
+  }
+
+  /** Puts `t` in front of the list `list` (onNode, ofService), whose first task is `first`. */
+  link(t: number, list: number, first: number): void {
+    const { links } = this;
+    const at = (t << 2) | list;
+    links[at] = first;
+    links[at + 1] = nowhere;
+    if (first !== nowhere) links[((first << 2) | list) + 1] = t;
+  }
+
+  /** Takes `t` out of the list `list`, of which firsts[owner] is the first task. */
+  unlink(t: number, list: number, firsts: Int32Array, owner: number): void {
+    const { links } = this;
+    const after = links[(t << 2) | list]!, before = links[((t << 2) | list) + 1]!;
+    if (before === nowhere) firsts[owner] = after;
+    else links[(before << 2) | list] = after;
+    if (after !== nowhere) links[((after << 2) | list) + 1] = before;
   }
 
   remove(t: number): void {
@@ -61,10 +86,7 @@ export class TaskTable {
     copy.counts = this.counts.slice();
     copy.sinceMs = this.sinceMs.slice();
     copy.gpuMask = this.gpuMask.slice();
-    copy.nextOnNode = this.nextOnNode.slice();
-    copy.previousOnNode = this.previousOnNode.slice();
-    copy.nextOfService = this.nextOfService.slice();
-    copy.previousOfService = this.previousOfService.slice();
+    copy.links = this.links.slice();
     copy.#free = this.#free.slice();
     return copy;
   }
@@ -76,9 +98,6 @@ export class TaskTable {
     this.counts = grown(this.counts, capacity);
     this.sinceMs = grown(this.sinceMs, capacity);
     this.gpuMask = grown(this.gpuMask, capacity);
-    this.nextOnNode = grown(this.nextOnNode, capacity);
-    this.previousOnNode = grown(this.previousOnNode, capacity);
-    this.nextOfService = grown(this.nextOfService, capacity);
-    this.previousOfService = grown(this.previousOfService, capacity);
+    this.links = grown(this.links, capacity << 2);
   }
 }

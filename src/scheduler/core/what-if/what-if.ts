@@ -78,7 +78,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
 
   const evict = (n: number) => {
     for (let t = state.nodes.firstTask[n]!; t !== nowhere; ) {
-      const next = state.tasks.nextOnNode[t]!;
+      const next = state.tasks.nextOnNode(t);
       if (state.tasks.counts[t] === 0) state.removeTask(t);
       else if (options.globalServiceIds.has(serviceOf(t))) { count(ended, serviceOf(t)); state.removeTask(t); }
       else { state.unplace(t); from.set(t, n); }
@@ -189,7 +189,7 @@ function* waitingTasks(state: ClusterState): Generator<void, number[]> {
 function placedOf({ services, tasks }: ClusterState, serviceId: string): number[] {
   const rows: number[] = [];
   const s = services.rowOf(serviceId);
-  if (s !== undefined) for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService[t]!) if (tasks.counts[t] === 1) rows.push(t);
+  if (s !== undefined) for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) rows.push(t);
   return rows;
 }
 
