@@ -100,7 +100,7 @@ story("a replicated service on an overlay network", {}, (cluster) => {
     await waitFor("no containers anywhere", async () => {
       const left = await Promise.all(cluster().all.map((host) => cluster().hosts.exec(host, ["sh", "-c", "ls /run/netns 2>/dev/null | wc -l"])));
       return left.every((result) => result.stdout.trim() === "0");
-    }, 60_000);
+    }, 150_000);
     assert.equal(await cluster().http(cluster().managers[0]!, 8080), undefined);
     await cluster().ok(["network", "rm", "--yes", "front"]);
     await cluster().ok(["network", "rm", "--yes", "back"]);
