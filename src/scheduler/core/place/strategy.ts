@@ -110,8 +110,8 @@ export class StrategyScores {
     return 100 - (200 * Math.max(cpuShare, memoryShare) + 100 * Math.abs(cpuShare - memoryShare)) / 3;
   }
 
-  #cpuFree(n: number): number { const { nodes } = this.state; return nodes.free[cpu]![n]! - (this.state.isUsageAware ? nodes.cpuBeyondReserved[n]! : 0); }
-  #memoryFree(n: number): number { const { nodes } = this.state; return nodes.free[memory]![n]! - (this.state.isUsageAware ? nodes.memoryBeyondReserved[n]! : 0); }
+  #cpuFree(n: number): number { const { nodes } = this.state; return nodes.free[cpu]![n]! - (this.state.isUsageAware ? nodes.cpuBeyondReserved[n] ?? 0 : 0); }
+  #memoryFree(n: number): number { const { nodes } = this.state; return nodes.free[memory]![n]! - (this.state.isUsageAware ? nodes.memoryBeyondReserved[n] ?? 0 : 0); }
 
   /** Kinds of what few nodes have that node `n` has and `r` does not ask for. */
   rareKinds(n: number, r: number): number {

@@ -115,6 +115,7 @@ export class ClusterState {
     const { nodes } = this;
     const n = nodes.rowOf(nodeId);
     if (n === undefined) return;
+    nodes.keepUsage();
     nodes.cpuBeyondReserved[n] = cpuMillis < 0 ? 0 : cpuMillis - (nodes.total[cpu]![n]! - nodes.free[cpu]![n]!);
     nodes.memoryBeyondReserved[n] = memoryBytes < 0 ? 0 : memoryBytes - (nodes.total[memory]![n]! - nodes.free[memory]![n]!);
     const isOther = (before: number, after: number, total: number) => (before < 0) !== (after < 0) || Math.abs(after - before) * 100 > total;

@@ -37,6 +37,7 @@ export class NodeTable {
   gpuWhole = new Uint8Array(0);          // devices that nobody uses
   gpuLargest = new Int32Array(0);        // the largest share free on one device
   gpuFreeMillis = new Int32Array(0);     // sum over the devices
+  // The four columns of use are made when the first node tells (keepUsage), and empty until then: 32 bytes a node that few clusters need.
   /** What the host really uses, whatever is reserved (thousandths of a core, bytes); -1 = not known. */
   usedCpu = new Float64Array(0);
   usedMemory = new Float64Array(0);
@@ -116,6 +117,15 @@ export class NodeTable {
     this.gpusChanged(n);
   }
 
+  /** From now on it is noted what nodes really use. */
+  keepUsage(): void {
+    if (this.usedCpu.length > 0) return;
+    this.usedCpu = new Float64Array(this.capacity).fill(-1);
+    this.usedMemory = new Float64Array(this.capacity).fill(-1);
+    this.cpuBeyondReserved = new Float64Array(this.capacity);
+    this.memoryBeyondReserved = new Float64Array(this.capacity);
+  }
+
   gpusChanged(n: number): void {
     const start = this.gpuStart[n]!, end = start + this.gpuCount[n]!;
     let whole = 0, largest = 0, sum = 0;
@@ -175,10 +185,12 @@ export class NodeTable {
     this.gpuWhole = grown(this.gpuWhole, capacity);
     this.gpuLargest = grown(this.gpuLargest, capacity);
     this.gpuFreeMillis = grown(this.gpuFreeMillis, capacity);
-    this.usedCpu = grown(this.usedCpu, capacity, -1);
-    this.usedMemory = grown(this.usedMemory, capacity, -1);
-    this.cpuBeyondReserved = grown(this.cpuBeyondReserved, capacity);
-    this.memoryBeyondReserved = grown(this.memoryBeyondReserved, capacity);
+    if (this.usedCpu.length > 0) {
+      this.usedCpu = grown(this.usedCpu, capacity, -1);
+      this.usedMemory = grown(this.usedMemory, capacity, -1);
+      this.cpuBeyondReserved = grown(this.cpuBeyondReserved, capacity);
+      this.memoryBeyondReserved = grown(this.memoryBeyondReserved, capacity);
+    }
     this.alive.grow(capacity);
     // As many changes as there are nodes are cheaper to look at one by one than all nodes are.
     if (this.changeLog.length < capacity) this.#growLog(capacity);
