@@ -56,7 +56,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     [...predicates.classes[requests.eligibility[state.groups.request[g]!]!]!].map((p) => predicates.predicates[p]!), ...rules.preferences.map(({ predicate }) => [predicate]),
     ...(state.softTaintedCount > 0 ? [[prefersOthers(rules.tolerations)]] : []),
   ];
-  const requestRows = [...requests.rows()].filter((r) => requests.gpuCount[r]! > 0 && requests.placed[r]! + requests.waiting[r]! > 0).slice(0, mostRequests);
+  const requestRows = [...requests.rows()].filter((r) => requests.placed[r]! + requests.waiting[r]! > 0).slice(0, mostRequests);
   const rowOfClass = new Map<number, number>();
   for (const r of requestRows) {
     const c = requests.eligibility[r]!;
@@ -86,7 +86,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
   };
 }
 
-/** Scores learn what tasks ask of nodes with GPUs; so many kinds say as much as a million. */
+/** Scores learn from what tasks ask for; so many kinds say as much as a million. */
 const mostRequests = 1_000;
 const mostImageLooks = 1_000;
 

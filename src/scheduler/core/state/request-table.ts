@@ -41,7 +41,7 @@ export class RequestTable {
 
   /** The row of `request`, with one user more. */
   acquire(request: Request, dimensions: number): number {
-    const key = `${request.eligibility};${request.gpuCount}x${request.gpuMillis}:${request.gpuModels.join("|")};${request.amounts.join(",")}`;
+    const key = `${request.eligibility};${request.gpuCount}x${request.gpuCount > 0 ? request.gpuMillis : 0}:${request.gpuModels.join("|")};${request.amounts.join(",")}`;
     let r = this.#rows.get(key);
     if (r === undefined) {
       r = this.#free.pop() ?? this.size++;
