@@ -31,7 +31,7 @@ export interface RebalancerPorts {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The scheduler's live state; asked anew after each pause. */
+  /** The scheduler's live state; a plan keeps to the one that it began with. */
   readonly state: () => ClusterState;
 }
 
