@@ -1,6 +1,5 @@
 // The driver: meets the world on the core's behalf. Inputs of one turn of the event loop (messages, proposals, completions) go to the core as they come; then one
 // `process` takes what the core decided, so that a turn costs one batch for each peer and one log sync, however much came in.
-import { randomInt } from "node:crypto";
 import { RaftError, type Member, type Raft, type RaftId, type RaftOptions, type RaftStatus, type StateMachine, type Transport } from "./api.js";
 import { decodeMessage, encodeMessage } from "./codec.js";
 import { encodeConfig } from "./core/config-codec.js";
@@ -21,7 +20,7 @@ export class RaftNode implements Raft {
   private readonly core: RaftCore;
   private readonly transport: Transport;
   private readonly stateMachine: StateMachine;
-  private timer: NodeJS.Timeout | undefined;
+  private stopTicking = (): void => {};
   private isScheduled = false;
   private failure: Error | undefined;
   private isClosed = false;
@@ -31,7 +30,7 @@ export class RaftNode implements Raft {
   private readonly reads = new Map<number, PendingRead>();
   private nextRead: PendingRead | undefined;
   // Starts anywhere, so that no answer meant for an earlier life of this member fits.
-  private readId = randomInt(2 ** 40);
+  private readId: number;
   private readonly waiters = new Waiters();
   private readonly listeners = new Set<(status: RaftStatus) => void>();
   private notifiedKey = "";
@@ -50,10 +49,11 @@ export class RaftNode implements Raft {
     this.transport = config.transport;
     this.stateMachine = config.stateMachine;
     this.snapshotIndex = state.applied;
+    this.readId = config.random(2 ** 40);
     this.core = new RaftCore({
       id: config.id, electionTicks: config.electionTicks, heartbeatTicks: config.heartbeatTicks,
       maxMessageBytes: config.maxMessageBytes, maxInflight: 256, maxInflightBytes: 64 * 1024 * 1024, maxUncommittedBytes: config.maxUncommittedBytes,
-      maxApplyBytes: 1024 * 1024, promotionLag: 100, random: (bound) => randomInt(bound), state,
+      maxApplyBytes: 1024 * 1024, promotionLag: 100, random: config.random, state,
       log: (message) => config.log("info", message, { raftId: config.id, term: this.core?.term }),
     });
   }
@@ -62,13 +62,15 @@ export class RaftNode implements Raft {
     const config = resolveOptions(options);
     // A write can fail before the node is there.
     let node: RaftNode | undefined;
-    let early: Error | undefined;
+    let failEarly = (_: Error): void => {};
+    const early = new Promise<never>((_, reject) => { failEarly = reject; });
+    early.catch(() => {});
     const { storage, restored } = await Storage.open({
       id: config.id, directory: config.directory, segmentBytes: config.segmentBytes, ...(config.sealer && { sealer: config.sealer }), ...(config.disk && { disk: config.disk }),
-      log: config.log, onFailure: (error) => { if (node) node.fail(error); else early = error; },
+      log: config.log, onFailure: (error) => { if (node) node.fail(error); else failEarly(error); },
     }).catch((error: unknown) => { throw asStorageError(error, config.directory); });
     try {
-      const state = restored && (restored.hardState.term > 0 || restored.recovering || restored.applied > 0) ? restored : await firstState(config, storage, () => early);
+      const state = restored && (restored.hardState.term > 0 || restored.recovering || restored.applied > 0) ? restored : await Promise.race([firstState(config, storage), early]);
       if (state.applied > 0) await config.stateMachine.restore(storage.readSnapshot(state.snapshot!), state.applied);
       node = new RaftNode(config, storage, state);
       node.begin();
@@ -85,7 +87,7 @@ export class RaftNode implements Raft {
       receiveSnapshot: (from, header, chunks) => this.receiveSnapshot(from, header, chunks),
       unreachable: (id) => { if (!this.hasEnded) this.core.unreachable(id); },
     });
-    this.timer = setInterval(() => this.tick(), this.config.tickMs);
+    this.stopTicking = this.config.clock.every(this.config.tickMs, () => this.tick());
     this.updateMembers();
     this.process();
     // Nobody to wait for.
@@ -100,7 +102,7 @@ export class RaftNode implements Raft {
   private schedule(): void {
     if (this.isScheduled || this.isClosed || this.failure) return;
     this.isScheduled = true;
-    setImmediate(() => { this.isScheduled = false; this.process(); });
+    this.config.clock.soon(() => { this.isScheduled = false; this.process(); });
   }
 
   private process(): void {
@@ -415,7 +417,7 @@ export class RaftNode implements Raft {
   }
 
   private async takeSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const startedAt = performance.now();
+    const startedAt = this.config.clock.now();
     await this.storage.saveSnapshot(meta, chunks);
     const { log } = this.core;
     // A newer one came from the leader meanwhile.
@@ -423,7 +425,7 @@ export class RaftNode implements Raft {
     const compactTo = this.trailingBase(meta.index);
     await this.storage.commitSnapshot(meta, { index: compactTo, term: log.term(compactTo)! });
     this.core.snapshotTaken(meta, compactTo);
-    this.config.log("info", `Snapshot at index ${meta.index}`, { compactedTo: compactTo, ms: Math.round(performance.now() - startedAt) });
+    this.config.log("info", `Snapshot at index ${meta.index}`, { compactedTo: compactTo, ms: Math.round(this.config.clock.now() - startedAt) });
   }
 
   /** Keeps some entries for followers that are a little behind, within a bound on their bytes. */
@@ -552,7 +554,7 @@ export class RaftNode implements Raft {
     if (this.failure || this.isClosed) return;
     this.failure = asStorageError(error, this.config.directory);
     this.config.log("error", this.failure.message, { raftId: this.id });
-    clearInterval(this.timer);
+    this.stopTicking();
     this.rejectAll(this.failure);
     this.notify();
   }
@@ -573,7 +575,7 @@ export class RaftNode implements Raft {
   close(): Promise<void> {
     this.closing ??= (async () => {
       this.isClosed = true;
-      clearInterval(this.timer);
+      this.stopTicking();
       this.rejectAll(closedError());
       this.listeners.clear();
       await this.transport.close();
@@ -586,16 +588,13 @@ export class RaftNode implements Raft {
 }
 
 /** A directory without state: the first member writes the entry that makes it one; any other waits for the leader to find it. */
-async function firstState(config: NodeConfig, storage: Storage, failure: () => Error | undefined): Promise<RestoredState> {
+async function firstState(config: NodeConfig, storage: Storage): Promise<RestoredState> {
   const empty: RestoredState = { hardState: { term: 0, vote: 0, commit: 0 }, config: emptyConfig, base: { index: 0, term: 0 }, entries: [], applied: 0, recovering: false };
   if (config.start.kind === "join") return empty;
   const members: Member[] = [{ id: config.id, isLearner: false, context: config.start.context }];
   const entries: Entry[] = [{ index: 1, term: 1, kind: "config", data: encodeConfig({ members, removed: [] }) }];
   const hardState = { term: 1, vote: 0, commit: 1 };
-  await new Promise<void>((resolve, reject) => {
-    const watch = setInterval(() => { const error = failure(); if (error) { clearInterval(watch); reject(error); } }, 20);
-    storage.write({ id: 0, hardState, entries, mustSync: true, messages: [] }, () => { clearInterval(watch); resolve(); });
-  });
+  await new Promise<void>((resolve) => { storage.write({ id: 0, hardState, entries, mustSync: true, messages: [] }, resolve); });
   return { ...empty, hardState, entries };
 }
 

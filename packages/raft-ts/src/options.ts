@@ -1,5 +1,6 @@
 // Options with their defaults filled in.
 import type { RaftOptions } from "./api.js";
+import { nodeClock, nodeRandom, type Clock } from "./clock.js";
 import type { Disk } from "./wal/disk.js";
 
 export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<RaftOptions, "sealer"> {
@@ -9,14 +10,21 @@ export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<
   readonly snapshotBytes: number;
   readonly trailingBytes: number;
   readonly disk?: Disk;
+  readonly clock: Clock;
+  readonly random: (bound: number) => number;
 }
+
+/** What a simulation puts in the place of the machine. */
+export interface World { readonly disk?: Disk; readonly clock?: Clock; /** an integer in [0, bound) */ readonly random?: (bound: number) => number }
 
 const mebibyte = 1024 * 1024;
 
-export function resolveOptions(options: RaftOptions & { readonly disk?: Disk }): NodeConfig {
+export function resolveOptions(options: RaftOptions & World): NodeConfig {
   if (!Number.isSafeInteger(options.id) || options.id <= 0 || options.id >= 2 ** 48) throw new RangeError(`Raft id ${options.id} is not a positive integer below 2^48`);
   return {
     ...options,
+    clock: options.clock ?? nodeClock,
+    random: options.random ?? nodeRandom,
     tickMs: options.tickMs ?? 100,
     electionTicks: options.electionTicks ?? 10,
     heartbeatTicks: options.heartbeatTicks ?? 2,
