@@ -64,7 +64,7 @@ export class ExactPlacement {
     const { state, g } = demand;
     const rules = state.groups.rules[g]!, s = state.groups.service[g]!;
     this.#half = rules.replicas > 1 && demand.strategy !== "SPREAD" ? Math.ceil(rules.replicas / 2) : unlimited;
-    this.#terms = staticTerms(state, g, demand.nowMs);
+    this.#terms = staticTerms(state, g, demand.strategy, demand.nowMs);
     this.#anywhere = countAnywhere(state, s);
     const own = rules.affinities.filter((rule) => isOwn(state, g, rule));
     this.#nodeAffinities = own.filter(({ key, isRequired }) => key === "node.id" && !isRequired);
@@ -139,8 +139,8 @@ export class ExactPlacement {
     const terms = this.#terms.map(({ name, value }) => ({ name, value: value(n) }));
     for (let level = 0; level < spread.length; level++) terms.push({ name: `spread over ${spread[level]}`, value: -branchPoints * path[2 * level]! });
     if (this.#own[i]! >= this.#half) terms.push({ name: "half of the replicas", value: overHalfPoints });
-    for (const rule of this.#nodeAffinities) terms.push({ name: affinityName(rule), value: affinityPoints(rule, this.#own[i]!) });
-    for (const [at, { soft, counts }] of this.#rules.entries()) if (soft) terms.push({ name: affinityName(soft), value: affinityPoints(soft, counts[cell.values[at]!]!) });
+    for (const rule of this.#nodeAffinities) terms.push({ name: affinityName(rule), value: affinityPoints(rule, strategy, this.#own[i]!) });
+    for (const [at, { soft, counts }] of this.#rules.entries()) if (soft) terms.push({ name: affinityName(soft), value: affinityPoints(soft, strategy, counts[cell.values[at]!]!) });
     terms.push({ name: strategy.toLowerCase(), value: scores.of(strategy, n, r, this.#own[i]!) });
     return { n, total: terms.reduce((sum, { value }) => sum + value, 0), terms: terms.filter(({ value }, at) => value !== 0 || at === terms.length - 1) };
   }
@@ -175,7 +175,7 @@ export class ExactPlacement {
     const own = this.#own[i]!;
     let points = this.#fixed[i]! + scores.of(strategy, this.#nodes[i]!, state.groups.request[g]!, own);
     if (own >= this.#half) points += overHalfPoints;
-    for (const rule of this.#nodeAffinities) points += affinityPoints(rule, own);
+    for (const rule of this.#nodeAffinities) points += affinityPoints(rule, strategy, own);
     return points;
   }
 
@@ -183,7 +183,7 @@ export class ExactPlacement {
     let points = 0;
     for (let at = 0; at < this.#rules.length; at++) {
       const { soft, counts } = this.#rules[at]!;
-      if (soft) points += affinityPoints(soft, counts[cell.values[at]!]!);
+      if (soft) points += affinityPoints(soft, this.demand.strategy, counts[cell.values[at]!]!);
     }
     return points;
   }

@@ -1,10 +1,14 @@
 import { countsByValue } from "../filters/index.js";
 import { nowhere, prefersOthers, type AffinityRule, type ClusterState } from "../state/index.js";
+import type { Strategy } from "./strategy.js";
 
 /** Points that outweigh everything below them, in the order: a node where the service fails, one that had rather not, one that has its half. */
 export const failingPoints = -1e6;
 export const softTaintPoints = -1e5;
 export const overHalfPoints = -1e4;
+/** A preference or affinity of full weight, under strategies that hold more against a node than a weight can make up for (GPUs that are free, generic resources): it decides. */
+export const fullWeightPoints = 1_000;
+const fullWeight = 100;
 /** Less than any reason: between nodes that are equally good, the one that need not pull the image. */
 export const imagePoints = 0.00005;
 
@@ -12,7 +16,7 @@ export const imagePoints = 0.00005;
 export interface StaticTerm { readonly name: string; readonly value: (n: number) => number }
 
 /** Of group `g`: recent failures, soft taints, preferences, affinities to other services, image locality. */
-export function staticTerms(state: ClusterState, g: number, nowMs: number): StaticTerm[] {
+export function staticTerms(state: ClusterState, g: number, strategy: Strategy, nowMs: number): StaticTerm[] {
   const rules = state.groups.rules[g]!;
   const terms: StaticTerm[] = [];
   const failing = new Set(state.failures.nodesFailing(state.groups.keys[g]!, nowMs));
@@ -23,7 +27,8 @@ export function staticTerms(state: ClusterState, g: number, nowMs: number): Stat
   }
   for (const { predicate, weight } of rules.preferences) {
     const preferred = state.passing(predicate);
-    terms.push({ name: `preference ${predicate.key}`, value: (n) => (preferred.has(n) ? weight : 0) });
+    const points = weightPoints(strategy, weight);
+    terms.push({ name: `preference ${predicate.key}`, value: (n) => (preferred.has(n) ? points : 0) });
   }
   const ownId = state.services.ids[state.groups.service[g]!]!;
   for (const rule of rules.affinities) {
@@ -31,7 +36,7 @@ export function staticTerms(state: ClusterState, g: number, nowMs: number): Stat
     const s = state.services.rowOf(rule.serviceId);
     if (s === undefined) continue;
     const counts = countsByValue(state, s, rule.key), { valueOf } = state.attribute(rule.key);
-    terms.push({ name: affinityName(rule), value: (n) => affinityPoints(rule, counts[valueOf[n]!] ?? 0) });
+    terms.push({ name: affinityName(rule), value: (n) => affinityPoints(rule, strategy, counts[valueOf[n]!] ?? 0) });
   }
   const holders = rules.image === "" ? noNodes : nodesWithImage(state, rules.image);
   if (holders.size > 0) terms.push({ name: "image", value: (n) => (holders.has(n) ? imagePoints : 0) });
@@ -39,7 +44,12 @@ export function staticTerms(state: ClusterState, g: number, nowMs: number): Stat
 }
 
 /** One task nearby is as good as many; of those to be kept away from, each counts. */
-export const affinityPoints = ({ isAnti, weight }: AffinityRule, count: number): number => (isAnti ? -weight * count : count > 0 ? weight : 0);
+export function affinityPoints({ isAnti, weight }: AffinityRule, strategy: Strategy, count: number): number {
+  const points = weightPoints(strategy, weight);
+  return isAnti ? -points * count : count > 0 ? points : 0;
+}
+
+const weightPoints = (strategy: Strategy, weight: number): number => (strategy !== "SPREAD" && Math.abs(weight) >= fullWeight ? Math.sign(weight) * fullWeightPoints : weight);
 
 export const affinityName = ({ isAnti, serviceId, key }: AffinityRule): string => `${isAnti ? "away from" : "near"} ${serviceId} by ${key}`;
 

@@ -4,7 +4,7 @@ import { cpu, memory, pids, type ClusterState } from "../state/index.js";
 
 /**
  * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
- * weigh (1 to 100 points each):
+ * weigh (1 to 100 points each; of full weight, 100, they outweigh all of pack and balanced, soft-terms.ts):
  *   pack      0–100: how full the node is once the task is there, by CPU and memory left over in parts of the largest node (best fit); the one that is scarcer in the cluster
  *             counts more (score/scarcity.ts), up to all of it; on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
