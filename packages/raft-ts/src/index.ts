@@ -5,4 +5,4 @@
  */
 export * from "./api.js";
 export { RaftNode } from "./node.js";
-export { GrpcTransport, type GrpcTransportOptions } from "./grpc-transport.js";
+export { GrpcTransport, type GrpcTransportOptions, type IncomingCall } from "./grpc-transport.js";
