@@ -6,7 +6,16 @@
 /** A raft id: a positive integer below 2^48, chosen at random, never used again after its member was removed. */
 export type RaftId = number;
 
-export interface Member { readonly id: RaftId; readonly isLearner: boolean; /** opaque to raft: address, node id */ readonly context: Uint8Array }
+export interface Member {
+  readonly id: RaftId;
+  readonly isLearner: boolean;
+  /** Opaque to raft: address, node id. */
+  readonly context: Uint8Array;
+  /** An integer from 0, the default: a leader hands over to a voter of higher priority that has kept up for five election timeouts. */
+  readonly priority?: number;
+  /** A learner that the leader does not promote by itself; `demote` makes one. */
+  readonly staysLearner?: boolean;
+}
 
 export interface Raft {
   readonly id: RaftId;

@@ -4,14 +4,15 @@
 import type { RaftId } from "./api.js";
 import { Reader, Writer } from "./core/bytes.js";
 import { readConfig, writeConfig } from "./core/config-codec.js";
-import type { Entry, EntryKind, Message, SnapshotMeta } from "./core/types.js";
+import type { Entry, EntryKind, ForwardRefusal, Message, SnapshotMeta } from "./core/types.js";
 
 /** The position is the number on the wire and on disk: only ever append. */
 const entryKinds: readonly EntryKind[] = ["noop", "data", "config"];
 const messageTypes: readonly Message["type"][] = [
   "vote", "vote-response", "append", "append-response", "append-reject", "heartbeat", "heartbeat-response", "snapshot", "timeout-now",
-  "read", "read-response", "recover", "recover-response", "removed", "hello",
+  "read", "read-response", "recover", "recover-response", "removed", "hello", "propose", "propose-response",
 ];
+const forwardRefusals: readonly ForwardRefusal[] = ["none", "not-leader", "busy", "transferring"];
 
 /** The first byte of what members send each other beside the core's messages (see membership.ts). */
 export const firstForeignType = 64;
@@ -39,7 +40,7 @@ export function writeSnapshotMeta(w: Writer, meta: SnapshotMeta): void { writeCo
 export const readSnapshotMeta = (r: Reader): SnapshotMeta => ({ index: r.int(), term: r.int(), config: readConfig(r) });
 
 export function encodeMessage(m: Message): Uint8Array {
-  const size = m.type === "append" ? m.entries.reduce((sum, e) => sum + e.data.length + 16, 64) : 64;
+  const size = m.type === "append" ? m.entries.reduce((sum, e) => sum + e.data.length + 16, 64) : m.type === "propose" ? m.data.length + 32 : 64;
   const w = new Writer(size).byte(messageTypes.indexOf(m.type)).int(m.term);
   switch (m.type) {
     case "vote": w.bool(m.isPre).int(m.lastIndex).int(m.lastTerm).bool(m.isTransfer); break;
@@ -48,17 +49,19 @@ export function encodeMessage(m: Message): Uint8Array {
     case "append-response": w.int(m.index); break;
     case "append-reject": w.int(m.index).int(m.hintIndex).int(m.hintTerm); break;
     case "heartbeat": w.int(m.commit).int(m.round); break;
-    case "heartbeat-response": w.int(m.round); break;
+    case "heartbeat-response": w.int(m.round).bool(m.isPromise); break;
     case "snapshot": writeSnapshotMeta(w, m.snapshot); break;
     case "read": w.int(m.id); break;
     case "read-response": w.int(m.id).int(m.index); break;
     case "recover": case "recover-response": w.int(m.lastIndex).int(m.nonce); break;
+    case "propose": w.int(m.life).int(m.id).bytes(m.data); break;
+    case "propose-response": w.int(m.life).int(m.id).bool(m.isAccepted).int(m.index).byte(forwardRefusals.indexOf(m.why)); break;
     case "timeout-now": case "removed": case "hello": break;
   }
   return w.finish();
 }
 
-/** Entries are views of `bytes`. Throws RangeError on anything that is not a message. */
+/** Entries and proposals are views of `bytes`. Throws RangeError on anything that is not a message. */
 export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Message {
   const r = new Reader(bytes);
   const type = messageTypes[r.byte()];
@@ -75,11 +78,19 @@ export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Mess
     case "append-response": return { ...head, type, index: r.int() };
     case "append-reject": return { ...head, type, index: r.int(), hintIndex: r.int(), hintTerm: r.int() };
     case "heartbeat": return { ...head, type, commit: r.int(), round: r.int() };
-    case "heartbeat-response": return { ...head, type, round: r.int() };
+    // A member of an older version says nothing about it.
+    case "heartbeat-response": return { ...head, type, round: r.int(), isPromise: !r.isAtEnd && r.bool() };
     case "snapshot": return { ...head, type, snapshot: readSnapshotMeta(r) };
     case "read": return { ...head, type, id: r.int() };
     case "read-response": return { ...head, type, id: r.int(), index: r.int() };
     case "recover": case "recover-response": return { ...head, type, lastIndex: r.int(), nonce: r.int() };
+    case "propose": return { ...head, type, life: r.int(), id: r.int(), data: r.bytes() };
+    case "propose-response": {
+      const message = { ...head, type, life: r.int(), id: r.int(), isAccepted: r.bool(), index: r.int() };
+      const why = forwardRefusals[r.byte()];
+      if (!why) throw new RangeError("Cannot decode: an unknown reason of a refusal");
+      return { ...message, why };
+    }
     case "timeout-now": case "removed": case "hello": return { ...head, type };
   }
 }

@@ -3,10 +3,10 @@
 import { RaftError, type Member, type Raft, type RaftId, type RaftOptions, type RaftStatus, type StateMachine, type Transport } from "./api.js";
 import { decodeMessage, encodeMessage } from "./codec.js";
 import { encodeConfig } from "./core/config-codec.js";
-import { emptyConfig, isOnlyVoter, isVoter, memberOf, voters, type ConfigChange } from "./core/config.js";
+import { emptyConfig, isOnlyVoter, isVoter, memberOf, voters } from "./core/config.js";
 import { entryBytes } from "./core/log.js";
-import { LostLogError, RaftCore, type RestoredState } from "./core/raft.js";
-import type { Entry, Message, SnapshotMeta, Write } from "./core/types.js";
+import { LostLogError, RaftCore } from "./core/raft.js";
+import type { ConfigChange, Entry, Message, RestoredState, SnapshotMeta, Write } from "./core/types.js";
 import { decodeLeave, encodeLeave } from "./leave.js";
 import { resolveOptions, type NodeConfig } from "./options.js";
 import { Waiters } from "./waiters.js";
@@ -334,7 +334,7 @@ export class RaftNode implements Raft {
   private async change(change: ConfigChange): Promise<void> {
     const target = await this.waiters.until(() => {
       this.throwIfEnded();
-      const result = this.core.proposeConfig(change);
+      const result = this.core.proposeConfig([change]);
       if (result.kind === "appended") return result;
       switch (result.why) {
         case "pending-config": case "transferring": return undefined;
@@ -592,7 +592,7 @@ async function firstState(config: NodeConfig, storage: Storage): Promise<Restore
   const empty: RestoredState = { hardState: { term: 0, vote: 0, commit: 0 }, config: emptyConfig, base: { index: 0, term: 0 }, entries: [], applied: 0, recovering: false };
   if (config.start.kind === "join") return empty;
   const members: Member[] = [{ id: config.id, isLearner: false, context: config.start.context }];
-  const entries: Entry[] = [{ index: 1, term: 1, kind: "config", data: encodeConfig({ members, removed: [] }) }];
+  const entries: Entry[] = [{ index: 1, term: 1, kind: "config", data: encodeConfig({ members, outgoing: [], removed: [] }) }];
   const hardState = { term: 1, vote: 0, commit: 1 };
   await new Promise<void>((resolve) => { storage.write({ id: 0, hardState, entries, mustSync: true, messages: [] }, resolve); });
   return { ...empty, hardState, entries };

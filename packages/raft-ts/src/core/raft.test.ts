@@ -3,10 +3,10 @@ import { decodeMessage, encodeMessage } from "../codec.js";
 import type { RaftId } from "../api.js";
 import { emptyConfig } from "./config.js";
 import { decodeConfig, encodeConfig } from "./config-codec.js";
-import { LostLogError, RaftCore, type CoreOptions, type RestoredState } from "./raft.js";
-import type { Config, Entry, EntryKind, Message, Ready, SnapshotMeta, Write } from "./types.js";
+import { LostLogError, RaftCore } from "./raft.js";
+import type { Config, CoreOptions, Entry, EntryKind, Message, Ready, RestoredState, SnapshotMeta, Write } from "./types.js";
 
-const configOf = (...ids: number[]): Config => ({ members: ids.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })), removed: [] });
+const configOf = (...ids: number[]): Config => ({ members: ids.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })), outgoing: [], removed: [] });
 const entryOf = (index: number, term: number, text = "", kind: EntryKind = "data"): Entry => ({ index, term, kind, data: Buffer.from(text) });
 const logOf = (...terms: number[]): Entry[] => terms.map((term, i) => entryOf(i + 1, term));
 
@@ -171,7 +171,7 @@ describe("the core: votes", () => {
   });
 
   it("a learner that was promoted without knowing votes", () => {
-    const config: Config = { members: [{ id: 1, isLearner: true, context: new Uint8Array(0) }, { id: 2, isLearner: false, context: new Uint8Array(0) }], removed: [] };
+    const config: Config = { members: [{ id: 1, isLearner: true, context: new Uint8Array(0) }, { id: 2, isLearner: false, context: new Uint8Array(0) }], outgoing: [], removed: [] };
     assert.deepEqual(of(new Hand(1, { config }).step(vote(2, 1, 0, 0)).sync(), "vote-response").map((m) => m.isGranted), [true]);
   });
 
@@ -377,7 +377,7 @@ describe("the core: snapshots", () => {
 describe("the core: members", () => {
   it("one change at a time, and none before an entry of this term is committed", () => {
     const a = new Hand(1).lead(2);
-    const add = (id: RaftId) => a.core.proposeConfig({ kind: "add-learner", id, context: new Uint8Array(0) });
+    const add = (id: RaftId) => a.core.proposeConfig([{ kind: "add-learner", id, context: new Uint8Array(0) }]);
     assert.deepEqual(add(4), { kind: "refused", why: "pending-config" });
     a.ack(2, 1).sync();
     assert.equal(add(4).kind, "appended");
@@ -390,7 +390,7 @@ describe("the core: members", () => {
   it("a learner's acknowledgement commits nothing; it is promoted when it is near", () => {
     const a = new Hand(1, { config: configOf(1, 2) }).lead(2).ack(2, 1);
     a.sync();
-    a.core.proposeConfig({ kind: "add-learner", id: 4, context: Buffer.from("four") });
+    a.core.proposeConfig([{ kind: "add-learner", id: 4, context: Buffer.from("four") }]);
     a.sync();
     a.ack(2, 2).sync();
     a.core.propose(Buffer.from("x"));
@@ -406,7 +406,7 @@ describe("the core: members", () => {
   it("a removed member is told when the removal is applied, and whenever it calls", () => {
     const a = new Hand(1).lead(2).ack(2, 1);
     a.sync();
-    assert.equal(a.core.proposeConfig({ kind: "remove", id: 3 }).kind, "appended");
+    assert.equal(a.core.proposeConfig([{ kind: "remove", id: 3 }]).kind, "appended");
     a.sync();
     assert.deepEqual(of(a.ack(2, 2).sync(), "removed").map((m) => m.to), [3]);
     assert.deepEqual(of(a.step(vote(3, 99, 99, 99)).sync(), "removed").map((m) => m.to), [3]);
@@ -420,7 +420,7 @@ describe("the core: members", () => {
   it("an id that was removed is not added again", () => {
     const a = new Hand(1, { config: { ...configOf(1, 2, 3), removed: [9] } }).lead(2).ack(2, 1);
     a.sync();
-    assert.deepEqual(a.core.proposeConfig({ kind: "add-learner", id: 9, context: new Uint8Array(0) }), { kind: "refused", why: "no-change" });
+    assert.deepEqual(a.core.proposeConfig([{ kind: "add-learner", id: 9, context: new Uint8Array(0) }]), { kind: "refused", why: "unfit", reason: "member 9 was removed, and ids are never used again" });
   });
 
   it("hands over only to one that has everything, and takes no proposal meanwhile", () => {
@@ -511,8 +511,8 @@ describe("the core: recovery", () => {
     const a = new Hand(1).lead(2).ack(2, 1).ack(3, 1);
     a.sync();
     a.step({ type: "recover", from: 3, term: 1, lastIndex: 0, nonce: 5 }).sync();
-    assert.deepEqual(a.core.proposeConfig({ kind: "remove", id: 2 }), { kind: "refused", why: "quorum" });
+    assert.deepEqual(a.core.proposeConfig([{ kind: "remove", id: 2 }]), { kind: "refused", why: "quorum", missing: [3] });
     a.ack(3, 1).sync();
-    assert.equal(a.core.proposeConfig({ kind: "remove", id: 2 }).kind, "appended");
+    assert.equal(a.core.proposeConfig([{ kind: "remove", id: 2 }]).kind, "appended");
   });
 });

@@ -4,49 +4,15 @@
 // Storage is asynchronous. `ready()` hands out writes that are done in order; `persisted(id)` says that one is synced. Two rules keep
 // it safe: an acknowledgement travels with the write that it acknowledges (Write.messages), and the leader counts its own log only as far as it is synced.
 import type { RaftId } from "../api.js";
-import { changeConfig, isVoter, memberOf, quorumIndex, quorumOf, voteResult, voters, type ConfigChange } from "./config.js";
+import { isVoter, memberOf, nextConfig, voters } from "./config.js";
 import { decodeConfig, encodeConfig } from "./config-codec.js";
 import { assert, entryBytes, RaftLog } from "./log.js";
 import { Progress } from "./progress.js";
+import { halvesOf, hasQuorum, quorumIndex, voteResult } from "./quorum.js";
 import { Reads } from "./reads.js";
-import type { Config, Draft, Entry, EntryKind, HardState, Message, Ready, Role, SnapshotMeta, Write } from "./types.js";
+import type { Config, ConfigChange, CoreOptions, Draft, Entry, EntryKind, HardState, Message, ProposeResult, Ready, Refusal, Role, SnapshotMeta, Write } from "./types.js";
 
-export interface CoreOptions {
-  readonly id: RaftId;
-  readonly electionTicks: number;
-  readonly heartbeatTicks: number;
-  readonly maxMessageBytes: number;
-  readonly maxInflight: number;
-  readonly maxInflightBytes: number;
-  readonly maxUncommittedBytes: number;
-  readonly maxApplyBytes: number;
-  /** A learner is promoted when it is this many entries behind or nearer. */
-  readonly promotionLag: number;
-  /** An integer in [0, bound). */
-  readonly random: (bound: number) => number;
-  readonly state: RestoredState;
-  readonly log: (message: string) => void;
-}
-
-/** What storage held at the start. */
-export interface RestoredState {
-  readonly hardState: HardState;
-  /** As of `applied`. */
-  readonly config: Config;
-  readonly base: { readonly index: number; readonly term: number };
-  readonly entries: readonly Entry[];
-  /** What the state machine holds: the index of the restored snapshot. */
-  readonly applied: number;
-  readonly snapshot?: SnapshotMeta;
-  /** The log lost a part that may have been acknowledged: no vote and no campaign until a leader has filled it again. */
-  readonly recovering: boolean;
-}
-
-export type ProposeResult =
-  | { readonly kind: "appended"; readonly index: number; readonly term: number }
-  | { readonly kind: "refused"; readonly why: "not-leader" | "busy" | "transferring" | "pending-config" | "no-change" | "own-removal" | "quorum" };
-
-const refused = (why: Extract<ProposeResult, { kind: "refused" }>["why"]): ProposeResult => ({ kind: "refused", why });
+const refused = (why: Exclude<Refusal["why"], "unfit" | "quorum">): Refusal => ({ kind: "refused", why });
 
 /** This member's log is shorter than what it acknowledged, and it does not know why: its directory was lost or replaced. */
 export class LostLogError extends Error {}
@@ -172,6 +138,7 @@ export class RaftCore {
       case "timeout-now": return this.campaign("transfer");
       case "read": if (this.role === "leader") this.reads.add(m.from, m.id, this.log.commit, this.hasOwnCommit); return;
       case "read-response": this.readyReads.push({ id: m.id, index: m.index }); return;
+      case "propose": case "propose-response": return;
       case "recover": return this.onRecover(m);
       case "recover-response": if (m.nonce === this.recoverNonce) { this.recoverTarget = m.lastIndex; this.checkRecovered(); } return;
     }
@@ -204,15 +171,17 @@ export class RaftCore {
   }
 
   /** One at a time: the one before must be applied, and an entry of this term committed (Ongaro 2015: else two changes can overlap). */
-  proposeConfig(change: ConfigChange): ProposeResult {
+  proposeConfig(changes: readonly ConfigChange[]): ProposeResult {
     if (this.role !== "leader") return refused("not-leader");
     if (this.transferee !== undefined) return refused("transferring");
     if (this.log.applied < this.pendingConfigIndex) return refused("pending-config");
-    if (change.kind === "remove" && change.id === this.id) return refused("own-removal");
-    const config = changeConfig(this.config, change);
-    if (!config) return refused("no-change");
-    if ((change.kind === "remove" || change.kind === "promote") && !this.hasActiveQuorum(config, (id) => this.canVote(id))) return refused("quorum");
-    const result = this.appendOwn("config", encodeConfig(config));
+    const next = nextConfig(this.config, changes, this.id);
+    if (next.kind === "same") return refused("no-change");
+    if (next.kind === "unfit") return { kind: "refused", why: "unfit", reason: next.reason };
+    if (next.config.outgoing.length > 0) return { kind: "refused", why: "unfit", reason: "it moves more than one voter" };
+    const missing = voters(next.config).map((m) => m.id).filter((id) => !this.canVote(id));
+    if (changes.some((c) => c.kind === "remove" || c.kind === "promote") && !this.hasActiveQuorum(next.config, (id) => this.canVote(id))) return { kind: "refused", why: "quorum", missing };
+    const result = this.appendOwn("config", encodeConfig(next.config));
     if (result.kind === "appended") this.pendingConfigIndex = result.index;
     return result;
   }
@@ -323,7 +292,7 @@ export class RaftCore {
     const write = this.takeWrite();
     const committed = this.restoringIndex !== undefined || this.role === "removed" ? []
       : this.log.slice(this.log.applied + 1, Math.min(this.log.commit, this.log.stable), this.options.maxApplyBytes);
-    const ready: Ready = { messages: this.messages, ...(write && { write }), committed, reads: this.readyReads };
+    const ready: Ready = { messages: this.messages, ...(write && { write }), committed, reads: this.readyReads, forwarded: [] };
     this.messages = [];
     this.readyReads = [];
     this.isDirty = false;
@@ -448,7 +417,7 @@ export class RaftCore {
 
   private countVote(from: RaftId, isGranted: boolean): void {
     if (!this.votes.has(from)) this.votes.set(from, isGranted);
-    switch (voteResult(this.config, this.votes)) {
+    switch (voteResult(halvesOf(this.config), this.votes)) {
       case "won": if (this.role === "pre-candidate") this.campaign("real"); else this.becomeLeader(); return;
       case "lost": return this.becomeFollower(this.term, undefined);
       case "pending": return;
@@ -557,7 +526,7 @@ export class RaftCore {
     } else if (!this.recovering || m.commit <= this.matched) {
       this.commitTo(m.commit);
     }
-    this.send({ type: "heartbeat-response", to: m.from, round: m.round });
+    this.send({ type: "heartbeat-response", to: m.from, round: m.round, isPromise: false });
   }
 
   private commitTo(index: number): void {
@@ -660,7 +629,7 @@ export class RaftCore {
 
   private maybeCommit(): void {
     if (this.role !== "leader") return;
-    const index = quorumIndex(voters(this.config).map((m) => m.id === this.id ? this.log.stable : this.progress.get(m.id)?.match ?? 0));
+    const index = quorumIndex(halvesOf(this.config), (id) => id === this.id ? this.log.stable : this.progress.get(id)?.match ?? 0);
     // Counting replicas of an older term's entry proves nothing (Raft figure 8).
     if (index <= this.log.commit || this.log.term(index) !== this.term) return;
     const hadOwnCommit = this.hasOwnCommit;
@@ -673,7 +642,7 @@ export class RaftCore {
 
   private releaseReads(): void {
     if (this.role !== "leader") return;
-    const confirmed = quorumIndex(voters(this.config).map((m) => m.id === this.id ? Number.MAX_SAFE_INTEGER : this.ackedRounds.get(m.id) ?? 0));
+    const confirmed = quorumIndex(halvesOf(this.config), (id) => id === this.id ? Number.MAX_SAFE_INTEGER : this.ackedRounds.get(id) ?? 0);
     for (const read of this.reads.take(Math.min(confirmed, this.reads.round))) {
       if (read.from === this.id) this.readyReads.push({ id: read.id, index: read.index });
       else this.send({ type: "read-response", to: read.from, id: read.id, index: read.index });
@@ -687,9 +656,7 @@ export class RaftCore {
 
   /** Can the voters of `config` reach a majority as far as is known? */
   private hasActiveQuorum(config: Config, counts = (id: RaftId): boolean => this.isActive(id)): boolean {
-    const all = voters(config);
-    const active = all.filter((m) => counts(m.id)).length;
-    return active >= quorumOf(all.length);
+    return hasQuorum(halvesOf(config), counts);
   }
 
   private tryTransfer(): void {
@@ -702,9 +669,9 @@ export class RaftCore {
     if (this.log.applied < this.pendingConfigIndex || this.transferee !== undefined) return;
     for (const member of this.config.members) {
       const progress = this.progress.get(member.id);
-      if (!member.isLearner || !progress || !this.isActive(member.id) || progress.state !== "replicate") continue;
+      if (!member.isLearner || member.staysLearner || !progress || !this.isActive(member.id) || progress.state !== "replicate") continue;
       if (progress.match === 0 || progress.match + this.options.promotionLag < this.log.lastIndex) continue;
-      if (this.proposeConfig({ kind: "promote", id: member.id }).kind === "appended") return;
+      if (this.proposeConfig([{ kind: "promote", id: member.id }]).kind === "appended") return;
     }
   }
 

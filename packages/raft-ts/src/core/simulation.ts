@@ -3,8 +3,8 @@
 import type { RaftId } from "../api.js";
 import { emptyConfig, memberOf, voters } from "./config.js";
 import { encodeConfig } from "./config-codec.js";
-import { RaftCore, type RestoredState } from "./raft.js";
-import type { Config, Entry, HardState, Message, SnapshotMeta, Write } from "./types.js";
+import { RaftCore } from "./raft.js";
+import type { Config, Entry, HardState, Message, RestoredState, SnapshotMeta, Write } from "./types.js";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -76,7 +76,7 @@ export class Simulation {
   constructor(private readonly options: SimulationOptions) {
     this.random = new Random(options.seed);
     const first = Array.from({ length: options.nodes }, () => ++this.nextId);
-    const config: Config = { members: first.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })), removed: [] };
+    const config: Config = { members: first.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })), outgoing: [], removed: [] };
     const entry: Entry = { index: 1, term: 1, kind: "config", data: encodeConfig(config) };
     for (const id of first) {
       const node = this.makeNode(id);
@@ -365,9 +365,9 @@ export class Simulation {
     if (!leader?.core || !config) return;
     if (config.members.length < 5 && this.random.chance(0.6)) {
       const id = this.nextId + 1;
-      if (leader.core.proposeConfig({ kind: "add-learner", id, context: new Uint8Array(0) }).kind === "appended") this.boot(this.makeNode(++this.nextId));
+      if (leader.core.proposeConfig([{ kind: "add-learner", id, context: new Uint8Array(0) }]).kind === "appended") this.boot(this.makeNode(++this.nextId));
     } else if (voters(config).length > 2 && ![...this.nodes.values()].some((n) => n.disk.recovering)) {
-      leader.core.proposeConfig({ kind: "remove", id: this.random.pick(config.members).id });
+      leader.core.proposeConfig([{ kind: "remove", id: this.random.pick(config.members).id }]);
     }
     this.pump(leader);
   }

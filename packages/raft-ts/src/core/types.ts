@@ -9,8 +9,26 @@ export interface Entry { readonly index: number; readonly term: number; readonly
 /** What must never be forgotten (Raft figure 2); `commit` may lag, it only saves work after a restart. vote 0: none. */
 export interface HardState { readonly term: number; readonly vote: RaftId; readonly commit: number }
 
-/** Members sorted by id, and the ids that were members once: they are never used again and are told so when they call. */
-export interface Config { readonly members: readonly Member[]; readonly removed: readonly RaftId[] }
+export interface Config {
+  /** The incoming configuration, sorted by id. */
+  readonly members: readonly Member[];
+  /** While joint: the voters of the configuration that is being left, sorted by id; a majority of them is needed too (Raft §6). Else empty. */
+  readonly outgoing: readonly Member[];
+  /** Ids that were members once: never used again, and told so when they call. A voter in `outgoing` alone is not yet one of them. */
+  readonly removed: readonly RaftId[];
+}
+
+/** One step of a change of members; `proposeConfig` takes several at once. Priorities are integers from 0. */
+export type ConfigChange =
+  /** `staysLearner`: it is never promoted by the leader itself. */
+  | { readonly kind: "add-learner"; readonly id: RaftId; readonly context: Uint8Array; readonly priority?: number; readonly staysLearner?: boolean }
+  /** A voter at once, through a joint configuration. It counts before it has caught up: prefer a learner, which the leader promotes. */
+  | { readonly kind: "add-voter"; readonly id: RaftId; readonly context: Uint8Array; readonly priority?: number }
+  | { readonly kind: "promote"; readonly id: RaftId }
+  /** Voter → learner that stays one. */
+  | { readonly kind: "demote"; readonly id: RaftId }
+  | { readonly kind: "remove"; readonly id: RaftId }
+  | { readonly kind: "update"; readonly id: RaftId; readonly context?: Uint8Array; readonly priority?: number };
 
 export interface SnapshotMeta { readonly index: number; readonly term: number; readonly config: Config }
 
@@ -28,20 +46,28 @@ export type Message = Envelope & (
   | { readonly type: "append-reject"; readonly index: number; readonly hintIndex: number; readonly hintTerm: number }
   /** `round` counts up for ever on one leader: an answer proves leadership as of the sending of that round (etcd-io/raft #397). */
   | { readonly type: "heartbeat"; readonly commit: number; readonly round: number }
-  | { readonly type: "heartbeat-response"; readonly round: number }
+  /** `isPromise`: the sender votes for nobody for an election timeout from now on (lease reads). */
+  | { readonly type: "heartbeat-response"; readonly round: number; readonly isPromise: boolean }
   /** The header of a snapshot; its chunks travel beside it. */
   | { readonly type: "snapshot"; readonly snapshot: SnapshotMeta }
   | { readonly type: "timeout-now" }
   | { readonly type: "read"; readonly id: number }
   | { readonly type: "read-response"; readonly id: number; readonly index: number }
-  /** "My log lost its end; it is good up to `lastIndex`": see `recovering` in raft.ts. */
+  /** "My log lost its end; it is good up to `lastIndex`": see recovery.ts. */
   | { readonly type: "recover"; readonly lastIndex: number; readonly nonce: number }
   | { readonly type: "recover-response"; readonly lastIndex: number; readonly nonce: number }
+  /** A proposal on its way to the leader. `life` tells the lives of the sender apart, `id` counts up within one (forwarding.ts). The leader takes it in exactly this `term`. */
+  | { readonly type: "propose"; readonly life: number; readonly id: number; readonly data: Uint8Array }
+  /** Accepted: appended at `index` in this `term`. Else `why`, and it is certain that it was not and will not be appended. */
+  | { readonly type: "propose-response"; readonly life: number; readonly id: number; readonly isAccepted: boolean; readonly index: number; readonly why: ForwardRefusal }
   /** From a member that cannot campaign and hears of no leader: asks for nothing, but if it was removed it is told so. */
   | { readonly type: "hello" }
   /** "You are no longer a member." */
   | { readonly type: "removed" }
 );
+
+/** "none": accepted. */
+export type ForwardRefusal = "none" | "not-leader" | "busy" | "transferring";
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 /** A message before its sender has put itself and its term on it. */
@@ -67,10 +93,74 @@ export interface Ready {
   /** Send at once. */
   readonly messages: readonly Message[];
   readonly write?: Write;
-  /** Apply in order, then call `applied(index of the last)`. Config entries are handed to `applyConfig`. */
+  /**
+   * Apply in order; each entry is handed out once. `applied(index)` acknowledges, whenever that is: more may be handed out before, up to `maxApplyBytes`
+   * in all. Config entries are handed to `applyConfig` in their place in that order.
+   */
   readonly committed: readonly Entry[];
   /** Local reads that may go on once `index` is applied. */
   readonly reads: readonly { readonly id: number; readonly index: number }[];
+  /** What became of proposals that were forwarded (`forward`), each once. */
+  readonly forwarded: readonly Forwarded[];
 }
 
+export interface Forwarded { readonly id: number; readonly result: ForwardResult }
+
+/** "dropped": its term ended without an answer; it may or may not have been appended, and nobody can tell before the log goes on. */
+export type ForwardResult = ProposeResult | { readonly kind: "dropped" };
+
+export type ProposeResult =
+  | { readonly kind: "appended"; readonly index: number; readonly term: number }
+  | Refusal;
+
+export type Refusal =
+  /** "busy": too many bytes wait to be committed. "pending-config": a change of members is under way, or this leader has committed nothing yet. */
+  | { readonly kind: "refused"; readonly why: "not-leader" | "busy" | "transferring" | "pending-config" | "no-change" }
+  /** The change does not fit the members as they are; `reason` is a clause that says why. */
+  | { readonly kind: "refused"; readonly why: "unfit"; readonly reason: string }
+  /** Without `missing` (voters that do not answer, or whose log is not whole) the new configuration has no majority. */
+  | { readonly kind: "refused"; readonly why: "quorum"; readonly missing: readonly RaftId[] };
+
 export type Role = "leader" | "candidate" | "pre-candidate" | "follower" | "removed";
+
+export interface CoreOptions {
+  readonly id: RaftId;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Of entries in one append; a larger single entry goes alone. */
+  readonly maxMessageBytes: number;
+  /** Appends on their way to one member: how many, and how many bytes of entries. */
+  readonly maxInflight: number;
+  readonly maxInflightBytes: number;
+  /** Of entries that the leader has appended and not committed; beyond it `propose` answers "busy". One entry always fits. */
+  readonly maxUncommittedBytes: number;
+  /** Of entries that were handed out to be applied and not acknowledged. One entry always fits. */
+  readonly maxApplyBytes: number;
+  /** A learner is promoted when it is this many entries behind or nearer. */
+  readonly promotionLag: number;
+  /**
+   * "safe" (default): each read asks a majority. "lease": a leader that a majority answered lately reads by itself. That trusts clocks: a tick of one member lasts as
+   * long as one of another, but for `leaseMarginTicks` in `electionTicks`. A member that changes back to "safe" must stay down for an election timeout.
+   */
+  readonly readMode?: "safe" | "lease";
+  /** From 1 to below electionTicks; a fifth of electionTicks unless given. */
+  readonly leaseMarginTicks?: number;
+  /** An integer in [0, bound). */
+  readonly random: (bound: number) => number;
+  readonly state: RestoredState;
+  readonly log: (message: string) => void;
+}
+
+/** What storage held at the start. */
+export interface RestoredState {
+  readonly hardState: HardState;
+  /** As of `applied`. */
+  readonly config: Config;
+  readonly base: { readonly index: number; readonly term: number };
+  readonly entries: readonly Entry[];
+  /** What the state machine holds: the index of the restored snapshot. */
+  readonly applied: number;
+  readonly snapshot?: SnapshotMeta;
+  /** The log lost a part that may have been acknowledged: no vote and no campaign until a leader has filled it again. */
+  readonly recovering: boolean;
+}

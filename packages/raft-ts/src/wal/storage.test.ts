@@ -4,13 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RaftError, type Sealer } from "../api.js";
 import { encodeConfig } from "../core/config-codec.js";
-import type { RestoredState } from "../core/raft.js";
-import type { Config, Entry, SnapshotMeta, Write } from "../core/types.js";
+import type { Config, Entry, RestoredState, SnapshotMeta, Write } from "../core/types.js";
 import { crc32c } from "./crc32c.js";
 import { nodeDisk, type Disk } from "./disk.js";
 import { Storage, type StorageOptions } from "./storage.js";
 
-const config = (count: number): Config => ({ members: Array.from({ length: count }, (_, i) => ({ id: i + 1, isLearner: false, context: Buffer.from("c") })), removed: [] });
+const config = (count: number): Config => ({ members: Array.from({ length: count }, (_, i) => ({ id: i + 1, isLearner: false, context: Buffer.from("c") })), outgoing: [], removed: [] });
 const entry = (index: number, term = 1, text = `entry ${index}`): Entry => ({ index, term, kind: "data", data: Buffer.from(text) });
 const configEntry = (index: number, count: number): Entry => ({ index, term: 1, kind: "config", data: encodeConfig(config(count)) });
 
