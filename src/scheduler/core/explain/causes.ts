@@ -1,4 +1,4 @@
-import { amountText, filters, wordOf, type Filter } from "../filters/index.js";
+import { amountText, filters, Places, wordOf, type Filter, type Refusal } from "../filters/index.js";
 import { memory, type ClusterState, type Predicate } from "../state/index.js";
 import { kept, mostFree } from "./sentence.js";
 
@@ -67,6 +67,7 @@ class Collector {
   readonly #rows = new Map<string, number>();
   readonly #patterns = new Map<string, number[]>();
   readonly #patternCauses: (readonly number[])[] = [];
+  readonly #places = new Map<Cause, Places>();
   /** Of the node that is looked at. */
   #present: number[] = [];
   #looked = 0;
@@ -103,7 +104,7 @@ class Collector {
       for (const filter of this.#filters) {
         if (filter.name === "gpu" && lacksModel) continue;        // said already
         if (filter.room(state, g, n) > 0) continue;
-        for (const refusal of filter.refusals(state, g, n)) this.#addRefusal(n, refusal.filter, refusal.cause, refusal.detail, refusal.needed, refusal.free);
+        for (const refusal of filter.refusals(state, g, n)) this.#addRefusal(n, refusal);
       }
     }
     if (this.#present.length === 0) { this.#fitting.push(n); return; }
@@ -128,9 +129,14 @@ class Collector {
       : `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, most free is ${amountText(dimension, free)} on ${this.state.nodes.names[n]!}`;
   }
 
-  #addRefusal(n: number, filter: string, name: string, detail: string, needed: number | undefined, free: number | undefined): void {
+  #addRefusal(n: number, { filter, cause: name, detail, needed, free, place }: Refusal): void {
     const nodeName = this.state.nodes.names[n]!;
     const cause = this.#note(n, `${filter}\0${name}`, () => ({ filter, detail: needed === undefined ? detail : mostFree(detail, nodeName), nodes: [], predicate: undefined, dimension: undefined, needed, free, name }));
+    if (place) {
+      let places = this.#places.get(cause);
+      if (!places) this.#places.set(cause, places = new Places());
+      places.add(place);
+    }
     if (needed === undefined || free === undefined || free <= (cause.free ?? 0)) return;
     cause.free = free;
     cause.detail = mostFree(detail, nodeName);
@@ -148,6 +154,7 @@ class Collector {
   }
 
   result(): Causes {
+    for (const [cause, places] of this.#places) cause.detail = places.text(cause.detail);
     const patterns = [...this.#patterns.values()].map((nodes, i): Pattern => ({ causes: this.#patternCauses[i]!.map((row) => this.#causes[row]!), nodes }));
     return {
       looked: this.#looked, fitting: this.#fitting, patterns,

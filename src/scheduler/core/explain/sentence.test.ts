@@ -83,6 +83,26 @@ describe("why no node fits", () => {
     assert.equal(step.value.causes.length, 15);
   });
 
+  it("nodes that are refused for what runs on them are told together, two of them by name", () => {
+    const state = stateOfNodes(Array.from({ length: 5 }, (_, i) => nodeOf(`n${i + 1}`, { labels: { zone: i < 2 ? "a" : "b" } })));
+    const { tasks } = addService(state, "web", specOf({ replicas: 5 }));
+    for (const [n, t] of tasks.entries()) state.place(t, n);
+    const told = (id: string, words: Parameters<typeof specOf>[0]) => {
+      const { g } = addService(state, id, specOf(words));
+      const steps = collectCauses(state, g);
+      let step = steps.next();
+      while (!step.done) step = steps.next();
+      const short = sentenceOf(explainRefusals(state, g)).replace("no node fits: ", "");
+      assert.equal(short, step.value.causes.map(({ detail, nodes }) => `${detail} (${nodes.length} nodes)`).join("; "), "the long form says the same");
+      return short;
+    };
+    const rule = (service: string, anti: boolean, key = "") => ({ service, anti, required: true, weight: 0, key });
+    assert.equal(told("away", { affinities: [rule("web", true)] }), "keeps away from service web: nodes n1, n2 and 3 more have tasks of it (5 nodes)");
+    assert.equal(told("host", { affinities: [rule("web", true, "node.hostname")] }), "keeps away from service web: node.hostname=n1, n2 and 3 more have tasks of it (5 nodes)");
+    assert.equal(told("zone", { affinities: [rule("web", true, "node.labels.zone")] }), "keeps away from service web: node.labels.zone=a and b have tasks of it (5 nodes)");
+    assert.equal(told("near", { affinities: [rule("db", false)] }), "must be near service db: nodes n1, n2 and 3 more have no task of it (5 nodes)");
+  });
+
   it("an empty cluster is told as such, a node that a task names by its name", () => {
     const empty = stateOfNodes([]);
     assert.equal(sentenceOf(explainRefusals(empty, addService(empty, "s", specOf()).g)), "no node fits: the cluster has no node");

@@ -1,5 +1,5 @@
 import type { PendingReason } from "../../../model/index.js";
-import { filters, type Refusal } from "../filters/index.js";
+import { filters, Places, type Refusal } from "../filters/index.js";
 import { memory, type ClusterState } from "../state/index.js";
 
 /** Labels can make every node a reason of its own; the rest says no more than the first ones. */
@@ -59,7 +59,7 @@ export const kept = { filter: keptFilter, detail: "node is kept for another serv
 
 /** Reasons as they are counted. Amounts are told of the node that has most of it, everything else in its own words. */
 class Counts {
-  readonly #counts = new Map<string, { filter: string; detail: string; nodes: number; free: number }>();
+  readonly #counts = new Map<string, { filter: string; detail: string; nodes: number; free: number; places?: Places }>();
 
   predicate(state: ClusterState, classOf: number, n: number): void {
     for (const p of state.predicates.classes[classOf]!) {
@@ -70,10 +70,17 @@ class Counts {
     this.#add(kept.filter, kept.detail, 1);
   }
 
-  refusal({ filter, detail, cause, needed, free }: Refusal, nodeName: string, count = 1): void {
-    if (needed === undefined || free === undefined) return this.#add(filter, detail, count);
+  refusal({ filter, detail, cause, needed, free, place }: Refusal, nodeName: string, count = 1): void {
     const key = `${filter}\0${cause}`;
     const known = this.#counts.get(key);
+    if (place) {
+      const places = known?.places ?? new Places();
+      places.add(place);
+      if (known) known.nodes += count;
+      else this.#counts.set(key, { filter, detail, nodes: count, free: 0, places });
+      return;
+    }
+    if (needed === undefined || free === undefined) return this.#add(filter, detail, count);
     if (!known) this.#counts.set(key, { filter, detail: mostFree(detail, nodeName), nodes: count, free });
     else {
       known.nodes += count;
@@ -89,7 +96,7 @@ class Counts {
   }
 
   reasons(): PendingReason[] {
-    return [...this.#counts.values()].map(({ filter, detail, nodes }) => ({ filter, nodes, detail }))
+    return [...this.#counts.values()].map(({ filter, detail, nodes, places }) => ({ filter, nodes, detail: places?.text(detail) ?? detail }))
       .sort((a, b) => b.nodes - a.nodes || (a.detail < b.detail ? -1 : 1)).slice(0, maxReasons);
   }
 }

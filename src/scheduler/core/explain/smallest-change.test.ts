@@ -71,6 +71,15 @@ describe("the smallest change that would make a task fit", () => {
     assert.deepEqual(changesFor({ a: { memoryMiB: 4096 }, b: { memoryMiB: 1100 } }, present, { memoryMiB: 2048 }), ["memory <= 1100 MiB → b"]);
   });
 
+  it("a limit per label once, however many places have reached it, and as low as will do", () => {
+    const state = stateOfNodes(["a", "b", "c"].map((zone) => nodeOf(zone, { labels: { zone } })));
+    const { g, tasks } = addService(state, "new", specOf({ maxPer: [{ key: "node.labels.zone", count: 1 }, { key: "node.hostname", count: 3 }], replicas: 5 }));
+    for (const [i, n] of [0, 1, 1, 2].entries()) state.place(tasks[i]!, n);
+    const { suggestions, causes } = explanationOf(state.copy(), g);
+    assert.deepEqual(suggestions.map((suggestion) => words(suggestion, state)), ["max per node.labels.zone is 2 → a c"]);
+    assert.deepEqual(causes.map(({ detail }) => detail), ["node.labels.zone=a, b and 1 more have their 1 task of this service already"]);
+  });
+
   it("a task moved, with where to; one that is being stopped has only to end", () => {
     const state = changesFor({ a: { cpu: 4 }, b: { cpu: 1 } }, [{ id: "small", on: "a", spec: { cpu: 1 } }, { id: "large", on: "a", spec: { cpu: 2 } }], { cpu: 2 });
     assert.deepEqual(state, ["small.1 moved (from a to b) → a", "CPU <= 1 → a b"]);

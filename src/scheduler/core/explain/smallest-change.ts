@@ -1,4 +1,4 @@
-import { countAround, countOnNode, filters, isOwn } from "../filters/index.js";
+import { countAround, countOnNode, filters, isOwn, maxPerCause } from "../filters/index.js";
 import type { ClusterState } from "../state/index.js";
 import type { Cause, Causes, Pattern } from "./causes.js";
 import { changeCost, roundedDown, type Change } from "./change.js";
@@ -55,11 +55,17 @@ function singles(state: ClusterState, g: number, cause: Cause, nodes: readonly n
       if (!known) cheapest.set(change.kind, [change]);
       else if (known.some((other) => isSame(change, other))) continue;
       else if (change.kind === "activate") { if (known.length < maxOfKind) known.push(change); }
-      else if (changeCost(change) < changeCost(known[0]!)) cheapest.set(change.kind, [change]);
-      else if (changeCost(change) === changeCost(known[0]!) && known.length < maxOfKind) known.push(change);
+      else if (isLess(change, known[0]!)) cheapest.set(change.kind, [change]);
+      else if (!isLess(known[0]!, change) && known.length < maxOfKind) known.push(change);
     }
   }
   return [...cheapest.values()].flat();
+}
+
+/** Of limits every number costs the same, and the smallest is enough. */
+function isLess(a: Change, b: Change): boolean {
+  if ((a.kind === "max-per" || a.kind === "max-per-node") && a.kind === b.kind) return a.to < b.to;
+  return changeCost(a) < changeCost(b);
 }
 
 const isSame = (a: Change, b: Change): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -88,8 +94,8 @@ function optionsOn(state: ClusterState, g: number, cause: Cause, n: number): Cha
     case "gpu-model": return anyModelOf(state, r);
     case "max-per-node": return [{ kind: "max-per-node", from: rules.maxPerNode, to: countOnNode(state, s, n) + 1 }];
     case "max-per": {
-      const reached = rules.maxPer.filter(({ key, count }) => countAround(state, s, key, n) >= count);
-      return reached.length === 1 ? [{ kind: "max-per", key: reached[0]!.key, from: reached[0]!.count, to: countAround(state, s, reached[0]!.key, n) + 1 }] : [];
+      const limit = rules.maxPer.find(({ key }) => maxPerCause(key) === cause.name);
+      return limit ? [{ kind: "max-per", key: limit.key, from: limit.count, to: countAround(state, s, limit.key, n) + 1 }] : [];
     }
     case "host-port": return [{ kind: "port", port: cause.name.slice("port ".length) }];
     case "affinity": {
@@ -150,9 +156,20 @@ function closest(state: ClusterState, { causes, nodes }: Pattern, limit: number)
   return [...nodes].sort((a, b) => lack(a) - lack(b)).slice(0, limit);
 }
 
+/** The same change for nodes that differ in what else there is about them is one suggestion. */
+function merged(found: readonly Suggestion[]): Suggestion[] {
+  const byChanges = new Map<string, Suggestion>();
+  for (const suggestion of found) {
+    const key = JSON.stringify(suggestion.changes);
+    const known = byChanges.get(key);
+    byChanges.set(key, known ? { ...known, nodes: [...new Set([...known.nodes, ...suggestion.nodes])].sort((a, b) => a - b) } : suggestion);
+  }
+  return [...byChanges.values()];
+}
+
 function best(found: readonly Suggestion[]): Suggestion[] {
   const ofKind = new Map<string, number>();
-  return [...found].sort((a, b) => a.cost - b.cost || b.nodes.length - a.nodes.length || a.nodes[0]! - b.nodes[0]!)
+  return merged(found).sort((a, b) => a.cost - b.cost || b.nodes.length - a.nodes.length || a.nodes[0]! - b.nodes[0]!)
     .filter(({ changes }) => {
       const kind = changes.map((change) => change.kind).join("+");
       const count = (ofKind.get(kind) ?? 0) + 1;

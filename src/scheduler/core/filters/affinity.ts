@@ -1,7 +1,7 @@
 import { nowhere, unlimited, type AffinityRule, type ClusterState } from "../state/index.js";
 import type { Filter, Refusal } from "./filter.js";
-import { placeText } from "./max-per.js";
 import { tasksText } from "./max-per-node.js";
+import { placeText, valueText } from "./places.js";
 import { countAnywhere, countAround } from "./service-counts.js";
 
 /**
@@ -24,15 +24,23 @@ export const affinityFilter: Filter = {
       const who = isOwn(state, g, rule) ? "this service" : `service ${rule.serviceId}`;
       const place = placeText(state, rule.key, n);
       const s = state.services.rowOf(rule.serviceId);
-      refusals.push(rule.isAnti
-        ? { filter: "affinity", cause: `away from ${who} by ${rule.key}`, detail: `keeps away from ${who}: ${place} has ${tasksText(s === undefined ? 0 : countAround(state, s, rule.key, n))} of it` }
-        : { filter: "affinity", cause: `near ${who} by ${rule.key}`, detail: `must be near ${who}: ${place} has no task of it` });
+      const where = { key: rule.key, value: valueText(state, rule.key, n) };
+      refusals.push(rule.isAnti ? {
+        filter: "affinity", cause: `away from ${who} by ${rule.key}`, detail: `keeps away from ${who}: ${place} has ${tasksText(s === undefined ? 0 : countAround(state, s, rule.key, n))} of it`,
+        place: { ...where, words: (places) => `keeps away from ${who}: ${places} have tasks of it` },
+      } : {
+        filter: "affinity", cause: `near ${who} by ${rule.key}`, detail: `must be near ${who}: ${place} has no task of it`,
+        place: { ...where, words: (places) => `must be near ${who}: ${places} have no task of it` },
+      });
     }
     for (const { group, rule } of state.repellersOf(g)) {
       const count = countOfGroupAround(state, group, rule.key, n);
       if (count === 0) continue;
       const other = `service ${state.services.ids[state.groups.service[group]!]}`;
-      refusals.push({ filter: "affinity", cause: `away from ${other} by ${rule.key}`, detail: `${other} keeps away from this one: ${placeText(state, rule.key, n)} has ${tasksText(count)} of it` });
+      refusals.push({
+        filter: "affinity", cause: `away from ${other} by ${rule.key}`, detail: `${other} keeps away from this one: ${placeText(state, rule.key, n)} has ${tasksText(count)} of it`,
+        place: { key: rule.key, value: valueText(state, rule.key, n), words: (places) => `${other} keeps away from this one: ${places} have tasks of it` },
+      });
     }
     return refusals;
   },

@@ -1,4 +1,5 @@
 import type { ClusterState } from "../state/index.js";
+import type { RefusedPlace } from "./places.js";
 
 /**
  * One reason to pass a node by that depends on what runs there: amounts, ports, limits per place, affinities, quotas. What depends on the node alone is a
@@ -24,4 +25,6 @@ export interface Refusal {
   /** Of amounts: what is asked and what there is; the unit is the dimension's. */
   readonly needed?: number;
   readonly free?: number;
+  /** Of what is in a place: nodes of several places with the same cause are told together. */
+  readonly place?: RefusedPlace;
 }

@@ -12,6 +12,8 @@ import { resourcesFilter } from "./resources.js";
 import { volumeFilter } from "./volume.js";
 
 export type { Filter, Refusal } from "./filter.js";
+export { Places } from "./places.js";
+export { maxPerCause } from "./max-per.js";
 export { amountText, formatBytes, formatThousandths, wordOf } from "./amount-text.js";
 export { countAnywhere, countAround, countOnNode, countsByValue } from "./service-counts.js";
 export { countOfGroupAround, isOwn } from "./affinity.js";

@@ -1,7 +1,11 @@
-import { unlimited, type ClusterState } from "../state/index.js";
+import { unlimited } from "../state/index.js";
 import type { Filter } from "./filter.js";
 import { tasksText } from "./max-per-node.js";
+import { placeText, valueText } from "./places.js";
 import { countAround } from "./service-counts.js";
+
+/** What its refusals for limits by `key` are told as. */
+export const maxPerCause = (key: string): string => `tasks per ${key}`;
 
 /** At most so many tasks of the service on all nodes that share a value of an attribute: in a zone, in a rack. Lacking the label is a value like any other. */
 export const maxPerFilter: Filter = {
@@ -13,14 +17,10 @@ export const maxPerFilter: Filter = {
     return Math.max(0, room);
   },
   refusals: (state, g, n) => state.groups.rules[g]!.maxPer.filter(({ key, count }) => countAround(state, state.groups.service[g]!, key, n) >= count).map(({ key, count }) => {
-    const place = placeText(state, key, n);
-    return { filter: "max-per", cause: place, detail: `${place} has its ${tasksText(count)} of this service already` };
+    const rest = `${tasksText(count)} of this service already`;
+    return {
+      filter: "max-per", cause: maxPerCause(key), detail: `${placeText(state, key, n)} has its ${rest}`,
+      place: { key, value: valueText(state, key, n), words: (places) => `${places} have their ${rest}` },
+    };
   }),
 };
-
-/** "node.labels.zone=a"; "node n3" where the key is the node itself. */
-export function placeText(state: ClusterState, key: string, n: number): string {
-  if (key === "node.id") return `node ${state.nodes.names[n]}`;
-  const { values, valueOf } = state.attribute(key);
-  return `${key}=${values.names[valueOf[n]!]}`;
-}
