@@ -1,7 +1,10 @@
 import { Bitset, cpu, memory, pids, wholeGpu, type ClusterState } from "../state/index.js";
 import { floorOf, levelOf, levels } from "./quasi-log.js";
 
-const words = levels >>> 5;
+/** Levels of an octave. */
+const eight = 8;
+const octaves = levels / eight;
+const cellsPerBlock = eight * eight;
 const mib = 2 ** 20;
 const outside = -1;
 /** A cell's nodes differ by less than an eighth in both amounts: so many are compared, the others are no better worth finding. */
@@ -9,15 +12,25 @@ const looksPerCell = 8;
 /** A cell that can be better by less than an eighth is not looked into. */
 const closeEnough = 8 / 9;
 
-/** Cells of one layer by free CPU and free memory, with the nodes of each in a list. */
+// Of a block in Layer.blocks: its filled cells (low: the first four rows, high: the others, eight columns a byte), and where its cells' lists begin in CapacityGrid.#heads.
+const blockWords = 4;
+const low = 0;
+const high = 1;
+const headsAt = 2;
+
+// Of a node in CapacityGrid.#rows. Side by side: whoever moves a node needs all three.
+const rowWords = 3;
+const cellAt = 0;      // layer, row and column, eight bits each for the latter two
+const nextAt = 1;
+const previousAt = 2;
+
+/** Cells of one layer by free CPU (rows) and free memory (columns), in blocks of an octave each way: 64 cells, a bit for each that has nodes. */
 class Layer {
-  /** First node by row and column; -1 = none. */
-  readonly heads: (Int32Array | undefined)[] = [];
-  /** Columns of a row that have nodes, and those that any of eight rows has. */
-  readonly columns = new Uint32Array(levels * words);
-  readonly blocks = new Uint32Array((levels >>> 3) * words);
-  /** Bit i: rows 8i … 8i + 7 have nodes. */
-  filledBlocks = 0;
+  readonly blocks = new Int32Array(octaves * octaves * blockWords);
+  /** By octave of CPU, a bit for each block that has nodes. */
+  readonly filled = new Int32Array(octaves);
+  /** A bit for each octave of CPU that has any. */
+  filledOctaves = 0;
   nodes = 0;
 }
 
@@ -28,17 +41,19 @@ const gpuLayers = wholeLayer + 1 + 31;
 
 /**
  * Nodes of one eligibility class by what is free on them: best fit without a look at all nodes. CPU and memory are quasi-logarithmic levels (a level is an eighth of
- * its octave), rare resources are layers of such grids. A search goes through the cells that are large enough, the tightest first, with bitmaps to skip empty
- * ones, and stops where no cell can be better by an eighth than what it has found: some 50 words of bits and one or two nodes, whatever the number of nodes.
+ * its octave), rare resources are layers of such grids. A search goes through the cells that are large enough, octave by octave, the tightest first, with bitmaps to skip empty
+ * ones, and leaves out what cannot be better by an eighth than what it has found: some five blocks and one or two nodes, whatever the number of nodes.
  *
  * The node that it finds has at most an eighth more free (and one thousandth of a core, and 2 MiB) than the best one of its layer, unless more than eight nodes that
  * do not fit are in front of that one in a cell that is just as large as the request. Where it finds none, none fits.
  */
 export class CapacityGrid {
   readonly #layers: (Layer | undefined)[] = [];
-  #cell = new Int32Array(0);      // layer, row and column, eight bits each for the latter two
-  #next = new Int32Array(0);
-  #previous = new Int32Array(0);
+  /** By node: its cell and its neighbours in the cell's list. */
+  #rows = new Int32Array(0);
+  /** First node of each cell, 64 for each block that ever had nodes; `outside` = none. */
+  #heads = new Int32Array(0);
+  #blocksUsed = 0;
   readonly #inside = new Bitset();      // nodes that have a cell
   #changes = -1;
   #capacity = 0;
@@ -110,47 +125,46 @@ export class CapacityGrid {
 
   #searchLayer(layer: Layer, r: number, fromRow: number, fromColumn: number, own: Int32Array | undefined, most: number, looks: number): void {
     const { state } = this;
-    const { columns, blocks } = layer;
-    const cpuCost = this.#cpuCost, memoryCost = this.#memoryCost, next = this.#next;
+    const { blocks, filled } = layer;
+    const cpuCost = this.#cpuCost, memoryCost = this.#memoryCost, rows = this.#rows, heads = this.#heads, cpuWeight = this.#cpuWeight, memoryWeight = this.#memoryWeight;
     const freeCpu = state.nodes.free[cpu]!, freeMemory = state.nodes.free[memory]!;
-    const leastMemory = memoryCost[fromColumn]!, firstWord = fromColumn >>> 5, firstMask = -1 << (fromColumn & 31);
+    const fromOctave = fromRow >>> 3, fromBlock = fromColumn >>> 3, leastMemory = memoryCost[fromColumn]!;
+    // Cells of the first blocks that are too small: rows before fromRow, columns before fromColumn.
+    const lowRows = (fromRow & 7) < 4 ? -1 << ((fromRow & 3) << 3) : 0, highRows = (fromRow & 7) < 4 ? -1 : -1 << ((fromRow & 3) << 3);
+    const largeColumns = Math.imul((0xff << (fromColumn & 7)) & 0xff, 0x01010101);
     // Nearly every request is about these two; the rest is asked where there is any. Who asks for nothing fits where less than nothing is left.
     const neededCpu = state.requests.amount[cpu]![r]! || -Infinity, neededMemory = state.requests.amount[memory]![r]! || -Infinity, asksMore = this.#asksMore;
     let best = this.#best, bestCost = this.#bestCost, enough = bestCost * closeEnough;
-    // Columns of later words are too large to be better, in this row and in those after it.
-    let endWord = words;
-    for (let row = fromRow; row < levels; row++) {
-      if ((row & 7) === 0 || row === fromRow) {
-        const filled = layer.filledBlocks >>> (row >>> 3);
-        if (filled === 0) break;
-        if ((filled & 1) === 0) row = ((row >>> 3) + 31 - Math.clz32(filled & -filled)) << 3;
-      }
-      const rowCost = cpuCost[row]!;
-      if (rowCost + leastMemory >= enough) break;
-      while (endWord > firstWord + 1 && rowCost + memoryCost[(endWord - 1) << 5]! >= enough) endWord--;
-      if ((row & 7) === 0) {
-        // Eight rows at once, where none has a column that will do.
-        const at = (row >>> 3) * words;
-        let any = blocks[at + firstWord]! & firstMask;
-        for (let w = firstWord + 1; w < endWord; w++) any |= blocks[at + w]!;
-        if (any === 0) { row += 7; continue; }
-      }
-      for (let w = firstWord; w < endWord; w++) {
-        let word = columns[row * words + w]!;
-        if (w === firstWord) word &= firstMask;
-        for (; word !== 0; word &= word - 1) {
-          const column = (w << 5) + 31 - Math.clz32(word & -word);
-          if (rowCost + memoryCost[column]! >= enough) { w = endWord; break; }
-          let left = looks;
-          for (let n = layer.heads[row]![column]!; n !== outside; n = next[n]!) {
-            if (left-- <= 0) { this.#isCutShort = true; break; }
-            const cost = freeCpu[n]! * this.#cpuWeight + freeMemory[n]! * this.#memoryWeight;
-            if (cost > bestCost || (cost === bestCost && n > best) || freeCpu[n]! < neededCpu || freeMemory[n]! < neededMemory
-              || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, r))) continue;
-            best = n;
-            bestCost = cost;
-            enough = cost * closeEnough;
+    for (let ofLayer = layer.filledOctaves & (-1 << fromOctave); ofLayer !== 0; ofLayer &= ofLayer - 1) {
+      const octave = 31 - Math.clz32(ofLayer & -ofLayer), isFirst = octave === fromOctave;
+      const leastCpu = cpuCost[isFirst ? fromRow : octave << 3]!;
+      if (leastCpu + leastMemory >= enough) break;
+      for (let ofOctave = filled[octave]! & (-1 << fromBlock); ofOctave !== 0; ofOctave &= ofOctave - 1) {
+        const block = 31 - Math.clz32(ofOctave & -ofOctave);
+        if (leastCpu + memoryCost[block << 3]! >= enough) break;
+        const at = (octave * octaves + block) * blockWords;
+        let cells = blocks[at + low]!, later = blocks[at + high]!;
+        if (isFirst) { cells &= lowRows; later &= highRows; }
+        if (block === fromBlock) { cells &= largeColumns; later &= largeColumns; }
+        let first = blocks[at + headsAt]!, row = octave << 3;
+        if (cells === 0) { cells = later; later = 0; first += 32; row += 4; }
+        while (cells !== 0) {
+          const cell = 31 - Math.clz32(cells & -cells);
+          cells &= cells - 1;
+          if (cpuCost[row + (cell >>> 3)]! + memoryCost[(block << 3) + (cell & 7)]! < enough) {
+            let left = looks;
+            for (let n = heads[first + cell]!; n !== outside; n = rows[n * rowWords + nextAt]!) {
+              if (left-- <= 0) { this.#isCutShort = true; break; }
+              const nodeCpu = freeCpu[n]!, nodeMemory = freeMemory[n]!;
+              const cost = nodeCpu * cpuWeight + nodeMemory * memoryWeight;
+              if (cost > bestCost || (cost === bestCost && n > best) || nodeCpu < neededCpu || nodeMemory < neededMemory
+                || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, r))) continue;
+              best = n;
+              bestCost = cost;
+              enough = cost * closeEnough;
+            }
           }
+          if (cells === 0) { cells = later; later = 0; first += 32; row += 4; }
         }
       }
     }
@@ -161,10 +175,9 @@ export class CapacityGrid {
   #build(): void {
     const { nodes } = this.state;
     this.#capacity = nodes.capacity;
-    this.#cell = new Int32Array(this.#capacity).fill(outside);
-    this.#next = new Int32Array(this.#capacity);
-    this.#previous = new Int32Array(this.#capacity);
+    this.#rows = new Int32Array(this.#capacity * rowWords).fill(outside);
     this.#layers.length = 0;
+    this.#blocksUsed = 0;
     this.#inside.grow(this.#capacity);
     this.#inside.words.fill(0);
     // Downwards, so that lists begin with the first node.
@@ -173,9 +186,9 @@ export class CapacityGrid {
 
   #update(n: number): void {
     const { state } = this;
-    const cell = state.predicates.eligible[this.eligibility]!.has(n) ? cellOf(state, n) : outside, before = this.#cell[n]!;
+    const cell = state.predicates.eligible[this.eligibility]!.has(n) ? cellOf(state, n) : outside, at = n * rowWords + cellAt, before = this.#rows[at]!;
     if (cell === before) return;
-    this.#cell[n] = cell;
+    this.#rows[at] = cell;
     if (before !== outside) this.#unlink(n, before);
     else this.#inside.set(n, true);
     if (cell !== outside) this.#link(n, cell);
@@ -185,39 +198,47 @@ export class CapacityGrid {
   #link(n: number, cell: number): void {
     const column = cell & 255, row = (cell >>> 8) & 255, at = cell >>> 16;
     while (this.#layers.length <= at) this.#layers.push(undefined);
-    const layer = this.#layers[at] ??= new Layer();
-    const heads = layer.heads[row] ??= new Int32Array(levels).fill(outside);
-    const head = heads[column]!;
+    const layer = this.#layers[at] ??= new Layer(), { blocks } = layer;
+    const octave = row >>> 3, block = (octave * octaves + (column >>> 3)) * blockWords, half = block + ((row & 4) === 0 ? low : high), bit = ((row & 3) << 3) | (column & 7);
+    // 0: never had any; the first 64 heads are nobody's.
+    if (blocks[block + headsAt] === 0) blocks[block + headsAt] = this.#newHeads();
+    const head = blocks[block + headsAt]! + ((row & 4) << 3) + bit, rows = this.#rows, next = this.#heads[head]!;
     layer.nodes++;
-    this.#next[n] = head;
-    this.#previous[n] = outside;
-    if (head !== outside) this.#previous[head] = n;
-    else {
-      layer.columns[row * words + (column >>> 5)]! |= 1 << (column & 31);
-      layer.blocks[(row >>> 3) * words + (column >>> 5)]! |= 1 << (column & 31);
-      layer.filledBlocks |= 1 << (row >>> 3);
-    }
-    heads[column] = n;
+    rows[n * rowWords + nextAt] = next;
+    rows[n * rowWords + previousAt] = outside;
+    this.#heads[head] = n;
+    if (next !== outside) { rows[next * rowWords + previousAt] = n; return; }
+    blocks[half]! |= 1 << bit;
+    layer.filled[octave]! |= 1 << (column >>> 3);
+    layer.filledOctaves |= 1 << octave;
   }
 
   #unlink(n: number, cell: number): void {
-    const next = this.#next[n]!, previous = this.#previous[n]!;
-    this.#layers[cell >>> 16]!.nodes--;
-    if (next !== outside) this.#previous[next] = previous;
-    if (previous !== outside) { this.#next[previous] = next; return; }
+    const rows = this.#rows, layer = this.#layers[cell >>> 16]!;
+    const next = rows[n * rowWords + nextAt]!, previous = rows[n * rowWords + previousAt]!;
+    layer.nodes--;
+    if (next !== outside) rows[next * rowWords + previousAt] = previous;
+    if (previous !== outside) { rows[previous * rowWords + nextAt] = next; return; }
+    const { blocks } = layer;
     const column = cell & 255, row = (cell >>> 8) & 255;
-    const layer = this.#layers[cell >>> 16]!;
-    layer.heads[row]![column] = next;
+    const octave = row >>> 3, block = (octave * octaves + (column >>> 3)) * blockWords, half = block + ((row & 4) === 0 ? low : high), bit = ((row & 3) << 3) | (column & 7);
+    this.#heads[blocks[block + headsAt]! + ((row & 4) << 3) + bit] = next;
     if (next !== outside) return;
-    const { columns, blocks } = layer;
-    const w = column >>> 5, block = (row >>> 3) * words + w;
-    columns[row * words + w]! &= ~(1 << (column & 31));
-    let any = 0;
-    for (let i = row & ~7; i < (row | 7) + 1; i++) any |= columns[i * words + w]!;
-    blocks[block] = any;
-    if (any !== 0) return;
-    for (let i = block - w; i < block - w + words; i++) if (blocks[i] !== 0) return;
-    layer.filledBlocks &= ~(1 << (row >>> 3));
+    blocks[half]! &= ~(1 << bit);
+    if ((blocks[block + low]! | blocks[block + high]!) !== 0) return;
+    if ((layer.filled[octave]! &= ~(1 << (column >>> 3))) === 0) layer.filledOctaves &= ~(1 << octave);
+  }
+
+  /** Where the empty lists of one more block begin. */
+  #newHeads(): number {
+    const start = ++this.#blocksUsed * cellsPerBlock;
+    if (this.#heads.length < start + cellsPerBlock) {
+      const larger = new Int32Array(2 * (start + cellsPerBlock));
+      larger.set(this.#heads);
+      this.#heads = larger;
+    }
+    this.#heads.fill(outside, start, start + cellsPerBlock);
+    return start;
   }
 }
 
