@@ -21,6 +21,9 @@ export class Explainer {
   readonly #told = new WeakMap<WaitingGroup, Explanation>();
   readonly #outbox: { readonly group: WaitingGroup; readonly tasks: Iterator<number>; readonly explanation: Explanation }[] = [];
   readonly #bound: number[] = [];
+  /** Those who were told of nodes that are kept: which ones may be others by now. */
+  readonly #toldOfKept = new Set<WaitingGroup>();
+  #reservationsSeen = 0;
   /** By request, for groups that differ in nothing else. */
   readonly #alike = new Map<number, { readonly changes: number; readonly explanation: Explanation }>();
 
@@ -45,6 +48,7 @@ export class Explainer {
   explain(room: number, isTimeUp: () => boolean): ExplainedTask[] {
     const { state, queue } = this.picture;
     const said: ExplainedTask[] = [];
+    this.#noticeReservations();
     while (this.#bound.length > 0 && said.length < room) {
       const t = this.#bound.pop()!;
       if (queue.bound.has(t)) said.push({ taskId: state.tasks.ids[t]!, explanation: explainBound(this.picture, t) });
@@ -77,6 +81,21 @@ export class Explainer {
     }
   }
 
+  /** Nodes are kept, or kept no more: who names them, and whose they are now, is told at once. */
+  #noticeReservations(): void {
+    const { queue } = this.picture;
+    if (queue.reservations.version === this.#reservationsSeen) return;
+    this.#reservationsSeen = queue.reservations.version;
+    for (const group of this.#toldOfKept) {
+      if (group.place === "blocked" && group.tasks.size > 0) this.#due.add(group);
+      else this.#toldOfKept.delete(group);
+    }
+    for (const { g, key } of queue.reservations) {
+      const owner = queue.groupOf(g);
+      if (owner?.key === key && owner.place === "blocked" && !this.#toldOfKept.has(owner)) this.#due.add(owner);
+    }
+  }
+
   #explainGroup(group: WaitingGroup): void {
     if (group.place !== "blocked") { this.#due.delete(group); return; }
     const nowMs = this.clock.now();
@@ -89,6 +108,8 @@ export class Explainer {
     group.explainedAtMs = nowMs;
     const explanation = this.#explanationOf(group);
     this.#told.set(group, explanation);
+    if (explanation.namesKept) this.#toldOfKept.add(group);
+    else this.#toldOfKept.delete(group);
     this.#tell(group, told?.err === explanation.err ? [...group.newcomers ?? group.tasks] : [...group.tasks], explanation);
   }
 

@@ -4,7 +4,12 @@ import type { WaitingGroup } from "./core/queue/index.js";
 import type { Picture } from "./picture.js";
 
 /** What stands on a task that waits. */
-export interface Explanation { readonly err: string; readonly pending: PendingReason[] }
+export interface Explanation {
+  readonly err: string;
+  readonly pending: PendingReason[];
+  /** It says of nodes that they are kept, for it or for others. */
+  readonly namesKept?: boolean;
+}
 
 /** Why the tasks of a blocked group wait; the same for all of them. `nameOf`: a service's name. O(nodes). */
 export function explainGroup(picture: Picture, group: WaitingGroup, nameOf: (serviceId: string) => string): Explanation {
@@ -27,7 +32,8 @@ export function explainGroup(picture: Picture, group: WaitingGroup, nameOf: (ser
   const refusals = queue.reservations.opened(state, group.key, group.priority, () => explainRefusals(state, group.g));
   const kept = keptForOthers(picture, group, nameOf);
   const pending = [...(kept.length === 0 ? refusals : refusals.filter(({ filter }) => filter !== keptFilter)), ...kept];
-  return { err: sentenceOf(pending) + keptForIt(picture, group), pending };
+  const own = keptForIt(picture, group);
+  return { err: sentenceOf(pending) + own, pending, namesKept: kept.length > 0 || own !== "" };
 }
 
 /** "gang of 8: 5 fit; needs 4 CPU, most free is 2 on n3 (6 nodes)": what the rest lacks is seen with those on their nodes that fit. */

@@ -205,6 +205,19 @@ describe("the scheduler's loop", () => {
     assert.deepEqual(await fixture.scheduler.audit(), []);
   });
 
+  it("who waits is told at once that a node is not kept for others any more", async () => {
+    await fixture.start([nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 1 })]);
+    await fixture.submit("low", specOf({ cpu: 4 }));
+    await fixture.submit("high", specOf({ cpu: 2, priority: 100 }));
+    await fixture.submit("waits", specOf({ cpu: 4 }));
+    assert.match(fixture.task("waits.1").status!.err, /node is kept for service high-service/);
+    assert.match(fixture.task("high.1").status!.err, /; node n1 is kept for it$/);
+    await fixture.report("low.1", "SHUTDOWN");
+    assert.equal(fixture.task("high.1").nodeId, "n1");
+    await fixture.advance(1_000);
+    assert.equal(fixture.task("waits.1").status!.err, "no node fits: needs 4 CPU, most free is 2 on n1 (2 nodes)");
+  });
+
   it("stops nobody where the cluster has that turned off, and makes up for it once it is on", async () => {
     await fixture.start([nodeOf("n1", { cpu: 4 })], { preemptionOff: true });
     await fixture.submit("low", specOf({ cpu: 4 }));

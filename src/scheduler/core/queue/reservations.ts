@@ -19,6 +19,8 @@ export interface Reservation {
  */
 export class Reservations {
   readonly #byNode = new Map<number, Reservation>();
+  /** Changes with every node that is kept, for somebody else, or no more. */
+  version = 0;
 
   get size(): number { return this.#byNode.size; }
   at(n: number): Reservation | undefined { return this.#byNode.get(n); }
@@ -30,12 +32,15 @@ export class Reservations {
   }
 
   hold(state: ClusterState, reservation: Reservation): void {
+    this.version++;
     this.#byNode.set(reservation.n, reservation);
     state.bar(reservation.n, true);
   }
 
   end(state: ClusterState, n: number): void {
-    if (this.#byNode.delete(n)) state.bar(n, false);
+    if (!this.#byNode.delete(n)) return;
+    this.version++;
+    state.bar(n, false);
   }
 
   /** Runs `decide` with the nodes open that a group of this key and priority may use. */
