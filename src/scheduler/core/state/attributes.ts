@@ -32,10 +32,25 @@ export class AttributeTable {
     }
   }
 
-  copy(): AttributeTable {
-    const copy = new AttributeTable();
-    for (const [key, column] of this.#columns) copy.#columns.set(key, { key, values: column.values.copy(), valueOf: column.valueOf.slice() });
-    return copy;
+  /** Columns that `copy` does not have yet, one in each step. */
+  *copyTo(copy: AttributeTable): Generator<void> {
+    for (const [key, column] of this.#columns) {
+      if (copy.#columns.has(key)) continue;
+      copy.#columns.set(key, { key, values: column.values.copy(), valueOf: column.valueOf.slice() });
+      yield;
+    }
+  }
+
+  /** The values of these nodes again, and columns that are new. */
+  *copyAgain(copy: AttributeTable, nodes: readonly number[]): Generator<void> {
+    for (const [key, { values, valueOf }] of this.#columns) {
+      const column = copy.#columns.get(key);
+      if (!column) continue;
+      if (column.valueOf.length < valueOf.length) column.valueOf = grown(column.valueOf, valueOf.length);
+      for (const n of nodes) column.valueOf[n] = column.values.rowOf(values.names[valueOf[n] ?? 0]!);
+      yield;
+    }
+    yield* this.copyTo(copy);
   }
 }
 

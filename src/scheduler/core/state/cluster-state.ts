@@ -1,6 +1,7 @@
 import { matchesConstraint, type AssignedGeneric, type Constraint, type GpuDevice, type Node, type TaskVolume, type Volume } from "../../../model/index.js";
 import { AttributeTable, type AttributeColumn } from "./attributes.js";
 import { Bitset } from "./bitset.js";
+import { ChangeJournal } from "./change-journal.js";
 import { stored, type CompiledSpec } from "./compile-spec.js";
 import { Interner } from "./columns.js";
 import { cpu, disk, genericDimension, memory, newDimensions, pids } from "./dimensions.js";
@@ -12,6 +13,7 @@ import { PredicateTable, type Predicate } from "./predicates.js";
 import { RequestTable } from "./request-table.js";
 import type { AffinityRule } from "./rules.js";
 import { ServiceTable } from "./service-table.js";
+import { copyTables } from "./state-copy.js";
 import { TaskTable, nowhere, ofService, onNode } from "./task-table.js";
 import { chooseVolumes } from "./volume-choice.js";
 import { VolumeTable } from "./volume-table.js";
@@ -74,6 +76,7 @@ export class ClusterState {
     this.attributes.setNode(n, node);
     const taints = node.spec?.taints;
     this.#setSoftTainted(n, taints !== undefined && taints.length > 0 && taints.some(({ effect }) => effect === "PREFER_NO_SCHEDULE"));
+    if (this.#isNoted) this.#noteNode(n);
     return n;
   }
 
@@ -96,6 +99,7 @@ export class ClusterState {
     this.#setSoftTainted(n, false);
     this.failures.forgetNode(n);
     this.nodes.remove(n);
+    if (this.#isNoted) this.#noteNode(n);
   }
 
   /** Keeps node `n` from everybody (or no more), whatever it has free: it is kept for somebody, who lifts the bar to get there. */
@@ -103,6 +107,7 @@ export class ClusterState {
     if (this.predicates.barred.has(n) === isBarred) return;
     this.predicates.bar(n, isBarred, this.nodes.alive.has(n));
     this.nodes.touch(n);
+    if (this.#isNoted) this.#noteNode(n);
   }
 
   #setSoftTainted(n: number, isTainted: boolean): void {
@@ -116,6 +121,7 @@ export class ClusterState {
     const n = nodes.rowOf(nodeId);
     if (n === undefined) return;
     nodes.keepUsage();
+    if (this.#isNoted) for (const journal of this.#journals) journal.nodes.add(n);
     nodes.cpuBeyondReserved[n] = cpuMillis < 0 ? 0 : cpuMillis - (nodes.total[cpu]![n]! - nodes.free[cpu]![n]!);
     nodes.memoryBeyondReserved[n] = memoryBytes < 0 ? 0 : memoryBytes - (nodes.total[memory]![n]! - nodes.free[memory]![n]!);
     const isOther = (before: number, after: number, total: number) => (before < 0) !== (after < 0) || Math.abs(after - before) * 100 > total;
@@ -166,6 +172,7 @@ export class ClusterState {
     for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       if (tasks.gpuMask[t] === 0) continue;
       if (!isSame) tasks.gpuMask[t] = renamed(tasks.gpuMask[t]!, before, devices);
+      if (this.#isNoted) this.#noteTask(t, tasks.group[t]!);
       this.#useDevices(n, tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
     }
     nodes.gpusChanged(n);
@@ -183,9 +190,15 @@ export class ClusterState {
   // ---- volumes ----
 
   /** One of the cluster's is new, or other than it was. */
-  setVolume(volume: Volume): void { this.volumes.set(volume, this.predicates.classOf((volume.spec?.topology ?? []).map(stored), this.nodeObjects)); }
+  setVolume(volume: Volume): void {
+    this.volumes.set(volume, this.predicates.classOf((volume.spec?.topology ?? []).map(stored), this.nodeObjects));
+    for (const journal of this.#journals) journal.volumes.add(volume.id);
+  }
 
-  removeVolume(id: string): void { this.volumes.remove(id); }
+  removeVolume(id: string): void {
+    this.volumes.remove(id);
+    for (const journal of this.#journals) journal.volumes.add(id);
+  }
 
   // ---- groups ----
 
@@ -197,6 +210,7 @@ export class ClusterState {
   addGroup(key: string, serviceId: string, spec: CompiledSpec): number {
     const r = this.requestFor(spec);
     const g = this.groups.add(key, this.services.acquire(serviceId), r, spec.priority, spec.rules);
+    if (this.#isNoted) for (const journal of this.#journals) this.#noteGroup(journal, g);
     for (const rule of spec.rules.affinities) {
       if (!rule.isAnti || !rule.isRequired || rule.serviceId === serviceId) continue;
       this.#repellers.set(rule.serviceId, [...(this.#repellers.get(rule.serviceId) ?? []), { group: g, rule }]);
@@ -225,13 +239,19 @@ export class ClusterState {
     for (let d = 0; d < amounts.length; d++) amounts[d] ??= 0;
     const models = (spec.gpu?.models ?? []).map((model) => this.gpuModels.rowOf(model)).sort((a, b) => a - b);
     const eligibility = this.predicates.classOf(spec.predicates, this.nodeObjects);
-    return this.requests.acquire({ amounts, gpuCount: spec.gpu?.count ?? 0, gpuMillis: spec.gpu?.millis || wholeGpu, gpuModels: models, eligibility }, this.dimensions.names.length);
+    const r = this.requests.acquire({ amounts, gpuCount: spec.gpu?.count ?? 0, gpuMillis: spec.gpu?.millis || wholeGpu, gpuModels: models, eligibility }, this.dimensions.names.length);
+    if (this.#isNoted) for (const journal of this.#journals) journal.requests.add(r);
+    return r;
   }
 
   /** A group that nobody uses goes, unless somebody holds it. */
-  holdGroup(g: number): void { this.groups.users[g]!++; }
+  holdGroup(g: number): void {
+    this.groups.users[g]!++;
+    if (this.#isNoted) for (const journal of this.#journals) journal.groups.add(g);
+  }
 
   releaseGroup(g: number): void {
+    if (this.#isNoted) for (const journal of this.#journals) this.#noteGroup(journal, g);
     if (--this.groups.users[g]! > 0) return;
     if (this.groups.rules[g]!.affinities.length > 0) this.#forgetRepeller(g);
     this.services.release(this.groups.service[g]!);
@@ -251,12 +271,14 @@ export class ClusterState {
     const t = this.tasks.add(id, g, sinceMs);
     this.holdGroup(g);
     this.requests.waiting[this.groups.request[g]!]!++;
+    if (this.#isNoted) this.#noteTask(t, g);
     return t;
   }
 
   removeTask(t: number): void {
     if (this.tasks.node[t] !== nowhere) this.unplace(t);
     const g = this.tasks.group[t]!;
+    if (this.#isNoted) this.#noteTask(t, g);
     this.requests.waiting[this.groups.request[g]!]!--;
     this.assignedIds.delete(t);
     this.#orphans.delete(this.tasks.ids[t]!);
@@ -293,6 +315,7 @@ export class ClusterState {
     for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
     if (mounts.length > 0) this.volumes.hold(t, n, volumes ?? chooseVolumes(this, g, n) ?? []);
     nodes.touch(n);
+    if (this.#isNoted) this.#noteTask(t, g);
   }
 
   /**
@@ -327,6 +350,7 @@ export class ClusterState {
     requests.placed[r]! += count;
     requests.waiting[r]! -= count;
     nodes.touch(n);
+    if (this.#isNoted) for (let i = from; i < to; i++) this.#noteTask(tasks[i]!, g);
   }
 
   /** Takes `t` from its node: it waits again. */
@@ -338,6 +362,7 @@ export class ClusterState {
   setCounts(t: number, counts: boolean): void {
     if (this.tasks.counts[t] === (counts ? 1 : 0)) return;
     this.tasks.counts[t] = counts ? 1 : 0;
+    if (this.#isNoted) for (const journal of this.#journals) journal.tasks.add(t);
     const n = this.tasks.node[t]!;
     if (n === nowhere) return;
     this.nodes.tasks[n]! += counts ? 1 : -1;
@@ -346,6 +371,7 @@ export class ClusterState {
 
   #take(t: number): void {
     const { nodes, tasks, groups, requests, services } = this;
+    if (this.#isNoted) this.#noteTask(t, tasks.group[t]!);
     const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
     for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! += amount; }
     if (requests.gpuCount[r] !== 0 && tasks.gpuMask[t] !== 0) {
@@ -384,6 +410,7 @@ export class ClusterState {
     if (n === undefined) {
       this.#orphans.set(this.tasks.ids[t]!, { nodeId, gpuIds, volumes });
       this.tasks.counts[t] = counts ? 1 : 0;
+      if (this.#isNoted) this.#noteTask(t, this.tasks.group[t]!);
       return;
     }
     if (this.tasks.node[t] === n) this.setCounts(t, counts);
@@ -391,7 +418,9 @@ export class ClusterState {
       if (this.tasks.node[t] !== nowhere) this.unplace(t);
       this.place(t, n, counts, this.#maskOf(n, gpuIds), volumes);
     }
-    if (assigned.some(({ ids }) => ids.length > 0)) this.assignedIds.set(t, assigned);
+    if (!assigned.some(({ ids }) => ids.length > 0)) return;
+    this.assignedIds.set(t, assigned);
+    if (this.#isNoted) this.#noteTask(t, this.tasks.group[t]!);
   }
 
   /** undefined: nobody says which. Devices that the node does not have any more are none, and no other stands in for them. */
@@ -485,31 +514,88 @@ export class ClusterState {
     return wanted > 0 ? 0 : mask;
   }
 
-  /** Independent of this one: for what-if, rebalancing and explanations. Costs as much as copying the arrays and the maps of ids. */
+  // ---- copies ----
+
+  /** Independent of this one: for what-if, rebalancing and explanations. */
   copy(): ClusterState {
-    const copy = new ClusterState();
+    const steps = this.copyInSlices();
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+    }
+  }
+
+  /**
+   * The same in steps of a few hundred microseconds, between which this state may change: the copy is as this one is when the last step ends. A million tasks on 100,000
+   * nodes are 60 MiB, which to copy at once would hold the thread for 25 to 45 ms. Whoever does not run it to its end ends it (return).
+   */
+  *copyInSlices(): Generator<void, ClusterState> {
+    const copy = new ClusterState(), journal = new ChangeJournal();
+    this.#journals.push(journal);
+    this.#isNoted = true;
+    try {
+      yield* copyTables(this, copy, journal);
+      this.#copyRest(copy);
+      return copy;
+    } finally {
+      this.#journals.splice(this.#journals.indexOf(journal), 1);
+      this.#isNoted = this.#journals.length > 0;
+    }
+  }
+
+  /** Maps of a copy (names to rows) are made when they are first asked for, at once, or here, in steps. Those of tasks are not: nobody asks a copy for them. */
+  *indexSteps(): Generator<void> {
+    yield* this.nodes.indexSteps();
+    yield* this.groups.indexSteps();
+    yield* this.services.indexSteps();
+    yield* this.requests.indexSteps();
+  }
+
+  readonly #journals: ChangeJournal[] = [];
+  /** Copies are being made. Asked with every change: nobody makes one nearly all of the time. */
+  #isNoted = false;
+
+  /** Task `t` of group `g` comes, goes, or changes its place: with the neighbours that it has in its lists. */
+  #noteTask(t: number, g: number): void {
+    const { tasks, groups } = this;
+    const n = tasks.node[t]!;
+    for (const journal of this.#journals) {
+      journal.tasks.add(t);
+      this.#noteGroup(journal, g);
+      if (n === nowhere) continue;
+      for (let at = t << 2; at < (t + 1) << 2; at++) if (tasks.links[at] !== nowhere) journal.tasks.add(tasks.links[at]!);
+      for (const port of groups.rules[g]!.hostPorts) journal.notePort(port, n);
+      if (groups.rules[g]!.volumes.length > 0) for (const { volumeId } of this.volumes.heldBy(t)) journal.volumes.add(volumeId);
+    }
+  }
+
+  #noteGroup(journal: ChangeJournal, g: number): void {
+    journal.groups.add(g);
+    journal.services.add(this.groups.service[g]!);
+    journal.requests.add(this.groups.request[g]!);
+  }
+
+  #noteNode(n: number): void {
+    for (const journal of this.#journals) { journal.nodes.add(n); journal.described.add(n); }
+  }
+
+  /** All but the tables, which are copied. */
+  #copyRest(copy: ClusterState): void {
     copy.dimensions = this.dimensions.copy();
-    copy.nodes = this.nodes.copy();
-    copy.tasks = this.tasks.copy();
-    copy.groups = this.groups.copy();
-    copy.services = this.services.copy();
-    copy.requests = this.requests.copy();
-    copy.predicates = this.predicates.copy();
-    copy.attributes = this.attributes.copy();
-    copy.ports = this.ports.copy();
-    copy.volumes = this.volumes.copy();
+    copy.nodes.settle(this.nodes);
+    copy.tasks.settle(this.tasks);
+    copy.groups.settle(this.groups);
+    copy.services.settle(this.services);
+    copy.requests.settle(this.requests);
     copy.failures = this.failures.copy();
     copy.gpuModels = this.gpuModels.copy();
     copy.softTainted = this.softTainted.copy();
     copy.isUsageAware = this.isUsageAware;
     copy.softTaintedCount = this.softTaintedCount;
     copy.placedTasks = this.placedTasks;
-    copy.nodeObjects = this.nodeObjects.slice();
-    for (const [t, assigned] of this.assignedIds) copy.assignedIds.set(t, assigned);
     for (const [taskId, orphan] of this.#orphans) copy.#orphans.set(taskId, orphan);
     for (const [serviceId, repellers] of this.#repellers) copy.#repellers.set(serviceId, repellers);
     copy.#overcommit = this.#overcommit;
-    return copy;
   }
 }
 

@@ -2,7 +2,7 @@
  * Columns of a table (structure of arrays): typed arrays that grow together. A row is an integer; what it stands for (an id, a name) is
  * looked up only where words are needed. 8 bytes a number instead of an object of 100, and loops that run at memory speed.
  */
-type TypedArray = Float64Array | Int32Array | Int16Array | Uint16Array | Uint8Array | Uint32Array;
+export type TypedArray = Float64Array | Int32Array | Int16Array | Uint16Array | Uint8Array | Uint32Array;
 
 /** `column` with room for `capacity` rows; the same one when it has it. */
 export function grown<T extends TypedArray>(column: T, capacity: number, fill = 0): T {
@@ -16,10 +16,13 @@ export function grown<T extends TypedArray>(column: T, capacity: number, fill = 
 /** Doubling, so that adding rows one by one copies each a constant number of times. */
 export const capacityFor = (rows: number, present: number): number => (rows <= present ? present : Math.max(rows, present * 2, 64));
 
+/** Rows of a map made, or of a table copied one by one, in a step: a few hundred microseconds. */
+export const rowsPerStep = 1_000;
+
 /** Strings to small integers and back, in the order in which they were first seen. */
 export class Interner {
-  readonly names: string[] = [];
-  readonly #rows = new Map<string, number>();
+  names: string[] = [];
+  #rows = new RowIndex(this.names, () => true);
 
   constructor(names: Iterable<string> = []) { for (const name of names) this.rowOf(name); }
 
@@ -34,7 +37,12 @@ export class Interner {
     return row;
   }
 
-  copy(): Interner { return new Interner(this.names); }
+  copy(): Interner {
+    const copy = new Interner();
+    copy.names = this.names.slice();
+    copy.#rows = RowIndex.of(copy.names, () => true);
+    return copy;
+  }
 }
 
 /**
@@ -59,8 +67,26 @@ export class RowIndex {
   delete(id: string): void { this.#rows?.delete(id); }
 
   #make(): Map<string, number> {
-    const rows = this.#rows = new Map<string, number>();
-    for (let row = 0; row < this.ids.length; row++) if (this.isThere(row)) rows.set(this.ids[row]!, row);
-    return rows;
+    for (const _ of this.makeSteps());
+    return this.#rows!;
   }
+
+  /** Makes it before it is asked for; the table must not change meanwhile. */
+  *makeSteps(): Generator<void> {
+    if (this.#rows) return;
+    const rows = new Map<string, number>();
+    for (let row = 0; row < this.ids.length; row++) {
+      if (this.isThere(row)) rows.set(this.ids[row]!, row);
+      if (row % rowsPerStep === rowsPerStep - 1) yield;
+    }
+    this.#rows = rows;
+  }
+}
+
+/** A table as whoever copies it sees it. Every column has as many entries for each row as every other row of it has; columns that come later come last, or are empty before. */
+export interface RowTable {
+  readonly size: number;
+  readonly capacity: number;
+  readonly columns: readonly TypedArray[];
+  readonly lists: readonly unknown[][];
 }

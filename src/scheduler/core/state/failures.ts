@@ -3,16 +3,15 @@ export const failureWindowMs = 5 * 60_000;
 
 /** Recent failures by node and revision: where a service failed again and again, other nodes come first (as in Swarm: five in five minutes). */
 export class Failures {
-  readonly #times = new Map<number, Map<string, number[]>>();      // node row → group key → Unix milliseconds, oldest first
+  /** Node row → group key → Unix milliseconds, oldest first. What is inside is replaced, never changed: copies share it. */
+  #times = new Map<number, ReadonlyMap<string, readonly number[]>>();
 
   get isEmpty(): boolean { return this.#times.size === 0; }
 
   note(n: number, groupKey: string, atMs: number): void {
-    let ofNode = this.#times.get(n);
-    if (!ofNode) this.#times.set(n, ofNode = new Map());
-    const times = ofNode.get(groupKey);
-    if (times) { times.push(atMs); if (times.length > maxFailures) times.shift(); }
-    else ofNode.set(groupKey, [atMs]);
+    const ofNode = this.#times.get(n);
+    const times = [...(ofNode?.get(groupKey) ?? []), atMs].slice(-maxFailures);
+    this.#times.set(n, new Map([...(ofNode ?? []), [groupKey, times]]));
   }
 
   isFailing(n: number, groupKey: string, nowMs: number): boolean {
@@ -32,14 +31,15 @@ export class Failures {
   /** Entries too old to matter go. */
   forgetBefore(nowMs: number): void {
     for (const [n, ofNode] of this.#times) {
-      for (const [key, times] of ofNode) if (times.at(-1)! <= nowMs - failureWindowMs) ofNode.delete(key);
-      if (ofNode.size === 0) this.#times.delete(n);
+      const left = [...ofNode].filter(([, times]) => times.at(-1)! > nowMs - failureWindowMs);
+      if (left.length === 0) this.#times.delete(n);
+      else if (left.length < ofNode.size) this.#times.set(n, new Map(left));
     }
   }
 
   copy(): Failures {
     const copy = new Failures();
-    for (const [n, ofNode] of this.#times) copy.#times.set(n, new Map([...ofNode].map(([key, times]) => [key, [...times]])));
+    copy.#times = new Map(this.#times);
     return copy;
   }
 }

@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown, rowsPerStep, type TypedArray } from "./columns.js";
 import type { Rules } from "./rules.js";
 
 /** Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. */
@@ -15,10 +15,11 @@ export class GroupTable {
   generation = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.keys, (g) => this.keys[g] !== "");
-  readonly #byImage = new Map<string, Set<number>>();
+  /** Of a copy: undefined until it is asked for. */
+  #byImage: Map<string, Set<number>> | undefined = new Map();
 
   /** Groups whose tasks run this image. */
-  withImage(image: string): Iterable<number> { return this.#byImage.get(image) ?? []; }
+  withImage(image: string): Iterable<number> { return this.#images().get(image) ?? []; }
 
   rowOf(key: string): number | undefined { return this.#rows.get(key); }
 
@@ -33,16 +34,8 @@ export class GroupTable {
     this.users[g] = 0;
     this.generation[g]!++;
     this.#rows.set(key, g);
-    this.#noteImage(g);
+    if (this.#byImage) note(this.#byImage, rules.image, g);
     return g;
-  }
-
-  #noteImage(g: number): void {
-    const { image } = this.rules[g]!;
-    if (image === "") return;
-    const groups = this.#byImage.get(image);
-    if (groups) groups.add(g);
-    else this.#byImage.set(image, new Set([g]));
   }
 
   remove(g: number): void {
@@ -50,27 +43,51 @@ export class GroupTable {
     this.keys[g] = "";
     this.#free.push(g);
     const { image } = this.rules[g]!;
-    const groups = this.#byImage.get(image);
-    if (groups?.delete(g) && groups.size === 0) this.#byImage.delete(image);
+    const groups = this.#byImage?.get(image);
+    if (groups?.delete(g) && groups.size === 0) this.#byImage!.delete(image);
   }
 
   *rows(): Iterable<number> { for (let g = 0; g < this.size; g++) if (this.keys[g] !== "") yield g; }
 
-  copy(): GroupTable {
+  get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation]; }
+  get lists(): readonly unknown[][] { return [this.keys, this.rules]; }
+
+  emptyCopy(): GroupTable {
     const copy = new GroupTable();
-    copy.size = this.size;
-    copy.capacity = this.capacity;
-    copy.keys = this.keys.slice();
-    copy.rules = this.rules.slice();
-    copy.#rows = RowIndex.of(copy.keys, (g) => copy.keys[g] !== "");
-    copy.service = this.service.slice();
-    copy.request = this.request.slice();
-    copy.priority = this.priority.slice();
-    copy.users = this.users.slice();
-    copy.generation = this.generation.slice();
-    copy.#free = this.#free.slice();
-    for (const [image, groups] of this.#byImage) copy.#byImage.set(image, new Set(groups));
+    copy.keys = new Array<string>(this.size);
+    copy.rules = new Array<Rules>(this.size);
+    copy.makeRoomFor(this);
     return copy;
+  }
+
+  makeRoomFor(other: GroupTable): void { this.#reserve(other.capacity); }
+
+  settle(from: GroupTable): void {
+    this.size = from.size;
+    this.#free = from.#free.slice();
+    this.#rows = RowIndex.of(this.keys, (g) => this.keys[g] !== "");
+    this.#byImage = undefined;
+  }
+
+  /** Makes the maps of a copy before they are asked for; the table must not change meanwhile. */
+  *indexSteps(): Generator<void> {
+    yield* this.#rows.makeSteps();
+    yield* this.#imageSteps();
+  }
+
+  *#imageSteps(): Generator<void> {
+    if (this.#byImage) return;
+    const byImage = new Map<string, Set<number>>();
+    for (let g = 0; g < this.size; g++) {
+      if (this.keys[g] !== "") note(byImage, this.rules[g]!.image, g);
+      if (g % rowsPerStep === rowsPerStep - 1) yield;
+    }
+    this.#byImage = byImage;
+  }
+
+  #images(): Map<string, Set<number>> {
+    if (!this.#byImage) for (const _ of this.#imageSteps());
+    return this.#byImage!;
   }
 
   #reserve(size: number): void {
@@ -82,4 +99,11 @@ export class GroupTable {
     this.users = grown(this.users, capacity);
     this.generation = grown(this.generation, capacity);
   }
+}
+
+function note(byImage: Map<string, Set<number>>, image: string, g: number): void {
+  if (image === "") return;
+  const groups = byImage.get(image);
+  if (groups) groups.add(g);
+  else byImage.set(image, new Set([g]));
 }

@@ -1,5 +1,5 @@
 import { Bitset } from "./bitset.js";
-import { RowIndex, capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown, type RowTable, type TypedArray } from "./columns.js";
 
 /** Thousandths in one GPU. */
 export const wholeGpu = 1000;
@@ -140,37 +140,40 @@ export class NodeTable {
     this.gpuFreeMillis[n] = sum;
   }
 
-  copy(): NodeTable {
+  get columns(): readonly TypedArray[] {
+    const ofUse = [this.usedCpu, this.usedMemory, this.cpuBeyondReserved, this.memoryBeyondReserved];
+    return [this.tasks, this.firstTask, this.gpuStart, this.gpuCount, this.gpuModel, this.gpuWhole, this.gpuLargest, this.gpuFreeMillis, ...ofUse, ...this.free.flatMap((column, d) => [column, this.total[d]!])];
+  }
+  get lists(): readonly unknown[][] { return [this.ids, this.names]; }
+  /** Devices, a row each. */
+  get deviceRows(): RowTable { return { size: this.devices, capacity: this.deviceFree.length, columns: [this.deviceFree, this.deviceModel], lists: [] }; }
+
+  emptyCopy(): NodeTable {
     const copy = new NodeTable();
-    copy.size = this.size;
-    copy.capacity = this.capacity;
-    copy.ids = this.ids.slice();
-    copy.names = this.names.slice();
-    copy.#rows = RowIndex.of(copy.ids, (n) => copy.alive.has(n));
-    for (const column of this.free) copy.free.push(column.slice());
-    for (const column of this.total) copy.total.push(column.slice());
-    copy.alive.words = this.alive.words.slice();
-    copy.tasks = this.tasks.slice();
-    copy.firstTask = this.firstTask.slice();
-    copy.gpuStart = this.gpuStart.slice();
-    copy.gpuCount = this.gpuCount.slice();
-    copy.gpuModel = this.gpuModel.slice();
-    copy.gpuWhole = this.gpuWhole.slice();
-    copy.gpuLargest = this.gpuLargest.slice();
-    copy.gpuFreeMillis = this.gpuFreeMillis.slice();
-    copy.usedCpu = this.usedCpu.slice();
-    copy.usedMemory = this.usedMemory.slice();
-    copy.cpuBeyondReserved = this.cpuBeyondReserved.slice();
-    copy.memoryBeyondReserved = this.memoryBeyondReserved.slice();
-    copy.devices = this.devices;
-    copy.deviceFree = this.deviceFree.slice();
-    copy.deviceModel = this.deviceModel.slice();
-    copy.totalsVersion = this.totalsVersion;
-    copy.releases = this.releases;
-    copy.changes = this.changes;
-    copy.changeLog = this.changeLog.slice();
+    copy.ids = new Array<string>(this.size);
+    copy.names = new Array<string>(this.size);
+    copy.makeRoomFor(this);
     return copy;
   }
+
+  makeRoomFor(other: NodeTable): void {
+    this.#reserve(other.capacity, other.free.length);
+    if (other.usedCpu.length > 0) this.keepUsage();
+    this.deviceFree = grown(this.deviceFree, other.deviceFree.length);
+    this.deviceModel = grown(this.deviceModel, other.deviceModel.length);
+  }
+
+  /** Nobody has caught up with a copy yet: its log of changes begins anew. */
+  settle(from: NodeTable): void {
+    this.size = from.size;
+    this.alive.words = from.alive.words.slice();
+    this.devices = from.devices;
+    this.totalsVersion = from.totalsVersion;
+    this.releases = from.releases;
+    this.#rows = RowIndex.of(this.ids, (n) => this.alive.has(n));
+  }
+
+  indexSteps(): Generator<void> { return this.#rows.makeSteps(); }
 
   #reserve(size: number, dimensions: number): void {
     while (this.free.length < dimensions) { this.free.push(new Float64Array(this.capacity)); this.total.push(new Float64Array(this.capacity)); }

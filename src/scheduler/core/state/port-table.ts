@@ -1,3 +1,5 @@
+import { copyMap } from "./map-copy.js";
+
 /** Host ports in use, by port ("8080/tcp") and node row. More than one user of a port only through a fault, but then each gives it back. */
 export class PortTable {
   readonly #users = new Map<string, Map<number, number>>();
@@ -19,10 +21,22 @@ export class PortTable {
     for (const [port, users] of this.#users) for (const [n, count] of users) yield [port, n, count];
   }
 
-  copy(): PortTable {
-    const copy = new PortTable();
-    for (const [port, users] of this.#users) copy.#users.set(port, new Map(users));
-    return copy;
+  *copyTo(copy: PortTable): Generator<void> {
+    for (const [port, users] of this.#users) {
+      const copied = new Map<number, number>();
+      copy.#users.set(port, copied);
+      yield* copyMap(users, copied);
+    }
+  }
+
+  /** Users of `port` on node `n` are as many in `copy` as here. */
+  copyUsers(copy: PortTable, port: string, n: number): void {
+    const count = this.#users.get(port)?.get(n);
+    let users = copy.#users.get(port);
+    if (!users) copy.#users.set(port, users = new Map());
+    if (count === undefined) users.delete(n);
+    else users.set(n, count);
+    if (users.size === 0) copy.#users.delete(port);
   }
 }
 

@@ -71,22 +71,42 @@ export class PredicateTable {
     for (let c = 0; c < this.classes.length; c++) this.eligible[c]!.set(n, node !== undefined && !this.barred.has(n) && this.passesAll(c, n));
   }
 
-  copy(): PredicateTable {
-    const copy = new PredicateTable();
-    copy.predicates.push(...this.predicates);
-    copy.passing.push(...this.passing.map((bits) => bits.copy()));
-    copy.classes.push(...this.classes);
-    copy.eligible.push(...this.eligible.map((bits) => bits.copy()));
-    copy.barred.words = this.barred.words.slice();
-    for (const [key, row] of this.#rows) copy.#rows.set(key, row);
-    for (const [key, row] of this.#classRows) copy.#classRows.set(key, row);
-    return copy;
+  /** Sets that `copy` does not have yet, in steps. */
+  *copyTo(copy: PredicateTable): Generator<void> {
+    for (let p = copy.passing.length; p < this.passing.length; p++) {
+      copy.passing.push(this.passing[p]!.copy());
+      yield;
+    }
+    for (let c = copy.eligible.length; c < this.eligible.length; c++) {
+      copy.eligible.push(this.eligible[c]!.copy());
+      yield;
+    }
   }
 
-  find({ filter, key }: Predicate): number | undefined { return this.#rows.get(`${filter}\0${key}`); }
+  /** What is in sets of these nodes again; sets that are new; then the rest, which is small. */
+  *copyAgain(copy: PredicateTable, nodes: readonly number[]): Generator<void> {
+    for (const bits of [[this.passing, copy.passing], [this.eligible, copy.eligible]] as const) {
+      for (let i = 0; i < bits[1].length; i++) {
+        for (const n of nodes) bits[1][i]!.set(n, bits[0][i]!.has(n));
+        yield;
+      }
+    }
+    yield* this.copyTo(copy);
+    copy.barred.words = this.barred.words.slice();
+    for (let p = copy.predicates.length; p < this.predicates.length; p++) {
+      copy.predicates.push(this.predicates[p]!);
+      copy.#rows.set(nameOf(this.predicates[p]!), p);
+    }
+    for (let c = copy.classes.length; c < this.classes.length; c++) {
+      copy.classes.push(this.classes[c]!);
+      copy.#classRows.set(this.classes[c]!.join(","), c);
+    }
+  }
+
+  find(predicate: Predicate): number | undefined { return this.#rows.get(nameOf(predicate)); }
 
   #rowOf(predicate: Predicate, nodes: readonly (Node | undefined)[]): number {
-    const name = `${predicate.filter}\0${predicate.key}`;
+    const name = nameOf(predicate);
     const known = this.#rows.get(name);
     if (known !== undefined) return known;
     const row = this.predicates.length;
@@ -98,3 +118,5 @@ export class PredicateTable {
     return row;
   }
 }
+
+const nameOf = ({ filter, key }: Predicate): string => `${filter}\0${key}`;

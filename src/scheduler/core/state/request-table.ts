@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
 import { anyModel, wholeGpu } from "./node-table.js";
 
 /** What a task takes from a node, and which nodes it may go to. Tasks that ask for the same have the same row, whatever service they are of. */
@@ -83,28 +83,30 @@ export class RequestTable {
   /** Rows in use. */
   *rows(): Iterable<number> { for (let r = 0; r < this.size; r++) if (this.#users[r]! > 0) yield r; }
 
-  copy(): RequestTable {
+  get columns(): readonly TypedArray[] {
+    return [this.dimensions, this.gpuCount, this.gpuMillis, this.gpuModels, this.eligibility, this.placed, this.waiting, this.generation, this.#users, ...this.amount];
+  }
+  get lists(): readonly unknown[][] { return [this.#keys]; }
+
+  emptyCopy(): RequestTable {
     const copy = new RequestTable();
-    copy.size = this.size;
-    copy.capacity = this.capacity;
-    for (const column of this.amount) copy.amount.push(column.slice());
-    copy.dimensions = this.dimensions.slice();
-    copy.gpuCount = this.gpuCount.slice();
-    copy.gpuMillis = this.gpuMillis.slice();
-    copy.gpuModels = this.gpuModels.slice();
-    copy.eligibility = this.eligibility.slice();
-    copy.placed = this.placed.slice();
-    copy.waiting = this.waiting.slice();
-    copy.generation = this.generation.slice();
-    copy.released = this.released;
-    copy.modelSets.push(...this.modelSets);
-    copy.#users = this.#users.slice();
-    copy.#free = this.#free.slice();
-    copy.#keys = this.#keys.slice();
-    copy.#rows = RowIndex.of(copy.#keys, (r) => copy.#users[r]! > 0);
-    for (const [key, row] of this.#modelSetRows) copy.#modelSetRows.set(key, row);
+    copy.#keys = new Array<string>(this.size);
+    copy.makeRoomFor(this);
     return copy;
   }
+
+  makeRoomFor(other: RequestTable): void { this.#reserve(other.capacity, other.amount.length); }
+
+  settle(from: RequestTable): void {
+    this.size = from.size;
+    this.released = from.released;
+    for (let i = this.modelSets.length; i < from.modelSets.length; i++) this.modelSets.push(from.modelSets[i]!);
+    for (const [key, row] of from.#modelSetRows) this.#modelSetRows.set(key, row);
+    this.#free = from.#free.slice();
+    this.#rows = RowIndex.of(this.#keys, (r) => this.#users[r]! > 0);
+  }
+
+  indexSteps(): Generator<void> { return this.#rows.makeSteps(); }
 
   #modelSet(models: readonly number[]): number {
     const key = models.join(",");

@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
 
 /** Services that have tasks; each with the list of its placed ones (TaskTable.nextOfService). Rows are used again. */
 export class ServiceTable {
@@ -19,12 +19,7 @@ export class ServiceTable {
     let s = this.#rows.get(id);
     if (s === undefined) {
       s = this.#free.pop() ?? this.size++;
-      if (this.size > this.capacity) {
-        this.capacity = capacityFor(this.size, this.capacity);
-        this.firstTask = grown(this.firstTask, this.capacity, -1);
-        this.tasks = grown(this.tasks, this.capacity);
-        this.#groups = grown(this.#groups, this.capacity);
-      }
+      if (this.size > this.capacity) this.#reserve(this.size);
       this.ids[s] = id;
       this.firstTask[s] = -1;
       this.tasks[s] = this.#groups[s] = 0;
@@ -41,16 +36,30 @@ export class ServiceTable {
     this.#free.push(s);
   }
 
-  copy(): ServiceTable {
+  get columns(): readonly TypedArray[] { return [this.firstTask, this.tasks, this.#groups]; }
+  get lists(): readonly unknown[][] { return [this.ids]; }
+
+  emptyCopy(): ServiceTable {
     const copy = new ServiceTable();
-    copy.size = this.size;
-    copy.capacity = this.capacity;
-    copy.ids = this.ids.slice();
-    copy.#rows = RowIndex.of(copy.ids, (s) => copy.ids[s] !== "");
-    copy.firstTask = this.firstTask.slice();
-    copy.tasks = this.tasks.slice();
-    copy.#groups = this.#groups.slice();
-    copy.#free = this.#free.slice();
+    copy.ids = new Array<string>(this.size);
+    copy.makeRoomFor(this);
     return copy;
+  }
+
+  makeRoomFor(other: ServiceTable): void { if (other.capacity > this.capacity) this.#reserve(other.capacity); }
+
+  settle(from: ServiceTable): void {
+    this.size = from.size;
+    this.#free = from.#free.slice();
+    this.#rows = RowIndex.of(this.ids, (s) => this.ids[s] !== "");
+  }
+
+  indexSteps(): Generator<void> { return this.#rows.makeSteps(); }
+
+  #reserve(size: number): void {
+    this.capacity = capacityFor(size, this.capacity);
+    this.firstTask = grown(this.firstTask, this.capacity, -1);
+    this.tasks = grown(this.tasks, this.capacity);
+    this.#groups = grown(this.#groups, this.capacity);
   }
 }

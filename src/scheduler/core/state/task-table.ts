@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown } from "./columns.js";
+import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
 
 /** In `node`: it waits for one. */
 export const nowhere = -1;
@@ -38,7 +38,7 @@ export class TaskTable {
 
   add(id: string, group: number, sinceMs: number): number {
     const t = this.#free.pop() ?? this.size++;
-    if (this.size > this.capacity) this.#reserve();
+    if (this.size > this.capacity) this.#reserve(this.size);
     this.ids[t] = id;
     this.node[t] = nowhere;
     this.group[t] = group;
@@ -75,24 +75,27 @@ export class TaskTable {
 
   *rows(): Iterable<number> { for (let t = 0; t < this.size; t++) if (this.ids[t] !== "") yield t; }
 
-  copy(): TaskTable {
+  get columns(): readonly TypedArray[] { return [this.node, this.group, this.counts, this.sinceMs, this.gpuMask, this.links]; }
+  get lists(): readonly unknown[][] { return [this.ids]; }
+
+  /** One with room for as much; its rows are copied by whoever asked (RowsCopy), then `settle` makes it complete. */
+  emptyCopy(): TaskTable {
     const copy = new TaskTable();
-    copy.size = this.size;
-    copy.capacity = this.capacity;
-    copy.ids = this.ids.slice();
-    copy.#rows = RowIndex.of(copy.ids, (t) => copy.ids[t] !== "");
-    copy.node = this.node.slice();
-    copy.group = this.group.slice();
-    copy.counts = this.counts.slice();
-    copy.sinceMs = this.sinceMs.slice();
-    copy.gpuMask = this.gpuMask.slice();
-    copy.links = this.links.slice();
-    copy.#free = this.#free.slice();
+    copy.ids = new Array<string>(this.size);
+    copy.makeRoomFor(this);
     return copy;
   }
 
-  #reserve(): void {
-    const capacity = this.capacity = capacityFor(this.size, this.capacity);
+  makeRoomFor(other: TaskTable): void { if (other.capacity > this.capacity) this.#reserve(other.capacity); }
+
+  settle(from: TaskTable): void {
+    this.size = from.size;
+    this.#free = from.#free.slice();
+    this.#rows = RowIndex.of(this.ids, (t) => this.ids[t] !== "");
+  }
+
+  #reserve(size: number): void {
+    const capacity = this.capacity = capacityFor(size, this.capacity);
     this.node = grown(this.node, capacity);
     this.group = grown(this.group, capacity);
     this.counts = grown(this.counts, capacity);

@@ -1,4 +1,8 @@
 import { groupPrefix, type TaskVolume, type Volume } from "../../../model/index.js";
+import { copyEntry, copyMap } from "./map-copy.js";
+
+/** Copied in a step, with who has them. */
+const volumesPerStep = 200;
 
 /** A mount of type CLUSTER, as its service asks for it. */
 export interface VolumeMount {
@@ -72,13 +76,28 @@ export class VolumeTable {
     return volumes;
   }
 
-  copy(): VolumeTable {
-    const copy = new VolumeTable();
+  *copyTo(copy: VolumeTable): Generator<void> {
+    yield* this.#copyEntries(copy, this.#entries.keys());
+    yield* copyMap(this.#held, copy.#held);
+  }
+
+  /** These volumes, and what these tasks have, again; then the rest, which is small. */
+  *copyAgain(copy: VolumeTable, ids: readonly string[], tasks: readonly number[]): Generator<void> {
+    yield* this.#copyEntries(copy, ids);
+    if (this.#held.size + copy.#held.size > 0) for (const t of tasks) copyEntry(this.#held, copy.#held, t);
     copy.version = this.version;
-    for (const [id, entry] of this.#entries) copy.#entries.set(id, { ...entry, readers: new Map(entry.readers), writers: new Map(entry.writers) });
-    for (const [name, ids] of this.#groups) copy.#groups.set(name, ids);
-    for (const [t, volumes] of this.#held) copy.#held.set(t, volumes);
-    return copy;
+    copy.#groups.clear();
+    for (const [name, volumes] of this.#groups) copy.#groups.set(name, volumes);
+  }
+
+  *#copyEntries(copy: VolumeTable, ids: Iterable<string>): Generator<void> {
+    let count = 0;
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry) copy.#entries.set(id, { ...entry, readers: new Map(entry.readers), writers: new Map(entry.writers) });
+      else copy.#entries.delete(id);
+      if (++count % volumesPerStep === 0) yield;
+    }
   }
 
   /** A task that has a volume twice is one user of it, a writer if it writes by either. */
