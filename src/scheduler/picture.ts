@@ -3,7 +3,7 @@ import { holdsResources, isWanted, parseConstraint, revisionId, stateOf, taskSta
 import type { Change, ReadTx, Store } from "../store/index.js";
 import { Placer, type Strategy } from "./core/place/index.js";
 import { SchedulingQueue, type Reservation } from "./core/queue/index.js";
-import { ClusterState, compileSpec, failureWindowMs, nowhere, type OvercommitRule } from "./core/state/index.js";
+import { ClusterState, anyReadyNode, compileSpec, failureWindowMs, nowhere, type OvercommitRule } from "./core/state/index.js";
 
 /** It waits for a node: numbered by the allocator, meant to run. Bound to one node from the start if it names it (global services, moves). */
 export const isPlaceable = (task: Task): boolean => stateOf(task) === "PENDING" && taskStateOrder[task.desiredState] <= taskStateOrder.RUNNING;
@@ -108,6 +108,12 @@ export class Picture {
     this.nodesChangedAtMs = this.clock.now();
   }
 
+  /** nodes[from] … nodes[to - 1], before any task is known. */
+  noteNewNodes(nodes: readonly Node[], from: number, to: number): void {
+    this.state.addNodes(nodes, from, to);
+    this.nodesChangedAtMs = this.clock.now();
+  }
+
   #forgetNode(id: string): void {
     const { state, queue } = this;
     const n = state.nodes.rowOf(id);
@@ -162,13 +168,16 @@ export function* buildPicture(store: Store, clock: Clock): Generator<void, Pictu
   const { nodes, tasks } = store.view((tx) => {
     picture.noteCluster(tx.list("cluster")[0]?.spec ?? undefined);
     for (const volume of tx.list("volume")) picture.noteVolume(volume);
+    // What nearly every service asks of nodes is looked at while they are read: later they would have to be fetched from memory once more.
+    picture.state.predicates.classOf(anyReadyNode, picture.state.nodeObjects);
     return { nodes: tx.list("node"), tasks: tx.list("task") };
   });
   picture.state.nodes.reserve(nodes.length);
   for (let from = 0; from < nodes.length; from += objectsPerSlice) {
     yield;
-    for (const node of nodes.slice(from, from + objectsPerSlice)) picture.noteNode(node);
+    picture.noteNewNodes(nodes, from, Math.min(nodes.length, from + objectsPerSlice));
   }
+  if (tasks.some(({ nodeId }) => nodeId !== "")) yield* picture.state.nodes.indexSteps();
   for (let from = 0; from < tasks.length; from += objectsPerSlice) {
     yield;
     store.view((tx) => {

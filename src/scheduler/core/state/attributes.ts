@@ -24,6 +24,8 @@ export class AttributeTable {
     return column;
   }
 
+  get isEmpty(): boolean { return this.#columns.size === 0; }
+
   setNode(n: number, node: Node | undefined): void {
     for (const column of this.#columns.values()) {
       if (n >= column.valueOf.length) column.valueOf = grown(column.valueOf, Math.max(n + 1, column.valueOf.length * 2));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, whereabouts } from "../../testing.js";
-import { audit, ClusterState, compileSpec, cpu, memory, nowhere, satisfies, wholeGpu } from "./index.js";
+import { anyReadyNode, audit, ClusterState, compileSpec, cpu, memory, nowhere, satisfies, wholeGpu } from "./index.js";
 import { parseConstraint } from "../../../model/index.js";
 
 describe("scheduler state", () => {
@@ -168,6 +168,33 @@ describe("scheduler state", () => {
       assert.deepEqual(audit(state, rebuilt), []);
       assert.deepEqual(audit(state.copy(), rebuilt), []);
     }), { numRuns: 100 });
+  });
+
+  it("nodes that are taken note of together are what they are one by one", () => {
+    fc.assert(fc.property(fc.integer(), fc.integer({ min: 0, max: 100 }), (seed, before) => {
+      const { nodes } = randomCluster(seededRandom(seed), { nodes: 100, services: 0 });
+      const withRules = (): ClusterState => {
+        const state = new ClusterState();
+        if (seed % 2 === 0) state.setOvercommit([{ constraint: parseConstraint("node.labels.zone==z1"), cpuPercent: 150, memoryPercent: 0 }]);
+        state.predicates.classOf([], state.nodeObjects);
+        state.predicates.classOf([satisfies(parseConstraint("node.labels.disk==ssd"))], state.nodeObjects);
+        state.predicates.classOf(anyReadyNode, state.nodeObjects);
+        state.attribute("node.labels.rack");
+        const { tasks } = addService(state, "web", specOf({ cpu: 1 }));
+        state.placeById(tasks[0]!, nodes[99]!.id, true);
+        return state;
+      };
+      const together = withRules(), single = withRules();
+      together.addNodes(nodes, 0, before);
+      together.addNodes(nodes, before, nodes.length);
+      for (const node of nodes) single.setNode(node);
+      assert.deepEqual(audit(together, single), []);
+      const other = (state: ClusterState) => ({
+        eligible: state.predicates.eligible.map((rows) => [...rows.toArray()]), softTainted: [...state.softTainted.toArray()], softTaintedCount: state.softTaintedCount, names: state.nodes.names,
+        rows: nodes.map(({ id }) => state.nodes.rowOf(id)), models: [...state.nodes.gpuModel.subarray(0, 100)], whole: [...state.nodes.gpuWhole.subarray(0, 100)], racks: [...state.attribute("node.labels.rack").valueOf.subarray(0, 100)],
+      });
+      assert.deepEqual(other(together), other(single));
+    }), { numRuns: 30 });
   });
 
   it("what nodes really use is noted, and told as a change only where it is one", () => {

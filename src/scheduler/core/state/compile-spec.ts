@@ -144,4 +144,4 @@ const hasGpuModel = (models: readonly string[]): Predicate => ({
 });
 
 /** Of most services: one list for all, so that their class is found without looking at it. */
-const anyReadyNode: readonly Predicate[] = [isReady, tolerates([])];
+export const anyReadyNode: readonly Predicate[] = [isReady, tolerates([])];

@@ -2,7 +2,7 @@
 export { ClusterState, unlimited, type OvercommitRule, type Repeller } from "./cluster-state.js";
 export { audit, auditSteps } from "./audit.js";
 export { Bitset, popcount } from "./bitset.js";
-export { compileSpec, isReady, portKey, prefersOthers, satisfies, stored, type CompiledSpec } from "./compile-spec.js";
+export { anyReadyNode, compileSpec, isReady, portKey, prefersOthers, satisfies, stored, type CompiledSpec } from "./compile-spec.js";
 export { cpu, disk, fixedDimensions, genericDimension, memory, pids } from "./dimensions.js";
 export { failureWindowMs, maxFailures } from "./failures.js";
 export { anyModel, maxGpus, mixedModels, wholeGpu, type NodeTable } from "./node-table.js";

@@ -46,10 +46,37 @@ export class PredicateTable {
     const row = this.classes.length;
     this.#classRows.set(key, row);
     this.classes.push(Int32Array.from(rows));
-    const eligible = new Bitset(nodes.length);
-    for (let n = 0; n < nodes.length; n++) if (nodes[n] && !this.barred.has(n) && rows.every((p) => this.passing[p]!.has(n))) eligible.set(n, true);
-    this.eligible.push(eligible);
+    this.eligible.push(new Bitset(nodes.length));
+    this.#setEligible(row, 0, nodes);
     return row;
+  }
+
+  /** Who of the nodes from row `first` on is of class `c`: 32 of them at once. Those before it stay what they are. */
+  #setEligible(c: number, first: number, nodes: readonly (Node | undefined)[]): void {
+    const eligible = this.eligible[c]!, rows = this.classes[c]!;
+    eligible.grow(nodes.length);
+    if (rows.length === 0) {
+      for (let n = first; n < nodes.length; n++) eligible.set(n, nodes[n] !== undefined && !this.barred.has(n));
+      return;
+    }
+    for (let w = first >>> 5; w < (nodes.length + 31) >>> 5; w++) {
+      let word = ~(this.barred.words[w] ?? 0);
+      for (const p of rows) word &= this.passing[p]!.words[w] ?? 0;
+      eligible.words[w] = word;
+    }
+  }
+
+  /** Nodes from row `first` on are new. A predicate at a time: see ClusterState.addNodes. */
+  addNodes(first: number, nodes: readonly (Node | undefined)[]): void {
+    for (let p = 0; p < this.predicates.length; p++) this.#setPassing(p, first, nodes);
+    for (let c = 0; c < this.classes.length; c++) this.#setEligible(c, first, nodes);
+  }
+
+  #setPassing(p: number, first: number, nodes: readonly (Node | undefined)[]): void {
+    const passing = this.passing[p]!, { test } = this.predicates[p]!;
+    passing.grow(nodes.length);
+    const { words } = passing;
+    for (let n = first; n < nodes.length; n++) if (nodes[n] !== undefined && test(nodes[n]!)) words[n >>> 5]! |= 1 << (n & 31);
   }
 
   /** Node `n` is eligible for nobody, or (again) for those whose predicates it passes. */
@@ -112,9 +139,8 @@ export class PredicateTable {
     const row = this.predicates.length;
     this.#rows.set(name, row);
     this.predicates.push(predicate);
-    const passing = new Bitset(nodes.length);
-    for (let n = 0; n < nodes.length; n++) if (nodes[n] && predicate.test(nodes[n]!)) passing.set(n, true);
-    this.passing.push(passing);
+    this.passing.push(new Bitset(nodes.length));
+    this.#setPassing(row, 0, nodes);
     return row;
   }
 }
