@@ -201,7 +201,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
       taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), volumes: [...state.volumes.heldBy(t)], waitsSinceMs: of.waitsSinceMs[t]!,
     }));
     const preemptions = batch.preemptions.flatMap(({ g, plan }) => plan.victims.map((t) => ({
-      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[plan.node]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, byKey: state.groups.keys[g]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
     })));
     const explanations = explainer!.explain(Math.max(0, writesPerTransaction - assignments.length - preemptions.length), isTimeUp);
     if (assignments.length + preemptions.length + explanations.length > 0) write(of, { assignments, preemptions, explanations });
@@ -255,7 +255,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
   function undo(of: Picture, { assignments, preemptions }: Writes): void {
     if (of !== picture || mustRebuild) return;
     for (const { taskId } of assignments) of.forgetTask(taskId);
-    for (const { nodeId } of preemptions) of.queue.giveUpNode(nodeId);
+    for (const { byKey } of preemptions) of.queue.giveUpRoom(byKey);
     takeStoresWord([...assignments, ...preemptions].map(({ taskId }) => taskId));
   }
 

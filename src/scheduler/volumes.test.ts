@@ -143,6 +143,17 @@ describe("the scheduler's loop: volumes of the cluster", () => {
     assert.match(fixture.err("b.1"), /volume data has its one writer/);
     assert.equal(stateOf(fixture.task("c.1")), "ASSIGNED");
   });
+
+  it("a service of higher priority stops who has its volume, on whatever node, and gets it then", async () => {
+    await fixture.start([nodeOf("n1", { cpu: 1 }), nodeOf("n2", { cpu: 4 })], [volumeOf("data", { scope: "MULTI_NODE" })]);
+    await fixture.submit("low", specOf({ cpu: 1, volumes: ["data"] }));
+    assert.equal(fixture.task("low.1").nodeId, "n1");
+    await fixture.submit("high", specOf({ cpu: 2, volumes: ["data"], priority: 7 }));
+    assert.deepEqual([fixture.task("low.1").desiredState, fixture.task("low.1").stopReason], ["SHUTDOWN", "preempted by high (priority 7)"]);
+    assert.match(fixture.err("high.1"), /volume data is not shared, and a task on node n1 has it .*; node n2 is kept for it$/);
+    await fixture.end("low.1");
+    assert.equal(fixture.task("high.1").nodeId, "n2");
+  });
 });
 
 describe("rebalancing tasks with volumes of the cluster", () => {

@@ -5,7 +5,8 @@ import { isPlaceable } from "./picture.js";
 
 /** A task and the node that was chosen, with what it gets there. */
 export interface Assignment { readonly taskId: string; readonly nodeId: string; readonly assigned: AssignedGeneric[]; readonly gpus: AssignedGpu[]; readonly volumes: TaskVolume[]; readonly waitsSinceMs: number }
-export interface Preemption { readonly taskId: string; readonly nodeId: string; readonly byServiceId: string; readonly priority: number }
+/** `byKey`: the revision that room is made for. */
+export interface Preemption { readonly taskId: string; readonly nodeId: string; readonly byKey: string; readonly byServiceId: string; readonly priority: number }
 export interface ExplainedTask { readonly taskId: string; readonly explanation: Explanation }
 
 /** What one transaction writes. */

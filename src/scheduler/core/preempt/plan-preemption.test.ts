@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Node } from "../../../model/index.js";
-import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, whereabouts } from "../../testing.js";
+import type { Node, Volume } from "../../../model/index.js";
+import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, volumeOf, whereabouts } from "../../testing.js";
 import { Placer } from "../place/index.js";
-import { nowhere, type ClusterState } from "../state/index.js";
+import { audit, nowhere, type ClusterState } from "../state/index.js";
 import { planPreemption } from "./index.js";
+import { without } from "./without.js";
 
 const placerOf = (state: ClusterState) => new Placer(state, { defaultStrategy: "PACK", nowMs: () => 0 });
 
@@ -18,7 +19,8 @@ function plan(state: ClusterState, g: number, onlyNode?: number): string | undef
 function run(state: ClusterState, id: string, node: string, words: Parameters<typeof specOf>[0]): void {
   const { tasks: [t] } = addService(state, id, specOf(words));
   state.tasks.sinceMs[t!] = state.tasks.count;
-  state.placeById(t!, node, true);
+  if (words?.volumes) state.place(t!, state.nodes.rowOf(node)!);
+  else state.placeById(t!, node, true);
 }
 
 const cluster = (...nodes: Node[]): ClusterState => stateOfNodes(nodes);
@@ -108,6 +110,90 @@ describe("whom to stop", () => {
     assert.equal(plan(state, waiting(state, { cpu: 1 }), 1), "n2: b.1");
   });
 
+  describe("for volumes of the cluster", () => {
+    const withVolumes = (volumes: readonly Volume[], ...nodes: Node[]): ClusterState => {
+      const state = cluster(...nodes);
+      for (const volume of volumes) state.setVolume(volume);
+      return state;
+    };
+
+    it("whoever has the one that it needs, though there is room beside", () => {
+      const state = withVolumes([volumeOf("v", { nodeId: "n2" })], nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 4 }));
+      run(state, "other", "n2", { cpu: 1 });
+      run(state, "db", "n2", { cpu: 1, volumes: ["v!"], priority: 5 });
+      assert.equal(plan(state, waiting(state, { cpu: 1, volumes: ["v"] })), "n2: db.1");
+      assert.equal(plan(state, addService(state, "more", specOf({ cpu: 4, volumes: ["v"], priority: 10 })).g), "n2: db.1 other.1");
+    });
+
+    it("nobody who is as important, in a gang or not to be moved, nor where the volume is not to be had anyway", () => {
+      for (const [words, volume] of [
+        [{ priority: 10 }, {}], [{ gang: true }, {}], [{ noMove: true }, {}], [{}, { availability: "VOLUME_PAUSE" }], [{}, { topology: ["node.labels.disk==ssd"] }], [{}, { nodeId: "gone" }],
+      ] as const) {
+        const state = withVolumes([volumeOf("v", { nodeId: "n1", ...volume, topology: [...("topology" in volume ? volume.topology : [])] })], nodeOf("n1", { cpu: 4 }));
+        run(state, "db", "n1", { volumes: ["v"], ...words });
+        assert.equal(plan(state, waiting(state, { volumes: ["v"] })), undefined, JSON.stringify([words, volume]));
+      }
+    });
+
+    it("on whatever node, where the volume is on several; not on one that does not answer", () => {
+      const shared = volumeOf("v", { scope: "MULTI_NODE" });
+      const state = withVolumes([shared], nodeOf("n1", { cpu: 1 }), nodeOf("n2", { cpu: 4 }));
+      run(state, "db", "n1", { cpu: 0.5, volumes: ["v"] });
+      const g = waiting(state, { cpu: 2, volumes: ["v"] });
+      assert.equal(plan(state, g), "n2: db.1");
+      state.setNode(nodeOf("n1", { cpu: 1, isDown: true }));
+      assert.equal(plan(state, g), undefined);
+    });
+
+    it("the one writer and no reader; of a group, whoever is least important", () => {
+      const state = withVolumes([volumeOf("w", { scope: "MULTI_NODE", sharing: "SHARE_ONE_WRITER" }), ...["a", "b", "c"].map((id) => volumeOf(id, { group: "pg", nodeId: "n1" }))], nodeOf("n1", { cpu: 4 }));
+      run(state, "reader", "n1", { volumes: ["w!"] });
+      run(state, "writer", "n1", { volumes: ["w"], priority: 3 });
+      for (const [i, id] of ["a", "b", "c"].entries()) {
+        const { tasks: [t] } = addService(state, `db-${id}`, specOf({ volumes: ["group:pg"], priority: [2, 1, 2][i]! }));
+        state.place(t!, 0, true, undefined, [{ target: "/mnt/0", volumeId: id, readOnly: false }]);
+      }
+      assert.equal(plan(state, waiting(state, { volumes: ["w"] })), "n1: writer.1");
+      assert.equal(plan(state, addService(state, "pg", specOf({ volumes: ["group:pg"], priority: 10 })).g), "n1: db-b.1");
+      assert.equal(plan(state, addService(state, "pgs", specOf({ volumes: ["group:pg", "group:pg"], priority: 10 })).g)?.split(" ").length, 3);
+    });
+
+    it("nobody where whoever has it is being stopped", () => {
+      const state = withVolumes([volumeOf("v", { scope: "MULTI_NODE" })], nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 4 }));
+      run(state, "db", "n2", { volumes: ["v"] });
+      state.setCounts(state.tasks.rowOf("db.1")!, false);
+      assert.equal(plan(state, waiting(state, { volumes: ["v"] })), "n1: ");
+    });
+
+    it("whatever there is: lower priorities only, enough, and not one too many", () => {
+      let planned = 0;
+      fc.assert(fc.property(fc.integer({ min: 1, max: 2 ** 31 }), (seed) => {
+        const random = seededRandom(seed);
+        const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+        const ids = ["v0", "v1", "v2", "v3", "v4"];
+        const state = withVolumes(ids.map((id, i) => volumeOf(id, {
+          scope: pick(["MULTI_NODE", "SINGLE_NODE"] as const), sharing: pick(["SHARE_NONE", "SHARE_ONE_WRITER", "SHARE_ALL"] as const), group: i > 2 ? "g" : "",
+        })), ...["n1", "n2", "n3"].map((id) => nodeOf(id, { cpu: 2 })));
+        const placer = placerOf(state);
+        const mounts = () => pick([["v0"], ["v1!"], ["v2", "v0!"], ["group:g"], ["group:g", "v1"], ["group:g", "group:g"], []]);
+        const groups = Array.from({ length: 14 }, (_, i) => addService(state, `s${i}`, specOf({ cpu: pick([0, 0.5, 1, 2]), volumes: mounts(), priority: Math.floor(random() * 4), noMove: random() < 0.1 })));
+        for (const { g, tasks } of groups) placer.place(g, tasks);
+        for (const { g, tasks } of groups) {
+          if (tasks.every((t) => state.tasks.node[t] !== nowhere) || [0, 1, 2].some((n) => placer.canFit(g, n))) continue;
+          const before = state.copy();
+          const found = planPreemption(state, g, { canFit: (group, n) => placer.canFit(group, n), claimed: () => 0 });
+          assert.deepEqual(audit(state, before), [], `the state is as it was (seed ${seed})`);
+          if (!found) continue;
+          planned++;
+          for (const t of found.victims) assert.ok(state.groups.priority[state.tasks.group[t]!]! < state.groups.priority[g]!);
+          without(state, found.victims, () => assert.ok(placer.canFit(g, found.node), `it fits without them (seed ${seed})`));
+          for (const kept of found.victims) without(state, found.victims.filter((t) => t !== kept), () => assert.ok(!placer.canFit(g, found.node), `${state.tasks.ids[kept]} need not go (seed ${seed})`));
+        }
+      }), { numRuns: 150 });
+      assert.ok(planned > 50, `${planned} plans were looked at`);
+    });
+  });
+
   it("the state is as it was after planning", () => {
     const state = cluster(nodeOf("n1", { cpu: 4, gpus: { A100: 3 }, generic: { licence: ["x", "y"] } }));
     const { tasks } = addService(state, "low", specOf({ cpu: 1, gpu: { count: 1 }, generic: { licence: 1 }, replicas: 2 }));
@@ -148,14 +234,6 @@ describe("whom to stop", () => {
     assert.ok(planned > 20, `${planned} plans were looked at`);
   });
 });
-
-/** Runs `look` with these tasks gone. */
-function without(state: ClusterState, gone: readonly number[], look: () => void): void {
-  const before = gone.map((t) => ({ t, n: state.tasks.node[t]!, mask: state.tasks.gpuMask[t]! }));
-  for (const t of gone) state.unplace(t);
-  look();
-  for (const { t, n, mask } of before) state.place(t, n, true, mask);
-}
 
 /** Whether one of `g` fits on any node once everybody is gone who may be stopped for it. */
 function couldFit(state: ClusterState, placer: Placer, g: number): boolean {

@@ -2,10 +2,12 @@ import { filters } from "../filters/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
 import { NodeTrial } from "./trial.js";
 import { compareVictims, fewestVictims, highestPriority } from "./victims.js";
+import { VolumeHolders } from "./volume-holders.js";
+import { without } from "./without.js";
 
 export interface PreemptionPlan {
   readonly node: number;
-  /** Rows of tasks that have to go; none: what is being stopped there already will do. */
+  /** Rows of tasks that have to go, on that node or (whoever has a volume of several nodes) elsewhere; none: what is being stopped already will do. */
   readonly victims: readonly number[];
 }
 
@@ -28,6 +30,8 @@ const mostNodesLooked = 10_000;
  * Room for one more of group `g`, which fits nowhere, by stopping tasks of lower priority: on one node, the fewest; of those the node whose most important
  * victim is the least important; then the least amount freed; then the node that joined first. On a node: the fewest, the lowest priority, the youngest.
  *
+ * Where it may not have its volumes because others have them, those go first, wherever they are (volume-holders.ts).
+ *
  * Never a victim for nothing: with exactly these gone it fits, by every rule; with one of them kept it does not. Where what is being stopped already is
  * enough, nobody else is. Spared are: equal and higher priorities; gangs (one member gone would end the work of all); services that are not to be moved
  * (no_move); those that `g` has to be near.
@@ -37,21 +41,22 @@ const mostNodesLooked = 10_000;
  */
 export function planPreemption(state: ClusterState, g: number, options: PreemptionOptions): PreemptionPlan | undefined {
   const mayStop = stoppable(state, g);
-  const { candidates, isLimited } = findCandidates(state, g, mayStop, options, true);
-  const best = bestOf(state, g, candidates, mayStop, options);
+  const holders = state.groups.rules[g]!.volumes.length > 0 ? new VolumeHolders(state, g, mayStop) : undefined;
+  const { candidates, isLimited } = findCandidates(state, g, mayStop, holders, options, true);
+  const best = bestOf(state, g, candidates, mayStop, holders, options);
   // Those that looked best may be none (of GPUs, the sum of shares is not what fits): then all are looked at.
-  return best || !isLimited ? best : bestOf(state, g, findCandidates(state, g, mayStop, options, false).candidates, mayStop, options);
+  return best || !isLimited ? best : bestOf(state, g, findCandidates(state, g, mayStop, holders, options, false).candidates, mayStop, holders, options);
 }
 
-function bestOf(state: ClusterState, g: number, candidates: readonly Candidate[], mayStop: Uint8Array, options: PreemptionOptions): PreemptionPlan | undefined {
+function bestOf(state: ClusterState, g: number, candidates: readonly Candidate[], mayStop: Uint8Array, holders: VolumeHolders | undefined, options: PreemptionOptions): PreemptionPlan | undefined {
   const trial = new NodeTrial(state, state.groups.request[g]!, state.groups.rules[g]!.hostPorts);
   let best: PreemptionPlan | undefined;
   let tried = 0;
   for (const { n, atLeast, priority } of candidates) {
     if (best && (atLeast > best.victims.length || (atLeast === best.victims.length && priority > highestPriority(state, best.victims)) || ++tried > mostNodesTried)) break;
-    const victims = victimsOn(state, n, trial, mayStop, options.claimed(n));
+    const victims = victimsOn(state, n, trial, mayStop, options.claimed(n), holders?.on(n) ?? none);
     if (!victims || (best && compareVictims(state, victims, best.victims) >= 0)) continue;
-    if (fitsWithout(state, g, n, victims, options.canFit)) best = { node: n, victims };
+    if (fitsWithout(state, g, n, [...victims, ...holders?.ending ?? none], options.canFit)) best = { node: n, victims };
     if (best && best.victims.length === 0) break;
   }
   return best;
@@ -66,11 +71,11 @@ interface Candidate {
 }
 
 /** Nodes where enough is held by those who may be stopped (or are), the most promising first. */
-function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { onlyNode, claimed }: PreemptionOptions, mayLimit: boolean): { readonly candidates: readonly Candidate[]; readonly isLimited: boolean } {
+function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, holders: VolumeHolders | undefined, { onlyNode, claimed }: PreemptionOptions, mayLimit: boolean): { readonly candidates: readonly Candidate[]; readonly isLimited: boolean } {
   const { nodes, tasks, requests, groups } = state;
   const r = groups.request[g]!;
   const eligible = state.predicates.eligible[requests.eligibility[r]!]!;
-  const others = filters.filter((filter) => filter.name !== "resources" && filter.name !== "gpu" && filter.name !== "host-port" && filter.concerns(state, g));
+  const others = filters.filter((filter) => !(filter.name in curable) && filter.concerns(state, g));
   const dimensions = requests.amount.map((_, d) => d).filter((d) => requests.amount[d]![r]! > 0);
   const amounts = dimensions.map((d) => requests.amount[d]!), free = dimensions.map((d) => nodes.free[d]!);
   const count = dimensions.length;
@@ -84,6 +89,8 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
   const found: Candidate[] = [];
   const look = (n: number) => {
     if (mayLimit && (perfect >= enoughPerfect || (looked++ >= mostNodesLooked && found.length > 0))) { isLimited = true; return; }
+    const forVolumes = holders?.on(n);
+    if (holders && !forVolumes) return;
     held.fill(0); largest.fill(0); ending.fill(0);
     let stoppables = 0, gpuHeld = 0, gpuLargest = 0, gpuEnding = 0, gpuMissing = 0, lowest = Infinity, hasEnding = false;
     for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
@@ -108,9 +115,9 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
         else { gpuHeld += amount; if (amount > gpuLargest) gpuLargest = amount; }
       }
     }
-    if (stoppables === 0 && !hasEnding) return;
+    if (stoppables === 0 && !hasEnding && !holders) return;
     const promised = claimed(n);
-    let atLeast = 0;
+    let atLeast = forVolumes?.length ?? 0;
     for (let i = 0; i < count; i++) {
       missing[i] = amounts[i]![r]! * (1 + promised) - free[i]![n]! - ending[i]!;
       if (missing[i]! > held[i]!) return;
@@ -121,6 +128,7 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
       if (gpuMissing > gpuHeld) return;
       if (gpuMissing > 0) atLeast = Math.max(atLeast, Math.ceil(gpuMissing / gpuLargest));
     }
+    if (forVolumes && forVolumes.length > 0) { found.push({ n, atLeast, priority: highestPriority(state, forVolumes) }); return; }
     if (atLeast !== 1) { found.push({ n, atLeast, priority: atLeast === 0 ? -Infinity : lowest }); return; }
     // Whether one alone could do, and the least important of those: most decisions end with it.
     let single = Infinity;
@@ -144,6 +152,9 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, { o
   return { candidates, isLimited };
 }
 
+/** Filters whose refusal those may cure who are stopped. */
+const curable: Readonly<Record<string, true>> = { resources: true, gpu: true, "host-port": true, volume: true };
+
 function lowestStoppable({ groups }: ClusterState, mayStop: Uint8Array): number {
   let lowest = Infinity;
   for (let g = 0; g < mayStop.length; g++) if (mayStop[g] === 1 && groups.priority[g]! < lowest) lowest = groups.priority[g]!;
@@ -165,29 +176,24 @@ function stoppable(state: ClusterState, g: number): Uint8Array {
   return may;
 }
 
-/** The victims on `n`; empty: none needed once those end that are being stopped. undefined: it is not enough. */
-function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Uint8Array, claimed: number): number[] | undefined {
+/** The victims for node `n`: `forVolumes`, and who has to go beside them; empty: none needed once those end that are being stopped. undefined: it is not enough. */
+function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Uint8Array, claimed: number, forVolumes: readonly number[]): number[] | undefined {
   const { nodes, tasks } = state;
   trial.begin(n, claimed);
   const candidates: number[] = [];
   for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-    if (tasks.counts[t] === 0) trial.give(t, 1);
+    if (tasks.counts[t] === 0 || forVolumes.includes(t)) trial.give(t, 1);
     else if (mayStop[tasks.group[t]!] === 1) candidates.push(t);
   }
-  return fewestVictims(state, trial, candidates);
+  const beside = fewestVictims(state, trial, candidates);
+  return beside && forVolumes.length > 0 ? [...forVolumes, ...beside] : beside;
 }
 
-/** Whether one of `g` really fits on `n` once `victims`, and those that are being stopped, are gone. The state is as before afterwards. */
-function fitsWithout(state: ClusterState, g: number, n: number, victims: readonly number[], canFit: (g: number, n: number) => boolean): boolean {
-  const { nodes, tasks } = state;
-  const gone = [...victims];
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.counts[t] === 0) gone.push(t);
-  const before = gone.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, assigned: state.assignedIds.get(t), volumes: state.volumes.heldBy(t) }));
-  for (const t of gone) state.unplace(t);
-  const fits = canFit(g, n);
-  for (const { t, counts, mask, assigned, volumes } of before) {
-    state.place(t, n, counts, mask, volumes);
-    if (assigned) state.assignedIds.set(t, assigned);
-  }
-  return fits;
+const none: readonly number[] = [];
+
+/** Whether one of `g` really fits on `n` once `gone`, and those that are being stopped there, are gone. The state is as before afterwards. */
+function fitsWithout(state: ClusterState, g: number, n: number, gone: readonly number[], canFit: (g: number, n: number) => boolean): boolean {
+  const all = new Set(gone);
+  for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.counts[t] === 0) all.add(t);
+  return without(state, all, () => canFit(g, n));
 }

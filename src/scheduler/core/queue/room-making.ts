@@ -1,6 +1,6 @@
 import type { Placer } from "../place/index.js";
 import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
-import { mayHaveVolumes, type ClusterState } from "../state/index.js";
+import { leavesVolumesAsTheyAre, mayHaveVolumes, type ClusterState } from "../state/index.js";
 import type { Quotas } from "./quotas.js";
 import { bestNodeToKeep, Reservations } from "./reservations.js";
 import type { WaitingGroup } from "./waiting-group.js";
@@ -79,11 +79,9 @@ export class RoomMaking {
 
   // ---- keeping nodes ----
 
-  /** Those who were to make room there were not stopped after all. */
-  giveUpNode(nodeId: string): void {
-    const n = this.ports.state.nodes.rowOf(nodeId);
-    if (n === undefined || this.reservations.at(n)?.reason !== "preemption") return;
-    this.#endReservation(n);
+  /** Those who were to make room for it were not stopped after all. */
+  giveUp(key: string): void {
+    for (const { n, reason } of this.reservations.of(key)) if (reason === "preemption") this.#endReservation(n);
   }
 
   #endReservation(n: number): void {
@@ -165,14 +163,14 @@ export class RoomMaking {
     this.#lowest = undefined;
     for (const [t, n] of refused) {
       const g = state.tasks.group[t]!;
-      if (state.groups.priority[g]! <= this.#lowestPriority() || quotas.room(state, g) === 0 || this.reservations.at(n)?.key === state.groups.keys[g]!) continue;
+      if (state.groups.priority[g]! <= this.#lowestPriority() || quotas.room(state, g) === 0 || this.reservations.at(n)?.key === state.groups.keys[g]! || this.#wantsNoMore(g)) continue;
       this.#preemptOnce(g, nowMs, n, planned);
     }
     let plans = 0;
     for (const group of this.#preemptors) {
       if (plans >= plansPerSlice || (plans > 0 && isTimeUp())) break;
-      const promised = this.reservations.of(group.key).reduce((sum, { reason, tasks }) => sum + (reason === "preemption" ? tasks : 0), 0);
-      if (promised >= Math.min(group.tasks.size, quotas.room(state, group.g))) { this.#preemptors.delete(group); continue; }
+      const promised = this.#promisedTo(group.key);
+      if (promised >= Math.min(group.tasks.size, quotas.room(state, group.g)) || this.#wantsNoMore(group.g)) { this.#preemptors.delete(group); continue; }
       plans++;
       if (this.#preemptOnce(group.g, nowMs, undefined, planned)) continue;
       this.#preemptors.delete(group);
@@ -180,6 +178,14 @@ export class RoomMaking {
       group.preemptAgainAtMs = nowMs + group.preemptPauseMs;
     }
     return planned;
+  }
+
+  #promisedTo(key: string): number { return this.reservations.of(key).reduce((sum, { reason, tasks }) => sum + (reason === "preemption" ? tasks : 0), 0); }
+
+  /** Where a task keeps its volumes from the next one, room is made for one at a time: what the next one lacks is seen then. */
+  #wantsNoMore(g: number): boolean {
+    const { state } = this.ports;
+    return state.groups.rules[g]!.volumes.length > 0 && this.#promisedTo(state.groups.keys[g]!) > 0 && !leavesVolumesAsTheyAre(state, g);
   }
 
   /** Makes room for one more of `g`, by marking those who have to go and keeping their node. False: nobody of lower priority could make any. */

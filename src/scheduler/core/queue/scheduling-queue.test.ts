@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { newResources, type Node, type ServiceSpec } from "../../../model/index.js";
-import { fitsNaively, nodeOf, placedTasks, randomCluster, seededRandom, specOf } from "../../testing.js";
+import { fitsNaively, nodeOf, placedTasks, randomCluster, seededRandom, specOf, volumeOf } from "../../testing.js";
 import { Placer } from "../place/index.js";
 import { ClusterState, compileSpec, nowhere } from "../state/index.js";
 import { gatherForMs } from "./gang.js";
@@ -427,6 +427,25 @@ describe("making room for higher priorities", () => {
     world.mayPreempt = false;
     world.submit("off", cores(4, { priority: 5 }));
     assert.deepEqual(world.victims(world.settle()), []);
+  });
+
+  it("stops whoever has its volume, one at a time, and keeps a node until then", () => {
+    const world = new World(nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 4 }));
+    world.state.setVolume(volumeOf("v", { scope: "MULTI_NODE" }));
+    world.submit("low", cores(1, { volumes: ["v"] }));
+    world.settle();
+    world.submit("high", cores(1, { volumes: ["v"], priority: 5, replicas: 3 }));
+    assert.deepEqual(world.victims(world.settle()), ["low.1"]);
+    assert.equal(world.queue.reservations.size, 1);
+    world.submit("others", cores(4, { replicas: 2 }));
+    world.pass(1_000);
+    assert.deepEqual(world.victims(world.settle()), []);
+    world.end("low.1");
+    world.settle();
+    assert.deepEqual(world.where("high", 3).split(" ").filter((node) => node !== "-").length, 1);
+    assert.equal(world.queue.reservations.size, 0);
+    world.submit("higher", cores(1, { volumes: ["v"], priority: 6 }));
+    assert.match(world.victims(world.settle()).join(), /^high\.\d$/);
   });
 
   it("is done on its node alone for a task that names one", () => {

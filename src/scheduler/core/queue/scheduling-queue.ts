@@ -386,8 +386,8 @@ export class SchedulingQueue {
     this.#rooms.forget(group);
   }
 
-  /** Those who were to make room there were not stopped after all. */
-  giveUpNode(nodeId: string): void { this.#rooms.giveUpNode(nodeId); }
+  /** Those who were to make room for this revision were not stopped after all. */
+  giveUpRoom(key: string): void { this.#rooms.giveUp(key); }
 
   /** What time alone brings: gangs that go without the rest, and what is done for those who starve. To be called about every second. */
   tick(nowMs: number): void {
