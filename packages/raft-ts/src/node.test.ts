@@ -200,7 +200,8 @@ describe("a raft group on real disks", function () {
     let isFull = false;
     const disk: Disk = { ...nodeDisk, open: async (path, mode) => {
       const file = await nodeDisk.open(path, mode);
-      return { ...file, write: (bytes, at) => isFull ? Promise.reject(Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })) : file.write(bytes, at) };
+      const write = (bytes: Uint8Array, at: number): Promise<void> => isFull ? Promise.reject(Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })) : file.writeSynced!(bytes, at);
+      return { ...file, write, writeSynced: write };
     } };
     const one = await group.start(1, { kind: "bootstrap", context: Buffer.from("member 1") }, { disk });
     await one.leads();

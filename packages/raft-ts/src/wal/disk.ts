@@ -8,6 +8,11 @@ export interface DiskFile {
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Data and whatever metadata is needed to read it back. */
   sync(): Promise<void>;
+  /**
+   * As `write`, and these bytes (not what was written before) are on stable storage when it resolves. One trip through libuv's threads instead of two, which is half the time
+   * of a small write: 460 against 950 us on two busy cores. Where it is missing, `write` and `sync` are called.
+   */
+  writeSynced?(bytes: Uint8Array, position: number): Promise<void>;
   /** At most `length` bytes; fewer at the end of the file. */
   read(length: number, position: number): Promise<Buffer>;
   size(): Promise<number>;
@@ -26,7 +31,7 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
 }
 
-const open = promisify(fs.open);
+const open = promisify(fs.open) as (path: string, flags: string | number, mode?: number) => Promise<number>;
 const close = promisify(fs.close);
 const write = promisify(fs.write) as (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesWritten: number }>;
 const read = promisify(fs.read) as (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => Promise<{ bytesRead: number }>;
@@ -39,12 +44,17 @@ const flags = { read: "r", edit: fs.constants.O_RDWR | fs.constants.O_CREAT, cre
 export const nodeDisk: Disk = {
   async open(path, mode) {
     const fd = await open(path, flags[mode], 0o600);
+    let syncedFd: Promise<number | undefined> | undefined;
     return {
       path,
-      async write(bytes, position) {
-        for (let done = 0; done < bytes.length;) done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten;
-      },
+      write: (bytes, position) => writeAll(fd, bytes, position),
       sync: () => fdatasync(fd),
+      async writeSynced(bytes, position) {
+        const synced = await (syncedFd ??= openSynced(fd));
+        if (synced !== undefined) return writeAll(synced, bytes, position);
+        await writeAll(fd, bytes, position);
+        await fdatasync(fd);
+      },
       async read(length, position) {
         const buffer = Buffer.allocUnsafe(length);
         let done = 0;
@@ -56,7 +66,11 @@ export const nodeDisk: Disk = {
         return buffer.subarray(0, done);
       },
       size: async () => (await fstat(fd)).size,
-      close: () => close(fd),
+      async close() {
+        const synced = await syncedFd;
+        if (synced !== undefined) await close(synced);
+        await close(fd);
+      },
     };
   },
   list: (directory) => fs.promises.readdir(directory),
@@ -68,3 +82,10 @@ export const nodeDisk: Disk = {
     try { await fsync(fd); } finally { await close(fd); }
   },
 };
+
+async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten;
+}
+
+/** The same file once more, whatever it is called by now, with every write synced (O_DSYNC). undefined: no /proc here. */
+const openSynced = (fd: number): Promise<number | undefined> => open(`/proc/self/fd/${fd}`, fs.constants.O_WRONLY | fs.constants.O_DSYNC).catch(() => undefined);

@@ -77,7 +77,7 @@ export class LogWriter {
       payloads.push(payload);
       bytes += size;
     }
-    await this.flush(payloads, bytes);
+    await this.flush(payloads, bytes, mustSync);
     if (mustSync) await this.sync();
     if (this.position.offset > this.fileBytes / 2) this.maker.prepare();
   }
@@ -90,11 +90,17 @@ export class LogWriter {
     if (last && last.index > segment.lastIndex) segment.lastIndex = last.index;
   }
 
-  private async flush(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
+  private async flush(payloads: readonly Uint8Array[], bytes: number, mustSync = false): Promise<void> {
     if (bytes === 0) return;
-    await this.file!.write(this.frames(payloads, this.position.segment, this.position.offset), this.position.offset);
+    const file = this.file!;
+    const frames = this.frames(payloads, this.position.segment, this.position.offset);
+    // Only these bytes are synced so: what lies before them must be already.
+    const isSynced = mustSync && !this.hasUnsynced && file.writeSynced !== undefined;
+    if (isSynced) await file.writeSynced!(frames, this.position.offset);
+    else await file.write(frames, this.position.offset);
     this.position = { segment: this.position.segment, offset: this.position.offset + bytes };
-    this.hasUnsynced = true;
+    if (isSynced) this.synced = this.position;
+    else this.hasUnsynced = true;
   }
 
   private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {

@@ -56,8 +56,11 @@ export class SegmentMaker {
   private async make(size: number): Promise<{ file: DiskFile; size: number }> {
     const file = await this.disk.open(join(this.directory, spareName), "create");
     try {
-      for (let at = 0; at < size; at += fillChunk.length) await file.write(fillChunk.subarray(0, Math.min(fillChunk.length, size - at)), at);
-      await file.sync();
+      // Synced piece by piece: the log's own syncs, which go on meanwhile, then wait for one piece at most and not for a whole segment.
+      for (let at = 0; at < size; at += fillChunk.length) {
+        await file.write(fillChunk.subarray(0, Math.min(fillChunk.length, size - at)), at);
+        await file.sync();
+      }
       return { file, size };
     } catch (error) {
       await file.close().catch(() => {});

@@ -91,7 +91,7 @@ describe("the write-ahead log", () => {
     let syncs = 0;
     const counting: Disk = { ...nodeDisk, open: async (path, mode) => {
       const file = await nodeDisk.open(path, mode);
-      return { ...file, sync: () => { syncs++; return file.sync(); } };
+      return { ...file, sync: () => { syncs++; return file.sync(); }, writeSynced: (bytes, at) => { syncs++; return file.writeSynced!(bytes, at); } };
     } };
     await open({ disk: counting });
     syncs = 0;
@@ -234,7 +234,8 @@ describe("the write-ahead log", () => {
     let isFull = false;
     const small: Disk = { ...nodeDisk, open: async (path, mode) => {
       const file = await nodeDisk.open(path, mode);
-      return { ...file, write: (bytes, at) => isFull ? Promise.reject(Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })) : file.write(bytes, at) };
+      const write = (bytes: Uint8Array, at: number): Promise<void> => isFull ? Promise.reject(Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })) : file.writeSynced!(bytes, at);
+      return { ...file, write, writeSynced: write };
     } };
     await open({ disk: small });
     await write({ entries: [entry(1)] });
