@@ -189,7 +189,7 @@ describe("whom to stop", () => {
           without(state, found.victims, () => assert.ok(placer.canFit(g, found.node), `it fits without them (seed ${seed})`));
           for (const kept of found.victims) without(state, found.victims.filter((t) => t !== kept), () => assert.ok(!placer.canFit(g, found.node), `${state.tasks.ids[kept]} need not go (seed ${seed})`));
         }
-      }), { numRuns: 150 });
+      }), { numRuns: 300, examples: [[1220297255]] });
       assert.ok(planned > 50, `${planned} plans were looked at`);
     });
   });

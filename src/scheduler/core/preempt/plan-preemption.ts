@@ -1,7 +1,9 @@
 import { filters } from "../filters/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
+import { lowestStoppable, stoppable } from "./stoppable.js";
+import { Tally } from "./tally.js";
 import { NodeTrial } from "./trial.js";
-import { compareVictims, fewestVictims, highestPriority } from "./victims.js";
+import { compareVictims, fewestVictims, highestPriority, mostImportantFirst } from "./victims.js";
 import { VolumeHolders } from "./volume-holders.js";
 import { without } from "./without.js";
 
@@ -54,9 +56,12 @@ function bestOf(state: ClusterState, g: number, candidates: readonly Candidate[]
   let tried = 0;
   for (const { n, atLeast, priority } of candidates) {
     if (best && (atLeast > best.victims.length || (atLeast === best.victims.length && priority > highestPriority(state, best.victims)) || ++tried > mostNodesTried)) break;
-    const victims = victimsOn(state, n, trial, mayStop, options.claimed(n), holders?.on(n) ?? none);
-    if (!victims || (best && compareVictims(state, victims, best.victims) >= 0)) continue;
-    if (fitsWithout(state, g, n, [...victims, ...holders?.ending ?? none], options.canFit)) best = { node: n, victims };
+    const fits = (without: readonly number[]) => fitsWithout(state, g, n, [...without, ...holders?.ending ?? none], options.canFit);
+    let victims = victimsOn(state, n, trial, mayStop, options.claimed(n), holders?.on(n) ?? none);
+    if (!victims || (best && compareVictims(state, victims, best.victims) >= 0) || !fits(victims)) continue;
+    // Who makes room may have a volume that will do as well as that of another.
+    if (holders) for (const t of mostImportantFirst(state, victims)) { const others: number[] = victims.filter((other) => other !== t); if (fits(others)) victims = others; }
+    best = { node: n, victims };
     if (best && best.victims.length === 0) break;
   }
   return best;
@@ -76,46 +81,22 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
   const r = groups.request[g]!;
   const eligible = state.predicates.eligible[requests.eligibility[r]!]!;
   const others = filters.filter((filter) => !(filter.name in curable) && filter.concerns(state, g));
-  const dimensions = requests.amount.map((_, d) => d).filter((d) => requests.amount[d]![r]! > 0);
-  const amounts = dimensions.map((d) => requests.amount[d]!), free = dimensions.map((d) => nodes.free[d]!);
-  const count = dimensions.length;
+  const tally = new Tally(state, r, mayStop);
+  const { count, amounts, free, held, largest, ending, gpuNeeded } = tally;
   const { counts, group: groupOf, gpuMask } = tasks;
   const { request, priority: priorities } = groups;
   const lowestOfAll = lowestStoppable(state, mayStop);
   let perfect = 0, looked = 0, isLimited = false;
-  const gpuNeeded = requests.gpuCount[r]! * requests.gpuMillis[r]!;
-  const held = new Float64Array(dimensions.length), largest = new Float64Array(dimensions.length), ending = new Float64Array(dimensions.length);
-  const missing = new Float64Array(dimensions.length);
+  const missing = new Float64Array(count);
   const found: Candidate[] = [];
   const look = (n: number) => {
     if (mayLimit && (perfect >= enoughPerfect || (looked++ >= mostNodesLooked && found.length > 0))) { isLimited = true; return; }
     const forVolumes = holders?.on(n);
     if (holders && !forVolumes) return;
-    held.fill(0); largest.fill(0); ending.fill(0);
-    let stoppables = 0, gpuHeld = 0, gpuLargest = 0, gpuEnding = 0, gpuMissing = 0, lowest = Infinity, hasEnding = false;
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-      const group = groupOf[t]!;
-      const isEnding = counts[t] === 0;
-      if (!isEnding && mayStop[group] === 0) continue;
-      const of = request[group]!;
-      if (isEnding) hasEnding = true;
-      else {
-        stoppables++;
-        if (priorities[group]! < lowest) lowest = priorities[group]!;
-      }
-      for (let i = 0; i < count; i++) {
-        const amount = amounts[i]![of]!;
-        if (isEnding) { ending[i]! += amount; continue; }
-        held[i]! += amount;
-        if (amount > largest[i]!) largest[i] = amount;
-      }
-      if (gpuNeeded > 0 && gpuMask[t] !== 0) {
-        const amount = requests.gpuCount[of]! * requests.gpuMillis[of]!;
-        if (isEnding) gpuEnding += amount;
-        else { gpuHeld += amount; if (amount > gpuLargest) gpuLargest = amount; }
-      }
-    }
-    if (stoppables === 0 && !hasEnding && !holders) return;
+    tally.take(n);
+    const { lowest, gpuHeld, gpuLargest, gpuEnding } = tally;
+    let gpuMissing = 0;
+    if (tally.stoppables === 0 && !tally.hasEnding && !holders) return;
     const promised = claimed(n);
     let atLeast = forVolumes?.length ?? 0;
     for (let i = 0; i < count; i++) {
@@ -154,27 +135,6 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
 
 /** Filters whose refusal those may cure who are stopped. */
 const curable: Readonly<Record<string, true>> = { resources: true, gpu: true, "host-port": true, volume: true };
-
-function lowestStoppable({ groups }: ClusterState, mayStop: Uint8Array): number {
-  let lowest = Infinity;
-  for (let g = 0; g < mayStop.length; g++) if (mayStop[g] === 1 && groups.priority[g]! < lowest) lowest = groups.priority[g]!;
-  return lowest;
-}
-
-/** By group: 1 = its tasks may be stopped for `g`. */
-function stoppable(state: ClusterState, g: number): Uint8Array {
-  const { groups } = state;
-  const priority = groups.priority[g]!;
-  const near = new Set(groups.rules[g]!.affinities.filter(({ isAnti, isRequired }) => isRequired && !isAnti).map(({ serviceId }) => serviceId));
-  const may = new Uint8Array(groups.size);
-  for (let other = 0; other < groups.size; other++) {
-    if (groups.users[other]! === 0 || groups.priority[other]! >= priority) continue;
-    const rules = groups.rules[other]!;
-    if (rules.isGang || !rules.mayMove || (near.size > 0 && near.has(state.services.ids[groups.service[other]!]!))) continue;
-    may[other] = 1;
-  }
-  return may;
-}
 
 /** The victims for node `n`: `forVolumes`, and who has to go beside them; empty: none needed once those end that are being stopped. undefined: it is not enough. */
 function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Uint8Array, claimed: number, forVolumes: readonly number[]): number[] | undefined {

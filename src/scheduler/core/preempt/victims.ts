@@ -81,8 +81,12 @@ export function compareVictims(state: ClusterState, a: readonly number[], b: rea
 
 export const highestPriority = (state: ClusterState, victims: readonly number[]): number => victims.reduce((most, t) => Math.max(most, priorityOf(state, t)), -Infinity);
 
+/** The oldest first among equals. */
+export const mostImportantFirst = (state: ClusterState, victims: readonly number[]): number[] =>
+  [...victims].sort((a, b) => priorityOf(state, b) - priorityOf(state, a) || state.tasks.sinceMs[a]! - state.tasks.sinceMs[b]! || b - a);
+
 /** What they hold in all, in parts of their node. */
-function amountOf(state: ClusterState, victims: readonly number[]): number {
+export function amountOf(state: ClusterState, victims: readonly number[]): number {
   let sum = 0;
   for (const t of victims) {
     const n = state.tasks.node[t]!, r = state.requestOf(t);
