@@ -38,8 +38,7 @@ function unpack(state: ClusterState, packed: PackedDecision): { readonly g: numb
   const tasks = Int32Array.from({ length: packed.tasks }, (_, i) => state.addNewTask(`waiting ${i}`, groups[0]!, packed.nowMs));
   for (const { placed, waiting, among, ...request } of packed.requests) {
     const r = state.requests.acquire({ ...request, eligibility: classes[among]! }, packed.dimensions.length);
-    state.requests.placed[r] = placed;
-    state.requests.waiting[r] = waiting;
+    state.requests.setTasks(r, placed, waiting);
   }
   const { size: _size, free, total, alive, ...columns } = packed.nodes;
   nodes.alive.words = alive;

@@ -56,7 +56,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     [...predicates.classes[requests.eligibility[state.groups.request[g]!]!]!].map((p) => predicates.predicates[p]!), ...rules.preferences.map(({ predicate }) => [predicate]),
     ...(state.softTaintedCount > 0 ? [[prefersOthers(rules.tolerations)]] : []),
   ];
-  const requestRows = [...requests.rows()].filter((r) => requests.placed[r]! + requests.waiting[r]! > 0).slice(0, mostRequests);
+  const requestRows = [...requests.rows()].filter((r) => requests.placedOf(r) + requests.waitingOf(r) > 0).slice(0, mostRequests);
   const rowOfClass = new Map<number, number>();
   for (const r of requestRows) {
     const c = requests.eligibility[r]!;
@@ -81,7 +81,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     failing: Int32Array.from(state.failures.nodesFailing(state.groups.keys[g]!, options.nowMs)),
     imageHolders: imageHolders(state, rules.image),
     requests: requestRows.map((r) => ({
-      among: rowOfClass.get(requests.eligibility[r]!)!, amounts: amountsOf(state, r), gpuCount: requests.gpuCount[r]!, gpuMillis: requests.gpuMillis[r]!, gpuModels: modelsOf(state, r), placed: requests.placed[r]!, waiting: requests.waiting[r]!,
+      among: rowOfClass.get(requests.eligibility[r]!)!, amounts: amountsOf(state, r), gpuCount: requests.gpuCount[r]!, gpuMillis: requests.gpuMillis[r]!, gpuModels: modelsOf(state, r), placed: requests.placedOf(r), waiting: requests.waitingOf(r),
     })),
   };
 }

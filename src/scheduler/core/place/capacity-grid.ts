@@ -106,15 +106,15 @@ export class CapacityGrid {
 
   #search(r: number, own: Int32Array | undefined, most: number, looks: number): number {
     const { requests } = this.state;
-    const row = levelOf(requests.amount[cpu]![r]!), column = levelOf(requests.amount[memory]![r]! * (1 / mib));
-    const count = requests.gpuCount[r]!;
+    const row = levelOf(requests.cpuOf(r)), column = levelOf(requests.memoryOf(r) * (1 / mib));
+    const count = requests.gpuCountOf(r), dimensions = requests.dimensionsOf(r);
     const first = count === 0 ? 0 : requests.isWholeGpus(r) ? wholeLayer + count : 1 + ((requests.gpuMillis[r]! * 8) / wholeGpu | 0);
     const layers = this.#layers;
     this.#best = outside;
     this.#bestCost = Infinity;
     this.#isCutShort = false;
-    this.#asksMore = count > 0 || requests.dimensions[r]! > memory + 1;
-    const isGeneric = requests.dimensions[r]! > pids + 1;
+    this.#asksMore = count > 0 || dimensions > memory + 1;
+    const isGeneric = dimensions > pids + 1;
     for (let at = first; at < gpuLayers && at < layers.length && this.#best < 0; at++) {
       const plain = layers[at], generic = layers[gpuLayers + at];
       if (!isGeneric && plain !== undefined && plain.nodes > 0) this.#searchLayer(plain, r, row, column, own, most, looks);
@@ -133,7 +133,7 @@ export class CapacityGrid {
     const lowRows = (fromRow & 7) < 4 ? -1 << ((fromRow & 3) << 3) : 0, highRows = (fromRow & 7) < 4 ? -1 : -1 << ((fromRow & 3) << 3);
     const largeColumns = Math.imul((0xff << (fromColumn & 7)) & 0xff, 0x01010101);
     // Nearly every request is about these two; the rest is asked where there is any. Who asks for nothing fits where less than nothing is left.
-    const neededCpu = state.requests.amount[cpu]![r]! || -Infinity, neededMemory = state.requests.amount[memory]![r]! || -Infinity, asksMore = this.#asksMore;
+    const neededCpu = state.requests.cpuOf(r) || -Infinity, neededMemory = state.requests.memoryOf(r) || -Infinity, asksMore = this.#asksMore;
     let best = this.#best, bestCost = this.#bestCost, enough = bestCost * closeEnough;
     for (let ofLayer = layer.filledOctaves & (-1 << fromOctave); ofLayer !== 0; ofLayer &= ofLayer - 1) {
       const octave = 31 - Math.clz32(ofLayer & -ofLayer), isFirst = octave === fromOctave;

@@ -1,6 +1,6 @@
 import { countOnNode } from "../filters/index.js";
 import { GpuNodeIndex } from "../score/index.js";
-import { unlimited, type ClusterState } from "../state/index.js";
+import { hasReplicas, unlimited, type ClusterState } from "../state/index.js";
 import { CapacityGrid } from "./capacity-grid.js";
 import type { OwnCounts } from "./own-counts.js";
 import { RefusedShapes } from "./refused-shapes.js";
@@ -11,10 +11,12 @@ const maxGrids = 16;
 
 /**
  * So many kinds of requests are placed by what each costs on every node with GPUs, alike ones together (score/alike-requests.ts): 8,000 kinds on 1,213 nodes pack as well as 151, 4,000 tasks/s. Of more kinds a mix is not learnt
- * in passing: where the work for all that wait, tasks × (devices + kinds), is more than `mostWork` (10 ms), they are packed by the grids instead.
+ * in passing: where the work for all that wait, tasks × (devices + kinds), and that of learning, which looks at all kinds several times, are more than `mostWork` (10 ms), they are packed by
+ * the grids instead.
  */
 const mostKinds = 20_480;
 const mostWork = 3_200_000;
+const looksOfLearning = 4;
 
 const manyTasks = 32;
 
@@ -41,7 +43,7 @@ export class Packer {
   place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number {
     const { state } = this;
     const { groups, requests, services } = state;
-    const r = groups.request[g]!, s = groups.service[g]!, { replicas } = groups.rules[g]!;
+    const r = groups.requestOf(g), s = groups.serviceOf(g), replicas = (groups.traitsOf(g) & hasReplicas) === 0 ? 1 : groups.rules[g]!.replicas;
     if (this.#refused.covers(r, eligibility)) return 0;
     const grid = this.#grid(eligibility);
     const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
@@ -55,7 +57,7 @@ export class Packer {
       }
     }
     const own = half < unlimited && (wanted > 1 || services.tasks[s]! > 0) ? this.own.of(s) : undefined;
-    const hasGpus = requests.gpuCount[r]! > 0;
+    const hasGpus = requests.gpuCountOf(r) > 0;
     let placed = 0, most = half;
     while (placed < wanted) {
       grid.catchUp();
@@ -78,8 +80,8 @@ export class Packer {
   /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
     const { nodes, requests, tasks } = this.state;
-    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
-    if (requests.gpuCount[r] === 0) {
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks + looksOfLearning) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
+    if (requests.gpuCountOf(r) === 0) {
       const n = grid.find(r, own, most);
       if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
     }

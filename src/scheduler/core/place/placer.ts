@@ -1,6 +1,6 @@
 import type { Toleration } from "../../../model/index.js";
 import { filters } from "../filters/index.js";
-import { leavesVolumesAsTheyAre, prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
+import { hasPlaceRules, leavesVolumesAsTheyAre, prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
 import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
 import { OwnCounts } from "./own-counts.js";
 import { Packer } from "./packer.js";
@@ -71,7 +71,7 @@ export class Placer {
     const chooser = strategy === "SPREAD" ? this.#spreader : strategy === "PACK" ? this.#packer : undefined;
     if (!chooser) return undefined;
     if (this.#scores.refreshScale()) this.#packer.scaleChanged();
-    const eligibility = state.requests.eligibility[state.groups.request[g]!]!;
+    const eligibility = state.requests.eligibilityOf(state.groups.requestOf(g));
     if (state.softTaintedCount === 0) return chooser.place(g, tasks, wanted, eligibility);
     // Nodes that had rather not have the tasks come after all others.
     const placed = chooser.place(g, tasks, wanted, this.#withoutSoftTaints(eligibility, state.groups.rules[g]!.tolerations));
@@ -116,10 +116,9 @@ export class Placer {
   /** Whether nodes differ for the group only in what is free on them and in how many tasks they have: then indexes choose, without looking at every node. */
   #isPlain(g: number): boolean {
     const { state } = this;
-    const rules = state.groups.rules[g]!;
     // Indexes are by reservations.
     if (state.isUsageAware) return false;
-    return rules.hostPorts.length === 0 && rules.volumes.length === 0 && rules.maxPerNode === 0 && rules.maxPer.length === 0 && rules.spread.length === 0 && rules.preferences.length === 0 && rules.affinities.length === 0
+    return (state.groups.traitsOf(g) & hasPlaceRules) === 0
       && (state.failures.isEmpty || state.failures.nodesFailing(state.groups.keys[g]!, this.options.nowMs()).length === 0) && state.repellersOf(g).length === 0;
   }
 

@@ -29,7 +29,7 @@ export class AlikeRequests {
       return r;
     }
     // Kinds of resources that few nodes have: too little is won, and too much could be lost.
-    if (requests.dimensions[r]! > pids + 1) return r;
+    if (requests.dimensionsOf(r) > pids + 1) return r;
     const key = this.#keyOf(r), first = this.#first.get(key);
     if (first !== undefined && requests.generation[first.r] === first.generation) return first.r;
     if (first === undefined && this.#first.size >= Math.max(1, Math.min(mostAlike, most))) {

@@ -79,7 +79,7 @@ export function learnMix(state: ClusterState): Mix {
   const demandOf = new Map<number, number>();      // eligibility class → GPUs
   let demandGpus = 0;
   for (let r = 0; r < requests.size; r++) {
-    const tasks = requests.placed[r]! + requests.waiting[r]!;
+    const tasks = requests.placedOf(r) + requests.waitingOf(r);
     if (tasks <= 0 || requests.gpuCount[r] === 0) continue;
     const gpus = (tasks * requests.gpuCount[r]! * requests.gpuMillis[r]!) / wholeGpu, c = requests.eligibility[r]!;
     demandGpus += gpus;
@@ -103,10 +103,13 @@ export function learnMix(state: ClusterState): Mix {
     if (pressure > 0) members.forEach((n) => { if (n < price.length) price[n] = Math.min(highestPrice, price[n]! + pressure); });
   }
   pressUnknown(state, demandGpus, price);
+  // Those that have room for any: most have not, and there are many kinds.
+  const roomy: number[] = [];
+  for (let n = 0; n < nodes.size; n++) if (nodes.gpuWhole[n]! > 1) roomy.push(n);
   const large = largeRequests(state).map(({ gpus, amounts, eligibility, demand }): LargeRequest => {
     const request = { gpus, amounts, eligibility, price: 0 }, members = predicates.eligible[eligibility]!;
     let supply = 0;
-    for (let n = 0; n < nodes.size; n++) if (nodes.gpuWhole[n]! >= gpus && members.has(n)) supply += gpus * roomFor(request, state, n, nodes.gpuWhole[n]!, -1);
+    for (const n of roomy) if (nodes.gpuWhole[n]! >= gpus && members.has(n)) supply += gpus * roomFor(request, state, n, nodes.gpuWhole[n]!, -1);
     return { ...request, price: gpus * Math.min(highestPrice, Math.max(0, (demand / demandGpus) * ((all + tiny) / (supply + tiny) - 1))) };
   }).filter((request) => request.price > leastPrice).sort((a, b) => b.price - a.price).slice(0, mostLarge);
   return { demandGpus, perGpu, price, usableGpus: all, large, leastLargeGpus: large.reduce((least, { gpus }) => Math.min(least, gpus), Infinity) };
@@ -138,7 +141,7 @@ function pressUnknown({ nodes }: ClusterState, demandGpus: number, price: Float6
 function largeRequests({ requests }: ClusterState): { readonly gpus: number; readonly amounts: Float64Array; readonly eligibility: number; demand: number }[] {
   const found: { gpus: number; amounts: Float64Array; eligibility: number; demand: number }[] = [];
   for (let r = 0; r < requests.size; r++) {
-    const tasks = requests.placed[r]! + requests.waiting[r]!, gpus = requests.gpuCount[r]!;
+    const tasks = requests.placedOf(r) + requests.waitingOf(r), gpus = requests.gpuCount[r]!;
     if (tasks > 0 && gpus > 1) found.push({ gpus, amounts: Float64Array.from(fixedDimensions, (_, d) => requests.amount[d]![r]!), eligibility: requests.eligibility[r]!, demand: tasks * gpus });
   }
   found.sort((a, b) => b.gpus - a.gpus || a.eligibility - b.eligibility || b.amounts[cpu]! - a.amounts[cpu]!);

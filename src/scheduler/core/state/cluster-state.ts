@@ -6,7 +6,7 @@ import { stored, type CompiledSpec } from "./compile-spec.js";
 import { Interner } from "./columns.js";
 import { cpu, disk, genericDimension, memory, newDimensions, pids } from "./dimensions.js";
 import { Failures } from "./failures.js";
-import { GroupTable } from "./group-table.js";
+import { GroupTable, claimsThings } from "./group-table.js";
 import { NodeTable, anyModel, maxGpus, mixedModels, nameOf, wholeGpu } from "./node-table.js";
 import { PortTable } from "./port-table.js";
 import { PredicateTable, type Predicate } from "./predicates.js";
@@ -303,7 +303,7 @@ export class ClusterState {
   addNewTask(id: string, g: number, sinceMs: number): number {
     const t = this.tasks.add(id, g, sinceMs);
     this.holdGroup(g);
-    this.requests.waiting[this.groups.request[g]!]!++;
+    this.requests.noteWaiting(this.groups.requestOf(g), 1);
     if (this.#isNoted) this.#noteTask(t, g);
     return t;
   }
@@ -312,7 +312,7 @@ export class ClusterState {
     if (this.tasks.node[t] !== nowhere) this.unplace(t);
     const g = this.tasks.group[t]!;
     if (this.#isNoted) this.#noteTask(t, g);
-    this.requests.waiting[this.groups.request[g]!]!--;
+    this.requests.noteWaiting(this.groups.requestOf(g), -1);
     this.assignedIds.delete(t);
     this.#orphans.delete(this.tasks.ids[t]!);
     this.tasks.remove(t);
@@ -325,9 +325,9 @@ export class ClusterState {
    */
   place(t: number, n: number, counts = true, gpuMask?: number, volumes?: readonly TaskVolume[]): void {
     const { nodes, tasks, groups, requests, services } = this;
-    const g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
-    for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount; }
-    if (requests.gpuCount[r]! > 0) {
+    const g = tasks.group[t]!, r = groups.requestOf(g), s = groups.serviceOf(g);
+    this.#give(n, r, -1);
+    if (requests.gpuCountOf(r) > 0) {
       const mask = gpuMask ?? this.chooseDevices(n, r);
       tasks.gpuMask[t] = mask;
       this.#useDevices(n, mask, requests.gpuMillis[r]!);
@@ -342,11 +342,12 @@ export class ClusterState {
     services.firstTask[s] = t;
     services.tasks[s]!++;
     this.placedTasks++;
-    requests.placed[r]!++;
-    requests.waiting[r]!--;
-    const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
-    for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
-    if (mounts.length > 0) this.volumes.hold(t, n, volumes ?? chooseVolumes(this, g, n) ?? []);
+    requests.notePlaced(r, 1);
+    if ((groups.traitsOf(g) & claimsThings) !== 0) {
+      const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
+      for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
+      if (mounts.length > 0) this.volumes.hold(t, n, volumes ?? chooseVolumes(this, g, n) ?? []);
+    }
     nodes.touch(n);
     if (this.#isNoted) this.#noteTask(t, g);
   }
@@ -358,8 +359,8 @@ export class ClusterState {
   placeRun(g: number, tasks: ArrayLike<number>, from: number, to: number, n: number): void {
     const { nodes, groups, requests, services } = this;
     const { node, counts, links } = this.tasks;
-    const r = groups.request[g]!, s = groups.service[g]!, count = to - from;
-    for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! -= amount * count; }
+    const r = groups.requestOf(g), s = groups.serviceOf(g), count = to - from;
+    this.#give(n, r, -count);
     let firstHere = nodes.firstTask[n]!, firstOfService = services.firstTask[s]!;
     for (let i = from; i < to; i++) {
       const t = tasks[i]!;
@@ -380,8 +381,7 @@ export class ClusterState {
     nodes.tasks[n]! += count;
     services.tasks[s]! += count;
     this.placedTasks += count;
-    requests.placed[r]! += count;
-    requests.waiting[r]! -= count;
+    requests.notePlaced(r, count);
     nodes.touch(n);
     if (this.#isNoted) for (let i = from; i < to; i++) this.#noteTask(tasks[i]!, g);
   }
@@ -389,7 +389,7 @@ export class ClusterState {
   /** Takes `t` from its node: it waits again. */
   unplace(t: number): void {
     this.#take(t);
-    this.assignedIds.delete(t);
+    if (this.assignedIds.size > 0) this.assignedIds.delete(t);
   }
 
   setCounts(t: number, counts: boolean): void {
@@ -405,9 +405,9 @@ export class ClusterState {
   #take(t: number): void {
     const { nodes, tasks, groups, requests, services } = this;
     if (this.#isNoted) this.#noteTask(t, tasks.group[t]!);
-    const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.request[g]!, s = groups.service[g]!;
-    for (let d = 0; d < requests.dimensions[r]!; d++) { const amount = requests.amount[d]![r]!; if (amount !== 0) nodes.free[d]![n]! += amount; }
-    if (requests.gpuCount[r] !== 0 && tasks.gpuMask[t] !== 0) {
+    const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.requestOf(g), s = groups.serviceOf(g);
+    this.#give(n, r, 1);
+    if (requests.gpuCountOf(r) !== 0 && tasks.gpuMask[t] !== 0) {
       this.#useDevices(n, tasks.gpuMask[t]!, -requests.gpuMillis[r]!);
       tasks.gpuMask[t] = 0;
       nodes.gpusChanged(n);
@@ -418,14 +418,23 @@ export class ClusterState {
     tasks.unlink(t, ofService, services.firstTask, s);
     services.tasks[s]!--;
     this.placedTasks--;
-    requests.placed[r]!--;
-    requests.waiting[r]!++;
+    requests.notePlaced(r, -1);
     tasks.node[t] = nowhere;
-    const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
-    for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
-    if (mounts.length > 0) this.volumes.release(t, n);
+    if ((groups.traitsOf(g) & claimsThings) !== 0) {
+      const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
+      for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
+      if (mounts.length > 0) this.volumes.release(t, n);
+    }
     nodes.releases++;
     nodes.touch(n);
+  }
+
+  /** Node `n` has what `times` tasks of `r` hold more than it had (less: below zero). */
+  #give(n: number, r: number, times: number): void {
+    const { nodes: { free }, requests } = this, dimensions = requests.dimensionsOf(r);
+    free[cpu]![n]! += requests.cpuOf(r) * times;
+    free[memory]![n]! += requests.memoryOf(r) * times;
+    for (let d = memory + 1; d < dimensions; d++) free[d]![n]! += requests.amount[d]![r]! * times;
   }
 
   #useDevices(n: number, mask: number, millis: number): void {
@@ -486,11 +495,13 @@ export class ClusterState {
   /** Whether resources and GPUs of node `n` suffice for one more of `r`. Hot: no allocation. */
   fits(n: number, r: number): boolean {
     const { nodes, requests } = this;
-    for (let d = 0; d < requests.dimensions[r]!; d++) {
+    const cpuAmount = requests.cpuOf(r), memoryAmount = requests.memoryOf(r), dimensions = requests.dimensionsOf(r);
+    if ((cpuAmount > 0 && nodes.free[cpu]![n]! < cpuAmount) || (memoryAmount > 0 && nodes.free[memory]![n]! < memoryAmount)) return false;
+    for (let d = memory + 1; d < dimensions; d++) {
       const amount = requests.amount[d]![r]!;
       if (amount > 0 && nodes.free[d]![n]! < amount) return false;
     }
-    const count = requests.gpuCount[r]!;
+    const count = requests.gpuCountOf(r);
     return count === 0 || this.fitsGpus(n, r, count);
   }
 
@@ -508,7 +519,7 @@ export class ClusterState {
   room(n: number, r: number): number {
     const { nodes, requests } = this;
     let room = unlimited;
-    for (let d = 0; d < requests.dimensions[r]!; d++) {
+    for (let d = 0; d < requests.dimensionsOf(r); d++) {
       const amount = requests.amount[d]![r]!;
       if (amount > 0) room = Math.min(room, Math.floor(nodes.free[d]![n]! / amount));
     }

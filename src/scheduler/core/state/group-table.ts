@@ -1,7 +1,21 @@
 import { RowIndex, capacityFor, grown, rowsPerStep, type TypedArray } from "./columns.js";
 import type { Rules } from "./rules.js";
 
-/** Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. */
+// Of a group in GroupTable.#words.
+const rowWords = 4;
+const requestAt = 0;
+const serviceAt = 1;
+const traitsAt = 2;
+
+/** Bits of traitsOf: so that nobody looks at the rules of a group that has none to speak of. */
+export const claimsThings = 1;      // host ports or volumes
+export const hasPlaceRules = 2;     // whatever makes nodes differ beside what is free on them and how many tasks they have
+export const hasReplicas = 4;       // more than one
+
+/**
+ * Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. What a task that comes or goes needs of its group is side by side as well
+ * (see RequestTable).
+ */
 export class GroupTable {
   size = 0;
   capacity = 0;
@@ -13,6 +27,7 @@ export class GroupTable {
   /** Its tasks in the task table, and whoever else holds on to it. */
   users = new Int32Array(0);
   generation = new Int32Array(0);
+  #words = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.keys, (g) => this.keys[g] !== "");
   /** Of a copy: undefined until it is asked for. */
@@ -33,10 +48,17 @@ export class GroupTable {
     this.priority[g] = priority;
     this.users[g] = 0;
     this.generation[g]!++;
+    this.#words[g * rowWords + requestAt] = request;
+    this.#words[g * rowWords + serviceAt] = service;
+    this.#words[g * rowWords + traitsAt] = traitsOfRules(rules);
     this.#rows.set(key, g);
     if (this.#byImage) note(this.#byImage, rules.image, g);
     return g;
   }
+
+  requestOf(g: number): number { return this.#words[g * rowWords + requestAt]!; }
+  serviceOf(g: number): number { return this.#words[g * rowWords + serviceAt]!; }
+  traitsOf(g: number): number { return this.#words[g * rowWords + traitsAt]!; }
 
   remove(g: number): void {
     this.#rows.delete(this.keys[g]!);
@@ -49,7 +71,7 @@ export class GroupTable {
 
   *rows(): Iterable<number> { for (let g = 0; g < this.size; g++) if (this.keys[g] !== "") yield g; }
 
-  get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation]; }
+  get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation, this.#words]; }
   get lists(): readonly unknown[][] { return [this.keys, this.rules]; }
 
   emptyCopy(): GroupTable {
@@ -98,7 +120,14 @@ export class GroupTable {
     this.priority = grown(this.priority, capacity);
     this.users = grown(this.users, capacity);
     this.generation = grown(this.generation, capacity);
+    this.#words = grown(this.#words, capacity * rowWords);
   }
+}
+
+function traitsOfRules({ hostPorts, volumes, maxPerNode, maxPer, spread, preferences, affinities, replicas }: Rules): number {
+  const claims = hostPorts.length > 0 || volumes.length > 0;
+  const isAnyPlaceAlike = !claims && maxPerNode === 0 && maxPer.length === 0 && spread.length === 0 && preferences.length === 0 && affinities.length === 0;
+  return (claims ? claimsThings : 0) | (isAnyPlaceAlike ? 0 : hasPlaceRules) | (replicas > 1 ? hasReplicas : 0);
 }
 
 function note(byImage: Map<string, Set<number>>, image: string, g: number): void {
