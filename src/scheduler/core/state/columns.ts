@@ -7,11 +7,23 @@ export type TypedArray = Float64Array | Int32Array | Int16Array | Uint16Array | 
 /** `column` with room for `capacity` rows; the same one when it has it. */
 export function grown<T extends TypedArray>(column: T, capacity: number, fill = 0): T {
   if (column.length >= capacity) return column;
-  const larger = new (column.constructor as new (length: number) => T)(capacity);
+  const larger = column.buffer instanceof SharedArrayBuffer ? sharedColumn(column, capacity) : new (column.constructor as new (length: number) => T)(capacity);
   larger.set(column);
   if (fill !== 0) larger.fill(fill, column.length);
   return larger;
 }
+
+/**
+ * A column of zeros of the kind of `column`, in shared memory, though nobody shares it: of that the engine counts nothing as its own. Columns of copies, which come and go,
+ * would otherwise make it collect garbage every second time, all of it at once (a million tasks: 200 to 350 ms).
+ */
+export function sharedColumn<T extends TypedArray>(column: T, length = column.length): T {
+  return new (column.constructor as new (buffer: SharedArrayBuffer) => T)(new SharedArrayBuffer(length * column.BYTES_PER_ELEMENT));
+}
+
+/** Whether the memory of `spare`, a copy that nobody uses any more, is of the right size for a copy of `table`. */
+export const isAlike = (spare: RowTable, table: RowTable): boolean =>
+  spare.capacity === table.capacity && spare.columns.length === table.columns.length && spare.columns.every((column, c) => column.length === table.columns[c]!.length);
 
 /** Doubling, so that adding rows one by one copies each a constant number of times. */
 export const capacityFor = (rows: number, present: number): number => (rows <= present ? present : Math.max(rows, present * 2, 64));

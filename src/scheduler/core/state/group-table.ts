@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown, rowsPerStep, type TypedArray } from "./columns.js";
+import { RowIndex, capacityFor, grown, isAlike, rowsPerStep, sharedColumn, type TypedArray } from "./columns.js";
 import type { Rules } from "./rules.js";
 
 // Of a group in GroupTable.#words.
@@ -74,18 +74,25 @@ export class GroupTable {
   get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation, this.#words]; }
   get lists(): readonly unknown[][] { return [this.keys, this.rules]; }
 
-  emptyCopy(): GroupTable {
+  emptyCopy(spare: GroupTable | undefined): GroupTable {
+    if (spare && isAlike(spare, this)) return spare;
     const copy = new GroupTable();
+    copy.capacity = this.capacity;
     copy.keys = new Array<string>(this.size);
     copy.rules = new Array<Rules>(this.size);
-    copy.makeRoomFor(this);
+    copy.service = sharedColumn(this.service);
+    copy.request = sharedColumn(this.request);
+    copy.priority = sharedColumn(this.priority);
+    copy.users = sharedColumn(this.users);
+    copy.generation = sharedColumn(this.generation);
+    copy.#words = sharedColumn(this.#words);
     return copy;
   }
 
   makeRoomFor(other: GroupTable): void { this.#reserve(other.capacity); }
 
   settle(from: GroupTable): void {
-    this.size = from.size;
+    this.size = this.keys.length = this.rules.length = from.size;
     this.#free = from.#free.slice();
     this.#rows = RowIndex.of(this.keys, (g) => this.keys[g] !== "");
     this.#byImage = undefined;

@@ -1,6 +1,6 @@
 import type { Node } from "../../../model/index.js";
 import { Bitset } from "./bitset.js";
-import { capacityFor, grown, type RowTable, type TypedArray } from "./columns.js";
+import { capacityFor, grown, isAlike, sharedColumn, type RowTable, type TypedArray } from "./columns.js";
 import { IdIndex } from "./id-index.js";
 
 /** Thousandths in one GPU. */
@@ -159,11 +159,28 @@ export class NodeTable {
   /** Devices, a row each. */
   get deviceRows(): RowTable { return { size: this.devices, capacity: this.deviceFree.length, columns: [this.deviceFree, this.deviceModel], lists: [] }; }
 
-  emptyCopy(): NodeTable {
+  emptyCopy(spare: NodeTable | undefined): NodeTable {
+    if (spare && isAlike(spare, this) && isAlike(spare.deviceRows, this.deviceRows)) return spare;
     const copy = new NodeTable();
+    copy.capacity = this.capacity;
     copy.ids = new Array<string>(this.size);
     copy.names = new Array<string>(this.size);
-    copy.makeRoomFor(this);
+    copy.tasks = sharedColumn(this.tasks);
+    copy.firstTask = sharedColumn(this.firstTask);
+    copy.gpuStart = sharedColumn(this.gpuStart);
+    copy.gpuCount = sharedColumn(this.gpuCount);
+    copy.gpuModel = sharedColumn(this.gpuModel);
+    copy.gpuWhole = sharedColumn(this.gpuWhole);
+    copy.gpuLargest = sharedColumn(this.gpuLargest);
+    copy.gpuFreeMillis = sharedColumn(this.gpuFreeMillis);
+    copy.usedCpu = sharedColumn(this.usedCpu);
+    copy.usedMemory = sharedColumn(this.usedMemory);
+    copy.cpuBeyondReserved = sharedColumn(this.cpuBeyondReserved);
+    copy.memoryBeyondReserved = sharedColumn(this.memoryBeyondReserved);
+    for (const column of this.free) { copy.free.push(sharedColumn(column)); copy.total.push(sharedColumn(column)); }
+    copy.deviceFree = sharedColumn(this.deviceFree);
+    copy.deviceModel = sharedColumn(this.deviceModel);
+    copy.changeLog = new Int32Array(this.changeLog.length);
     return copy;
   }
 
@@ -176,7 +193,8 @@ export class NodeTable {
 
   /** Nobody has caught up with a copy yet: its log of changes begins anew. */
   settle(from: NodeTable): void {
-    this.size = from.size;
+    this.size = this.ids.length = this.names.length = from.size;
+    this.changes = 0;
     this.alive.words = from.alive.words.slice();
     this.devices = from.devices;
     this.totalsVersion = from.totalsVersion;

@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
+import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } from "./columns.js";
 import { cpu, memory } from "./dimensions.js";
 import { anyModel, wholeGpu } from "./node-table.js";
 
@@ -132,19 +132,30 @@ export class RequestTable {
   }
   get lists(): readonly unknown[][] { return [this.#keys]; }
 
-  emptyCopy(): RequestTable {
+  emptyCopy(spare: RequestTable | undefined): RequestTable {
+    if (spare && isAlike(spare, this)) return spare;
     const copy = new RequestTable();
+    copy.capacity = this.capacity;
     copy.#keys = new Array<string>(this.size);
-    copy.makeRoomFor(this);
+    copy.gpuCount = sharedColumn(this.gpuCount);
+    copy.gpuMillis = sharedColumn(this.gpuMillis);
+    copy.gpuModels = sharedColumn(this.gpuModels);
+    copy.eligibility = sharedColumn(this.eligibility);
+    copy.#words = sharedColumn(this.#words);
+    copy.#doubles = new Float64Array(copy.#words.buffer);
+    copy.generation = sharedColumn(this.generation);
+    copy.#users = sharedColumn(this.#users);
+    for (const column of this.amount) copy.amount.push(sharedColumn(column));
     return copy;
   }
 
   makeRoomFor(other: RequestTable): void { this.#reserve(other.capacity, other.amount.length); }
 
   settle(from: RequestTable): void {
-    this.size = from.size;
+    this.size = this.#keys.length = from.size;
     this.released = from.released;
-    for (let i = this.modelSets.length; i < from.modelSets.length; i++) this.modelSets.push(from.modelSets[i]!);
+    this.modelSets.splice(0, Infinity, ...from.modelSets);
+    this.#modelSetRows.clear();
     for (const [key, row] of from.#modelSetRows) this.#modelSetRows.set(key, row);
     this.#free = from.#free.slice();
     this.#rows = RowIndex.of(this.#keys, (r) => this.#users[r]! > 0);

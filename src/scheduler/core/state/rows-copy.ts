@@ -15,12 +15,13 @@ export class RowsCopy {
 
   /** Columns and lists that were not copied yet. */
   *all(): Generator<void> {
-    this.makeRoom();
     for (let c = 0; c < this.from().columns.length; c++) {
       if (this.#columns.has(c)) continue;
       for (let at = 0; ; ) {
-        const { columns, size, capacity } = this.from(), source = columns[c]!, target = this.to().columns[c]!;
-        const end = Math.min(at + bytesPerStep / source.BYTES_PER_ELEMENT, size * widthOf(source.length, capacity), target.length);
+        this.makeRoom();
+        const source = this.from().columns[c]!, target = this.to().columns[c]!;
+        // Rows that are not used yet too: the memory may have been that of another copy.
+        const end = Math.min(at + bytesPerStep / source.BYTES_PER_ELEMENT, source.length, target.length);
         if (end <= at) break;
         target.set(source.subarray(at, end), at);
         at = end;

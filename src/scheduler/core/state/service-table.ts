@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
+import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } from "./columns.js";
 
 /** Services that have tasks; each with the list of its placed ones (TaskTable.nextOfService). Rows are used again. */
 export class ServiceTable {
@@ -39,17 +39,21 @@ export class ServiceTable {
   get columns(): readonly TypedArray[] { return [this.firstTask, this.tasks, this.#groups]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
-  emptyCopy(): ServiceTable {
+  emptyCopy(spare: ServiceTable | undefined): ServiceTable {
+    if (spare && isAlike(spare, this)) return spare;
     const copy = new ServiceTable();
+    copy.capacity = this.capacity;
     copy.ids = new Array<string>(this.size);
-    copy.makeRoomFor(this);
+    copy.firstTask = sharedColumn(this.firstTask);
+    copy.tasks = sharedColumn(this.tasks);
+    copy.#groups = sharedColumn(this.#groups);
     return copy;
   }
 
   makeRoomFor(other: ServiceTable): void { if (other.capacity > this.capacity) this.#reserve(other.capacity); }
 
   settle(from: ServiceTable): void {
-    this.size = from.size;
+    this.size = this.ids.length = from.size;
     this.#free = from.#free.slice();
     this.#rows = RowIndex.of(this.ids, (s) => this.ids[s] !== "");
   }

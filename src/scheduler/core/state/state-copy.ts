@@ -14,19 +14,21 @@ const mostRounds = 8;
  * Copies what `state` holds in tables into `copy`, while `journal` notes what changes: everything once, then again what changed meanwhile, until it is so little that the
  * rest is done without a pause. Returns in that moment: the tables are those of one moment then.
  */
-export function* copyTables(state: ClusterState, copy: ClusterState, journal: ChangeJournal): Generator<void> {
-  copy.nodes = state.nodes.emptyCopy();
-  copy.tasks = state.tasks.emptyCopy();
-  copy.groups = state.groups.emptyCopy();
-  copy.services = state.services.emptyCopy();
-  copy.requests = state.requests.emptyCopy();
+export function* copyTables(state: ClusterState, copy: ClusterState, journal: ChangeJournal, spare: ClusterState | undefined): Generator<void> {
+  let nodeChanges = state.nodes.changes;
+  copy.nodes = state.nodes.emptyCopy(spare?.nodes);
+  yield;
+  copy.tasks = state.tasks.emptyCopy(spare?.tasks);
+  yield;
+  copy.groups = state.groups.emptyCopy(spare?.groups);
+  copy.services = state.services.emptyCopy(spare?.services);
+  copy.requests = state.requests.emptyCopy(spare?.requests);
   const nodes = new RowsCopy(() => state.nodes, () => copy.nodes, () => copy.nodes.makeRoomFor(state.nodes));
   const devices = new RowsCopy(() => state.nodes.deviceRows, () => copy.nodes.deviceRows, () => copy.nodes.makeRoomFor(state.nodes));
   const tasks = new RowsCopy(() => state.tasks, () => copy.tasks, () => copy.tasks.makeRoomFor(state.tasks));
   const groups = new RowsCopy(() => state.groups, () => copy.groups, () => copy.groups.makeRoomFor(state.groups));
   const services = new RowsCopy(() => state.services, () => copy.services, () => copy.services.makeRoomFor(state.services));
   const requests = new RowsCopy(() => state.requests, () => copy.requests, () => copy.requests.makeRoomFor(state.requests));
-  let nodeChanges = state.nodes.changes;
 
   for (const table of [nodes, devices, tasks, groups, services, requests]) yield* table.all();
   yield* copyList(state.nodeObjects, copy.nodeObjects);

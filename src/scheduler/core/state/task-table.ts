@@ -1,4 +1,4 @@
-import { RowIndex, capacityFor, grown, type TypedArray } from "./columns.js";
+import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } from "./columns.js";
 
 /** In `node`: it waits for one. */
 export const nowhere = -1;
@@ -78,18 +78,25 @@ export class TaskTable {
   get columns(): readonly TypedArray[] { return [this.node, this.group, this.counts, this.sinceMs, this.gpuMask, this.links]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
-  /** One with room for as much; its rows are copied by whoever asked (RowsCopy), then `settle` makes it complete. */
-  emptyCopy(): TaskTable {
+  /** One with room for as much, `spare` if that has it; its rows are copied by whoever asked (RowsCopy), then `settle` makes it complete. */
+  emptyCopy(spare: TaskTable | undefined): TaskTable {
+    if (spare && isAlike(spare, this)) return spare;
     const copy = new TaskTable();
+    copy.capacity = this.capacity;
     copy.ids = new Array<string>(this.size);
-    copy.makeRoomFor(this);
+    copy.node = sharedColumn(this.node);
+    copy.group = sharedColumn(this.group);
+    copy.counts = sharedColumn(this.counts);
+    copy.sinceMs = sharedColumn(this.sinceMs);
+    copy.gpuMask = sharedColumn(this.gpuMask);
+    copy.links = sharedColumn(this.links);
     return copy;
   }
 
   makeRoomFor(other: TaskTable): void { if (other.capacity > this.capacity) this.#reserve(other.capacity); }
 
   settle(from: TaskTable): void {
-    this.size = from.size;
+    this.size = this.ids.length = from.size;
     this.#free = from.#free.slice();
     this.#rows = RowIndex.of(this.ids, (t) => this.ids[t] !== "");
   }
