@@ -571,14 +571,17 @@ export class ClusterState {
 
   /**
    * The same in steps of a few hundred microseconds, between which this state may change: the copy is as this one is when the last step ends. A million tasks on 100,000
-   * nodes are 60 MiB, which to copy at once would hold the thread for 25 to 45 ms. Whoever does not run it to its end ends it (return).
+   * nodes are 60 MiB, which to copy at once would hold the thread for 25 to 45 ms. Whoever does not run it to its end ends it (return); whoever needs the copy no more gives
+   * it back (takeBack).
    */
   *copyInSlices(): Generator<void, ClusterState> {
     const copy = new ClusterState(), journal = new ChangeJournal();
+    const spare = this.#spare?.deref();
+    this.#spare = undefined;
     this.#journals.push(journal);
     this.#isNoted = true;
     try {
-      yield* copyTables(this, copy, journal);
+      yield* copyTables(this, copy, journal, spare);
       this.#copyRest(copy);
       return copy;
     } finally {
@@ -586,6 +589,11 @@ export class ClusterState {
       this.#isNoted = this.#journals.length > 0;
     }
   }
+
+  /** `copy` is not used by anybody any more: its memory is for the next copy, if that comes before memory is needed otherwise. */
+  takeBack(copy: ClusterState): void { this.#spare = new WeakRef(copy); }
+
+  #spare: WeakRef<ClusterState> | undefined;
 
   /** Maps of a copy (names to rows) are made when they are first asked for, at once, or here, in steps. Those of tasks are not: nobody asks a copy for them. */
   *indexSteps(): Generator<void> {

@@ -78,8 +78,8 @@ export class GroupTable {
     if (spare && isAlike(spare, this)) return spare;
     const copy = new GroupTable();
     copy.capacity = this.capacity;
-    copy.keys = new Array<string>(this.size);
-    copy.rules = new Array<Rules>(this.size);
+    copy.keys = this.keys.slice();
+    copy.rules = this.rules.slice();
     copy.service = sharedColumn(this.service);
     copy.request = sharedColumn(this.request);
     copy.priority = sharedColumn(this.priority);

@@ -163,8 +163,8 @@ export class NodeTable {
     if (spare && isAlike(spare, this) && isAlike(spare.deviceRows, this.deviceRows)) return spare;
     const copy = new NodeTable();
     copy.capacity = this.capacity;
-    copy.ids = new Array<string>(this.size);
-    copy.names = new Array<string>(this.size);
+    copy.ids = this.ids.slice();
+    copy.names = this.names.slice();
     copy.tasks = sharedColumn(this.tasks);
     copy.firstTask = sharedColumn(this.firstTask);
     copy.gpuStart = sharedColumn(this.gpuStart);

@@ -136,7 +136,7 @@ export class RequestTable {
     if (spare && isAlike(spare, this)) return spare;
     const copy = new RequestTable();
     copy.capacity = this.capacity;
-    copy.#keys = new Array<string>(this.size);
+    copy.#keys = this.#keys.slice();
     copy.gpuCount = sharedColumn(this.gpuCount);
     copy.gpuMillis = sharedColumn(this.gpuMillis);
     copy.gpuModels = sharedColumn(this.gpuModels);

@@ -8,10 +8,13 @@ const entriesPerStep = 16_384;
 export class RowsCopy {
   /** Columns and lists that were copied from end to end; what is longer by now has rows that were noted. */
   readonly #columns = new Set<number>();
-  #hasLists = false;
+  #hasLists: boolean;
 
-  /** `makeRoom`: gives `to` at least the columns and the capacity that `from` has. Both are asked for anew in each step: columns that grow are others. */
-  constructor(private readonly from: () => RowTable, private readonly to: () => RowTable, private readonly makeRoom: () => void) {}
+  /**
+   * `isNew`: its lists were copied when it was made. `makeRoom`: gives `to` at least the columns and the capacity that `from` has. Both are asked for anew in each step: columns
+   * that grow are others.
+   */
+  constructor(private readonly from: () => RowTable, private readonly to: () => RowTable, isNew: boolean, private readonly makeRoom: () => void) { this.#hasLists = isNew; }
 
   /** Columns and lists that were not copied yet. */
   *all(): Generator<void> {

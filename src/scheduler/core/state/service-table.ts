@@ -43,7 +43,7 @@ export class ServiceTable {
     if (spare && isAlike(spare, this)) return spare;
     const copy = new ServiceTable();
     copy.capacity = this.capacity;
-    copy.ids = new Array<string>(this.size);
+    copy.ids = this.ids.slice();
     copy.firstTask = sharedColumn(this.firstTask);
     copy.tasks = sharedColumn(this.tasks);
     copy.#groups = sharedColumn(this.#groups);

@@ -23,12 +23,12 @@ export function* copyTables(state: ClusterState, copy: ClusterState, journal: Ch
   copy.groups = state.groups.emptyCopy(spare?.groups);
   copy.services = state.services.emptyCopy(spare?.services);
   copy.requests = state.requests.emptyCopy(spare?.requests);
-  const nodes = new RowsCopy(() => state.nodes, () => copy.nodes, () => copy.nodes.makeRoomFor(state.nodes));
-  const devices = new RowsCopy(() => state.nodes.deviceRows, () => copy.nodes.deviceRows, () => copy.nodes.makeRoomFor(state.nodes));
-  const tasks = new RowsCopy(() => state.tasks, () => copy.tasks, () => copy.tasks.makeRoomFor(state.tasks));
-  const groups = new RowsCopy(() => state.groups, () => copy.groups, () => copy.groups.makeRoomFor(state.groups));
-  const services = new RowsCopy(() => state.services, () => copy.services, () => copy.services.makeRoomFor(state.services));
-  const requests = new RowsCopy(() => state.requests, () => copy.requests, () => copy.requests.makeRoomFor(state.requests));
+  const nodes = new RowsCopy(() => state.nodes, () => copy.nodes, copy.nodes !== spare?.nodes, () => copy.nodes.makeRoomFor(state.nodes));
+  const devices = new RowsCopy(() => state.nodes.deviceRows, () => copy.nodes.deviceRows, true, () => copy.nodes.makeRoomFor(state.nodes));
+  const tasks = new RowsCopy(() => state.tasks, () => copy.tasks, copy.tasks !== spare?.tasks, () => copy.tasks.makeRoomFor(state.tasks));
+  const groups = new RowsCopy(() => state.groups, () => copy.groups, copy.groups !== spare?.groups, () => copy.groups.makeRoomFor(state.groups));
+  const services = new RowsCopy(() => state.services, () => copy.services, copy.services !== spare?.services, () => copy.services.makeRoomFor(state.services));
+  const requests = new RowsCopy(() => state.requests, () => copy.requests, copy.requests !== spare?.requests, () => copy.requests.makeRoomFor(state.requests));
 
   for (const table of [nodes, devices, tasks, groups, services, requests]) yield* table.all();
   yield* copyList(state.nodeObjects, copy.nodeObjects);

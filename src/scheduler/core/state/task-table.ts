@@ -78,12 +78,12 @@ export class TaskTable {
   get columns(): readonly TypedArray[] { return [this.node, this.group, this.counts, this.sinceMs, this.gpuMask, this.links]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
-  /** One with room for as much, `spare` if that has it; its rows are copied by whoever asked (RowsCopy), then `settle` makes it complete. */
+  /** One with room for as much, `spare` if that has it; lists are copied with it, columns by whoever asked (RowsCopy), then `settle` makes it complete. */
   emptyCopy(spare: TaskTable | undefined): TaskTable {
     if (spare && isAlike(spare, this)) return spare;
     const copy = new TaskTable();
     copy.capacity = this.capacity;
-    copy.ids = new Array<string>(this.size);
+    copy.ids = this.ids.slice();
     copy.node = sharedColumn(this.node);
     copy.group = sharedColumn(this.group);
     copy.counts = sharedColumn(this.counts);
