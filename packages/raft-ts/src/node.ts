@@ -3,10 +3,10 @@
 import { RaftError, type Member, type Raft, type RaftId, type RaftOptions, type RaftStatus, type StateMachine, type Transport } from "./api.js";
 import { decodeMessage, encodeMessage } from "./codec.js";
 import { encodeConfig } from "./core/config-codec.js";
-import { emptyConfig, isOnlyVoter, isVoter, memberOf, voters } from "./core/config.js";
+import { emptyConfig, everyone, isOnlyVoter, isVoter, memberOf, voters } from "./core/config.js";
 import { entryBytes } from "./core/log.js";
 import { LostLogError, RaftCore } from "./core/raft.js";
-import type { ConfigChange, Entry, Message, RestoredState, SnapshotMeta, Write } from "./core/types.js";
+import type { Config, ConfigChange, Entry, Message, RestoredState, SnapshotMeta, Write } from "./core/types.js";
 import { decodeLeave, encodeLeave } from "./leave.js";
 import { resolveOptions, type NodeConfig } from "./options.js";
 import { Waiters } from "./waiters.js";
@@ -35,7 +35,7 @@ export class RaftNode implements Raft {
   private readonly listeners = new Set<(status: RaftStatus) => void>();
   private notifiedKey = "";
   private notifiedConfig: unknown;
-  private knownMembers: readonly Member[] = [];
+  private knownConfig: Config = emptyConfig;
   private leaveRefusal: string | undefined;
 
   private snapshotIndex: number;
@@ -220,9 +220,9 @@ export class RaftNode implements Raft {
   }
 
   private updateMembers(): void {
-    if (this.knownMembers === this.core.config.members) return;
-    this.knownMembers = this.core.config.members;
-    this.transport.setMembers(this.knownMembers);
+    if (this.knownConfig === this.core.config) return;
+    this.knownConfig = this.core.config;
+    this.transport.setMembers(everyone(this.knownConfig));
   }
 
   // ---- the log ----
@@ -339,7 +339,8 @@ export class RaftNode implements Raft {
       switch (result.why) {
         case "pending-config": case "transferring": return undefined;
         case "no-change": return { index: 0, term: 0 };
-        case "quorum": throw new RaftError("quorum", `Cannot ${change.kind} member ${change.id}: too few of the remaining voters are active to form a majority; bring them back first`);
+        case "quorum": throw new RaftError("quorum", `Cannot ${change.kind} member ${change.id}: without ${result.missing.map((id) => `member ${id}`).join(", ")} the voters form no majority; bring back what is missing first`);
+        case "unfit": throw new RaftError("removed", `Cannot ${change.kind} member ${change.id}: ${result.reason}`);
         default: throw this.refusal(result.why);
       }
     }, undefined, { ticks: this.config.electionTicks * 10, error: () => new RaftError("busy", `Cannot ${change.kind} member ${change.id}: another membership change has not finished; try again later`) });

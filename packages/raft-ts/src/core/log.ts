@@ -17,7 +17,12 @@ export class RaftLog {
   /** Synced up to here. Invariant: stable <= handedOut <= lastIndex. */
   stable = 0;
   commit = 0;
+  /** In the state machine up to here. */
   applied = 0;
+  /** Entries up to here were handed out to be applied. Invariant: applied <= applying <= commit. */
+  private applying = 0;
+  /** Of the entries in (applied, applying]. */
+  private applyingBytes = 0;
 
   /** `base`: the point up to which the log was compacted. `entries` are durable. */
   constructor(base: { index: number; term: number }, entries: readonly Entry[], commit: number, applied: number) {
@@ -27,7 +32,7 @@ export class RaftLog {
     for (let i = 0; i < entries.length; i++) assert(entries[i]!.index === base.index + 1 + i, "the log has no gap");
     this.stable = this.handedOut = this.lastIndex;
     this.commit = Math.max(Math.min(commit, this.lastIndex), applied);
-    this.applied = applied;
+    this.applied = this.applying = applied;
     assert(applied >= base.index && applied <= this.lastIndex, "what was applied is in the log or just before it");
   }
 
@@ -105,6 +110,26 @@ export class RaftLog {
     assert(this.stable <= this.lastIndex, "only entries of the log are stable");
   }
 
+  /** The next entries to apply, up to `to`, as far as those that are out and these hold at most `maxBytes`; one alone may be larger. */
+  takeCommitted(to: number, maxBytes: number): Entry[] {
+    const out: Entry[] = [];
+    for (let index = this.applying + 1; index <= to; index++) {
+      const entry = this.entry(index)!;
+      const bytes = entryBytes(entry);
+      if (this.applyingBytes > 0 && this.applyingBytes + bytes > maxBytes) break;
+      out.push(entry);
+      this.applyingBytes += bytes;
+      this.applying = index;
+    }
+    return out;
+  }
+
+  acknowledgeApplied(index: number): void {
+    assert(index <= this.applying, `only what was handed out is applied (${index} <= ${this.applying})`);
+    for (let i = this.applied + 1; i <= index; i++) this.applyingBytes -= entryBytes(this.entry(i)!);
+    this.applied = index;
+  }
+
   /** Largest index at or below `index` whose term is at or below `term`: the first place where two logs can meet (conflict hint). */
   findConflict(index: number, term: number): { index: number; term: number } {
     if (index < this.baseIndex) return { index, term: 0 };
@@ -130,8 +155,9 @@ export class RaftLog {
   reset(index: number, term: number): void {
     this.entries = [];
     this.pending = [];
-    this.baseIndex = this.stable = this.handedOut = this.commit = index;
+    this.baseIndex = this.stable = this.handedOut = this.commit = this.applying = index;
     this.baseTerm = term;
+    this.applyingBytes = 0;
   }
 
   /** Is there an entry with `test` in (after, upTo]? */

@@ -1,5 +1,7 @@
 // What the leader knows of one member's log, and how much it may send it (after etcd-io/raft tracker.Progress).
 
+import type { RaftId } from "../api.js";
+
 /** Appends on their way: a sliding window limited in number and in bytes. */
 export class Inflights {
   private items: { index: number; bytes: number }[] = [];
@@ -18,7 +20,6 @@ export class Inflights {
     if (this.head > 64) { this.items = this.items.slice(this.head); this.head = 0; }
   }
 
-  freeFirst(): void { const first = this.items[this.head]; if (first) this.freeTo(first.index); }
   /** The byte counter goes with the items (etcd-io/raft #54: a counter that stayed stalled replication). */
   reset(): void { this.items = []; this.head = 0; this.bytes = 0; }
 }
@@ -40,9 +41,13 @@ export class Progress {
   sentCommit = 0;
   /** It said that its log was damaged: until it has this index again it does not vote, so it is no support for a change of members. */
   recoverTarget = 0;
+  /** The newest heartbeat round that it answered. */
+  ackedRound = 0;
+  /** The leader's tick at which the newest round was sent that it answered with a promise (lease reads). */
+  promisedAt = -Infinity;
   readonly inflights: Inflights;
 
-  constructor(next: number, maxInflight: number, maxInflightBytes: number) {
+  constructor(readonly id: RaftId, next: number, maxInflight: number, maxInflightBytes: number) {
     this.next = next;
     this.inflights = new Inflights(maxInflight, maxInflightBytes);
   }
@@ -93,11 +98,15 @@ export class Progress {
     return true;
   }
 
+  /** Nothing may be sent but heartbeats. */
   get isPaused(): boolean {
     switch (this.state) {
       case "probe": return this.isProbeSent;
-      case "replicate": return this.inflights.isFull;
+      case "replicate": return false;
       case "snapshot": return true;
     }
   }
+
+  /** The window has room for an append that holds entries. */
+  get mayTakeEntries(): boolean { return this.state !== "replicate" || !this.inflights.isFull; }
 }

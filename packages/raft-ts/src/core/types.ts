@@ -58,7 +58,7 @@ export type Message = Envelope & (
   | { readonly type: "recover-response"; readonly lastIndex: number; readonly nonce: number }
   /** A proposal on its way to the leader. `life` tells the lives of the sender apart, `id` counts up within one (forwarding.ts). The leader takes it in exactly this `term`. */
   | { readonly type: "propose"; readonly life: number; readonly id: number; readonly data: Uint8Array }
-  /** Accepted: appended at `index` in this `term`. Else `why`, and it is certain that it was not and will not be appended. */
+  /** Accepted: appended at `index` in this `term`. Else `why`: "not-leader" cannot say whether an earlier copy was appended; after the others it never was and never will be. */
   | { readonly type: "propose-response"; readonly life: number; readonly id: number; readonly isAccepted: boolean; readonly index: number; readonly why: ForwardRefusal }
   /** From a member that cannot campaign and hears of no leader: asks for nothing, but if it was removed it is told so. */
   | { readonly type: "hello" }
@@ -68,10 +68,6 @@ export type Message = Envelope & (
 
 /** "none": accepted. */
 export type ForwardRefusal = "none" | "not-leader" | "busy" | "transferring";
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-/** A message before its sender has put itself and its term on it. */
-export type Draft = DistributiveOmit<Message, "from" | "term">;
 
 /** One step of durable writing. Steps are done in order; `persisted(id)` is called once it and all before it are synced. */
 export interface Write {

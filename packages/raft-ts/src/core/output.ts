@@ -1,0 +1,61 @@
+// What a turn hands out: messages, one write with the acknowledgements that wait for it, entries to apply.
+import { assert } from "./log.js";
+import { startRoundIfNeeded } from "./reads.js";
+import { replicateAll } from "./replication.js";
+import type { CoreState } from "./state.js";
+import type { Entry, HardState, Ready, Write } from "./types.js";
+
+const nothing: readonly never[] = [];
+
+export function takeReady(s: CoreState): Ready {
+  if (s.role === "leader") {
+    startRoundIfNeeded(s);
+    replicateAll(s);
+  }
+  const write = takeWrite(s);
+  const committed = takeCommitted(s);
+  const ready: Ready = { messages: s.messages, ...(write && { write }), committed, reads: s.readyReads, forwarded: s.forwarded };
+  s.messages = [];
+  if (s.readyReads.length > 0) s.readyReads = [];
+  if (s.forwarded.length > 0) s.forwarded = [];
+  s.isDirty = false;
+  return ready;
+}
+
+function takeWrite(s: CoreState): Write | undefined {
+  const { hasNewVoteState, snapshotToWrite: snapshot, recoveringToWrite: recovering } = s;
+  const mustSync = hasNewVoteState || s.log.hasUnwritten || snapshot !== undefined || recovering !== undefined;
+  if (!mustSync && !s.isCommitFlushDue && s.acknowledgements.length === 0) return undefined;
+  const id = s.nextWriteId++;
+  const { commit } = s.log;
+  // The commit index goes with every entry that is written: a member that holds a config entry must, after a restart, know that
+  // the config entry before it was committed, or it might campaign with the members of two changes ago (etcd #7280).
+  const hasHardState = hasNewVoteState || s.isCommitFlushDue || (mustSync && commit !== s.written.commit);
+  // Term and vote in one record (hashicorp/raft #661), always whole.
+  const hardState: HardState = { term: s.term, vote: s.vote, commit };
+  if (hasHardState) { s.written = hardState; s.isCommitFlushDue = false; }
+  const write: Write = {
+    id, mustSync, ...(hasHardState && { hardState }), ...(snapshot && { snapshot }), ...(recovering !== undefined && { recovering }),
+    entries: s.log.takeUnwritten(id), messages: s.acknowledgements,
+  };
+  s.acknowledgements = [];
+  s.snapshotToWrite = undefined;
+  s.recoveringToWrite = undefined;
+  return write;
+}
+
+/** Only what is on the own disk: an entry that this member would not know after a crash is never applied (etcd #14370). */
+function takeCommitted(s: CoreState): readonly Entry[] {
+  if (s.restoringIndex !== undefined || s.role === "removed") return nothing;
+  const entries = s.log.takeCommitted(Math.min(s.log.commit, s.log.stable), s.options.maxApplyBytes);
+  for (let i = entries.length - 1; i >= 0; i--) if (entries[i]!.kind === "config") { s.handedOutConfigIndex = entries[i]!.index; break; }
+  return entries;
+}
+
+/** Entries up to `index` are in the state machine. */
+export function acknowledgeApplied(s: CoreState, index: number): void {
+  if (s.restoringIndex !== undefined || index <= s.log.applied) return;
+  assert(s.handedOutConfigIndex > index || s.handedOutConfigIndex <= s.configIndex, "a config entry is given to applyConfig before it is acknowledged");
+  s.log.acknowledgeApplied(index);
+  s.isDirty = true;
+}
