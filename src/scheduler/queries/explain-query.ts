@@ -7,7 +7,7 @@ import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
 import { planPreemption } from "../core/preempt/index.js";
 import { compileSpec, nowhere } from "../core/state/index.js";
 import type { Store } from "../../store/index.js";
-import { copyOf, heldGroup, namesFrom, openFor, presentGroup, quotasIn, withNames, type Copy, type Inspect } from "./live.js";
+import { heldGroup, namesFrom, openFor, presentGroup, quotasIn, withCopy, withNames, type Copy, type Inspect } from "./live.js";
 
 export interface ExplainQuery {
   readonly subject: ExplainSubject;
@@ -36,12 +36,13 @@ export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): 
   const { inspect, store, clock } = dependencies;
   const { subject } = query;
   const taskIds = subject.kind === "spec" ? [] : store.view((tx) => tx.tasksOfService(subject.kind === "service" ? subject.serviceId : tx.get("task", subject.taskId)?.serviceId ?? "").map(({ id }) => id));
-  const copy = copyOf(inspect, store, () => clock.now(), taskIds);
-  switch (subject.kind) {
-    case "task": return yield* explainTask(copy, subject.taskId, query);
-    case "service": return yield* explainService(copy, subject.serviceId, query);
-    case "spec": return yield* explainSpec(copy, subject, query);
-  }
+  return yield* withCopy(inspect, store, () => clock.now(), taskIds, (copy) => {
+    switch (subject.kind) {
+      case "task": return explainTask(copy, subject.taskId, query);
+      case "service": return explainService(copy, subject.serviceId, query);
+      case "spec": return explainSpec(copy, subject, query);
+    }
+  });
 }
 
 // ---- a task ----
@@ -75,7 +76,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
     };
   }
   const bound = task.nodeId === "" ? undefined : state.nodes.rowOf(task.nodeId) ?? nowhere;
-  const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const quota = (yield* quotasIn(copy))?.refusals(state, g) ?? [];
   const gang = placeGang(copy, g);
   const explanation = yield* explain(state, g, {
     ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, ...(bound === undefined ? wholeOf(copy, g) : {}), rank: (group, limit, including) => copy.placer.rank(group, limit, including),
@@ -113,7 +114,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   const first = waitingTasks[0];
   const g = first ? state.tasks.group[rows.get(first.id)!]! : presentGroup(state, service);
   openFor(copy, g);
-  const quota = quotasIn(copy)?.refusals(state, g) ?? [];
+  const quota = (yield* quotasIn(copy))?.refusals(state, g) ?? [];
   const gang = first ? placeGang(copy, g) : undefined;
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
@@ -149,7 +150,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
     yield;
   }
   const isGlobal = spec.mode === "GLOBAL";
-  const quotas = quotasIn(copy);
+  const quotas = yield* quotasIn(copy);
   const candidates = placer.rank(g, query.candidates);
   yield;
   const placed: number[] = [];

@@ -26,14 +26,28 @@ export interface Copy {
   readonly rows: ReadonlyMap<string, number>;
 }
 
-/** `taskIds` are looked up in the live state: a copy would have to make its index for it. */
-export function copyOf(inspect: Inspect, store: Store, nowMs: () => number, taskIds: readonly string[] = []): Copy {
-  return inspect((live) => {
-    const rows = new Map<string, number>();
-    for (const id of taskIds) { const t = live.state.tasks.rowOf(id); if (t !== undefined) rows.set(id, t); }
-    const state = live.state.copy();
-    return { state, store, rows, placer: new Placer(state, { defaultStrategy: live.defaultStrategy, nowMs }), reservations: [...live.reservations] };
-  });
+/** Ids looked up in a step. */
+const idsPerStep = 1_000;
+
+/** What `answer` makes of a copy of the live state, which is made in slices. `taskIds` are looked up in the live state: a copy would have to make its index for it. */
+export function* withCopy<T>(inspect: Inspect, store: Store, nowMs: () => number, taskIds: readonly string[], answer: (copy: Copy) => Generator<void, T>): Generator<void, T> {
+  for (;;) {
+    const live = inspect(({ state }) => state);
+    const state = yield* live.copyInSlices();
+    try {
+      const rows = new Map<string, number>();
+      const findRows = (from: number) => {
+        for (const id of taskIds.slice(from, from + idsPerStep)) { const t = live.tasks.rowOf(id); if (t !== undefined && state.tasks.ids[t] === id) rows.set(id, t); }
+      };
+      const now = inspect((look) => (look.state === live ? { defaultStrategy: look.defaultStrategy, reservations: [...look.reservations] } : undefined));
+      // Another state is the live one by now: this one is told of no change any more.
+      if (!now) continue;
+      findRows(0);
+      for (let from = idsPerStep; from < taskIds.length; from += idsPerStep) { yield; findRows(from); }
+      yield* state.indexSteps();
+      return yield* answer({ state, store, rows, placer: new Placer(state, { defaultStrategy: now.defaultStrategy, nowMs }), reservations: now.reservations });
+    } finally { live.takeBack(state); }
+  }
 }
 
 /** The group of a service's present revision; it is there even where it has no task. */
@@ -53,14 +67,24 @@ export function openFor({ state, reservations }: Copy, g: number): void {
 }
 
 /** Quotas with what the tasks in `state` hold. */
-export function quotasIn({ state, store }: Pick<Copy, "state" | "store">): Quotas | undefined {
+export function* quotasIn({ state, store }: Pick<Copy, "state" | "store">): Generator<void, Quotas | undefined> {
   const limits = store.view((tx) => tx.list("cluster")[0]?.spec?.quotas ?? []);
   if (limits.length === 0) return undefined;
   const quotas = new Quotas();
   quotas.setLimits(limits);
-  for (const t of state.tasks.rows()) if (state.tasks.node[t] !== nowhere) quotas.count(state, state.tasks.group[t]!, 1);
+  const { tasks, groups } = state, placed = new Int32Array(groups.size);
+  for (let t = 0; t < tasks.size; t++) {
+    if (tasks.ids[t] !== "" && tasks.node[t] !== nowhere) placed[tasks.group[t]!]!++;
+    if (t % rowsPerStep === rowsPerStep - 1) yield;
+  }
+  for (let g = 0; g < groups.size; g++) {
+    if (placed[g]! > 0) quotas.count(state, g, placed[g]!);
+    if (g % idsPerStep === idsPerStep - 1) yield;
+  }
   return quotas;
 }
+
+const rowsPerStep = 50_000;
 
 export function namesFrom(store: Store): Names {
   return {

@@ -24,14 +24,16 @@ export class SlicedRunner {
   async #runNow<T>(start: () => Generator<void, T>, signal: AbortSignal): Promise<T> {
     if (signal.aborted) throw signal.reason;
     const steps = start();
-    for (;;) {
-      const until = this.clock.monotonic() + sliceMs;
-      do {
-        const step = steps.next();
-        if (step.done) return step.value;
-      } while (this.clock.monotonic() < until);
-      await new Promise<void>((resolve) => { setImmediate(resolve); });
-      if (signal.aborted) throw signal.reason;
-    }
+    try {
+      for (;;) {
+        const until = this.clock.monotonic() + sliceMs;
+        do {
+          const step = steps.next();
+          if (step.done) return step.value;
+        } while (this.clock.monotonic() < until);
+        await new Promise<void>((resolve) => { setImmediate(resolve); });
+        if (signal.aborted) throw signal.reason;
+      }
+    } finally { steps.return(undefined as never); }
   }
 }
