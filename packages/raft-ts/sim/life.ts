@@ -1,0 +1,9 @@
+// One life of a member, from the start of its process to its end: whatever was under way for it ends with it.
+
+export class Life {
+  isOver = false;
+  /** The process stands still until then: no timer, no message, no completion reaches it. */
+  pausedUntil = 0;
+  /** `number` counts the lives of one host. */
+  constructor(readonly host: number, readonly number: number) {}
+}
