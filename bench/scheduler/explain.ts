@@ -79,7 +79,7 @@ function* explainFitting(copy: ClusterState): Generator<void, unknown> {
 function* loseRack(copy: ClusterState): Generator<void, unknown> {
   const placer = new Placer(copy, { defaultStrategy: "PACK", nowMs: () => 0 });
   const lose = copy.nodes.ids.filter((_, n) => n % 100 === 7);
-  return yield* whatIf(copy, { lose, drain: [], add: [], scale: [{ serviceId: "s1", replicas: 1_000 }] }, { placer, groupOf: (id) => copy.groups.rowOf(`${id}.1`)!, globalServiceIds: new Set(), headroomFor: ["s1", "s2", "s3"] });
+  return yield* whatIf(copy, { lose, drain: [], add: [], scale: [{ serviceId: "s1", replicas: 1_000 }] }, { placer, groupOf: (id) => copy.groups.rowOf(`${id}.1`)!, globalServiceIds: new Set(), headroomFor: ["s1", "s2", "s3"], mayPreempt: false });
 }
 
 export const explainCases: readonly Case[] = [

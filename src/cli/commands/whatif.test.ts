@@ -6,6 +6,7 @@ import { RecordingTerminal, runCommand, startFakeHost } from "../testing.js";
 const use = (nodeName: string, tasks: number, cpuPermille: number, memoryPermille = 500) => ({ nodeId: nodeName, nodeName, tasks, cpuPermille, memoryPermille, gpuPermille: 0, hasGpus: false });
 const lossy: WhatIfResponse = {
   moves: [{ taskName: "web.2", serviceName: "web", fromNode: "n2", toNode: "n1" }, { taskName: "web.4", serviceName: "web", fromNode: "n2", toNode: "n1" }], moveCount: 5,
+  preempted: [{ taskName: "batch.3", serviceName: "batch", node: "n1", toNode: "", byServiceName: "web" }, { taskName: "batch.7", serviceName: "batch", node: "n1", toNode: "n4", byServiceName: "web" }], preemptedCount: 2,
   started: [{ serviceName: "api", count: 2, waited: 1 }], ended: [{ serviceName: "probe", count: 1, waited: 0 }],
   pending: [{ serviceName: "db", count: 3, waited: 1, taskNames: ["db.1", "db.2"], reason: "no node fits: needs 2 CPU, most free is 0.5 on n1 (1 node)" }],
   before: [use("n2", 5, 600), use("n1", 2, 250)], after: [use("n2", 0, 0, 0), use("n1", 7, 1000, 800)], changedNodes: 4, lostNodeIds: ["n2"],
@@ -28,13 +29,16 @@ describe("cli: whatif", () => {
     const { code, stdout } = await run(["--lose", "n2", "--limit", "2"]);
     assert.equal(code, 3);
     assert.equal(stdout, [
-      "✘ 2 tasks would wait for a node; 5 tasks would move; 2 tasks would start; 1 task would end; 1 task that waits already would go on waiting.", "",
+      "✘ 2 tasks would wait for a node; 5 tasks would move; 2 tasks would start; 2 tasks would be stopped for others of higher priority; 1 task would end; 1 task that waits already would go on waiting.", "",
       "WAITING   TASKS       WHY",
       "db        3 (1 now)   no node fits: needs 2 CPU, most free is 0.5 on n1 (1 node)", "",
       "MOVING   FROM   TO",
       "web.2    n2     n1",
       "web.4    n2     n1",
       "… and 3 others", "",
+      "PREEMPTED   ON   BY    THEN",
+      "batch.3     n1   web   waits",
+      "batch.7     n1   web   on n4", "",
       "SERVICE   TASKS",
       "api       2 start (1 of them waits now)",
       "probe     1 end", "",
@@ -66,7 +70,7 @@ describe("cli: whatif", () => {
   });
 
   it("without trouble it says so in green", async () => {
-    answer = { ...lossy, pending: [], moves: [], moveCount: 0, started: [], ended: [], before: [], after: [], changedNodes: 0, headroom: [] };
+    answer = { ...lossy, pending: [], moves: [], moveCount: 0, preempted: [], preemptedCount: 0, started: [], ended: [], before: [], after: [], changedNodes: 0, headroom: [] };
     const { code, stdout } = await run(["--drain", "n9"], Object.assign(new RecordingTerminal(), { colors: true }));
     assert.equal(code, 0);
     assert.ok(stdout.startsWith("\u001b[32m✔\u001b[0m \u001b[1mno task would lose its node for good.\u001b[0m"));

@@ -16,7 +16,7 @@ const headroomLimit = 1_000;
 
 export default {
   usage: "[OPTIONS]",
-  about: "Says what would happen to the cluster as it runs now if nodes went or came or services grew: which tasks would wait and why, what would move where, how full the nodes would be, and how many more tasks of each service would fit. Nothing is changed.",
+  about: "Says what would happen to the cluster as it runs now if nodes went or came or services grew: which tasks would wait and why, what would move where, which tasks of lower priority would be stopped to make room, how full the nodes would be, and how many more tasks of each service would fit. Nothing is changed.",
   args: { min: 0 },
   flags: [
     { name: "lose", kind: "list", value: "NODE[,NODE…]", help: "Nodes that fail" },
@@ -32,7 +32,7 @@ export default {
     ["swarmctl whatif --scale web=40 --add '3x(cpu=8,memory=32g,gpu=2:A100,label.disk=ssd)'", "Would three more nodes carry forty replicas?"],
     ["swarmctl whatif --drain node-1 --format json", "The same for a program"],
   ],
-  notes: "Exit code 3: tasks that have a node now, or are asked for by --scale, would wait. Preemption is left out: no task is stopped to make room.",
+  notes: "Exit code 3: tasks that have a node now, or are asked for by --scale, would wait. Where preemption is on, tasks of lower priority are stopped for those that fit nowhere, as the scheduler would do; room for more is counted without stopping anybody.",
   async run(input) {
     const { flags, connection, terminal } = input;
     const isJson = choose(flags.text("format") ?? "text", "--format", { text: false, json: true } as const);
@@ -59,6 +59,7 @@ function text({ terminal }: CommandInput, answer: WhatIfResponse, limit: number)
   const clauses = [
     waiting > 0 ? `${counted(waiting, "task")} would wait for a node` : "no task would lose its node for good",
     answer.moveCount > 0 ? `${counted(answer.moveCount, "task")} would move` : "", started > 0 ? `${counted(started, "task")} would start` : "",
+    answer.preemptedCount > 0 ? `${counted(answer.preemptedCount, "task")} would be stopped for others of higher priority` : "",
     ended > 0 ? `${counted(ended, "task")} would end` : "", waited > 0 ? `${counted(waited, "task")} that ${waited === 1 ? "waits" : "wait"} already would go on waiting` : "",
   ].filter((clause) => clause !== "");
   const parts = [`${paint(terminal, waiting > 0 ? "red" : "green", waiting > 0 ? "✘" : "✔")} ${paint(terminal, "bold", `${clauses.join("; ")}.`)}\n`];
@@ -73,6 +74,12 @@ function text({ terminal }: CommandInput, answer: WhatIfResponse, limit: number)
     parts.push(cut(terminal, limit, answer.moves, (rows) => table(rows, [
       { title: "MOVING", value: ({ taskName }) => taskName }, { title: "FROM", value: ({ fromNode }) => fromNode }, { title: "TO", value: ({ toNode }) => toNode },
     ], terminal), answer.moveCount));
+  }
+  if (answer.preempted.length > 0) {
+    parts.push(cut(terminal, limit, answer.preempted, (rows) => table(rows, [
+      { title: "PREEMPTED", value: ({ taskName }) => taskName }, { title: "ON", value: ({ node }) => node }, { title: "BY", value: ({ byServiceName }) => byServiceName },
+      { title: "THEN", value: ({ toNode }) => (toNode === "" ? "waits" : `on ${toNode}`), color: ({ toNode }) => (toNode === "" ? "red" : undefined) },
+    ], terminal), answer.preemptedCount));
   }
   const comings = [...answer.started.map(({ serviceName, count, waited: before }) => ({ serviceName, what: `${count} start${before > 0 ? ` (${before} of them ${before === 1 ? "waits" : "wait"} now)` : ""}` })), ...answer.ended.map(({ serviceName, count }) => ({ serviceName, what: `${count} end` }))];
   if (comings.length > 0) parts.push(cut(terminal, limit, comings, (rows) => table(rows, [{ title: "SERVICE", value: ({ serviceName }) => serviceName }, { title: "TASKS", value: ({ what }) => what }], terminal)));

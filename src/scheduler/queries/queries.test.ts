@@ -202,6 +202,28 @@ describe("what if, asked of the scheduler", () => {
     assert.deepEqual(answer.before.map(({ nodeName, tasks }) => `${nodeName} ${tasks}`), ["b 2", "new-1 0"]);
   });
 
+  it("says who would be stopped for whom, and where what takes their place would go; nobody where the cluster does not preempt", async () => {
+    const given = await cluster({ nodes: { a: { cpu: 2 }, b: { cpu: 2 }, c: { cpu: 1 } }, services: { high: { on: ["a"], cpu: 2, priority: 5 }, low: { on: ["b", "b"], cpu: 1 } } });
+    const loseA = () => given.queries.whatIf({ lose: ["a"], drain: [], add: [], scale: [], headroomFor: [] }, new AbortController().signal);
+    const answer = await loseA();
+    assert.deepEqual(answer.moves.map(({ taskName, fromNode, toNode }) => `${taskName} ${fromNode} ${toNode}`), ["high.1 a b"]);
+    assert.deepEqual(answer.preempted.map(({ taskName, node, toNode, byServiceName }) => `${taskName} ${node} ${toNode || "waits"} ${byServiceName}`).sort(), ["low.1 b waits high", "low.2 b c high"]);
+    assert.deepEqual([answer.preemptedCount, answer.pending.map(({ serviceName, count, taskNames }) => `${serviceName} ${count} ${taskNames.join(" ")}`)], [2, ["low 1 low.1"]]);
+    await given.store.update((tx) => tx.update("cluster", { ...tx.cluster(), spec: { ...tx.cluster().spec!, preemptionOff: true } }));
+    const without = await loseA();
+    assert.deepEqual([without.preemptedCount, without.moveCount, without.pending.map(({ serviceName, count }) => `${serviceName} ${count}`)], [0, 0, ["high 1"]]);
+  });
+
+  it("a copy that the live state has outlived is made again", async () => {
+    const { store } = await cluster({ nodes: { a: {} }, services: {} });
+    const states = [new ClusterState(), new ClusterState()];
+    for (const [i, state] of states.entries()) for (let n = 0; n <= i; n++) state.setNode(nodeOf(`n${n}`, { cpu: 1 }));
+    let looks = 0;
+    const queries = createSchedulerQueries({ store, clock: systemClock, inspect: (look) => look({ state: states[Math.min(1, looks++)]!, defaultStrategy: "SPREAD", reservations: [] }), usage: { nodeCount: 0, task: () => undefined } });
+    const answer = await queries.whatIf({ lose: [], drain: [], add: [], scale: [], headroomFor: [] }, new AbortController().signal);
+    assert.deepEqual([looks, answer.totalAfter?.cpuPermille, answer.changedNodes], [4, 0, 0]);
+  });
+
   it("questions that pile up are refused, and one that nobody waits for ends", async () => {
     const { queries, service } = await cluster({ nodes: { a: {} }, services: { web: { on: ["a"] } } });
     const query = { subject: service("web"), names: 1, candidates: 1, perNode: false };

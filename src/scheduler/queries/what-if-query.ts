@@ -5,8 +5,9 @@ import type { NodeUse as NodeUseMessage } from "../../gen/swarm/v1/NodeUse.js";
 import type { WhatIfResponse } from "../../gen/swarm/v1/WhatIfResponse.js";
 import { sentenceOf } from "../core/explain/index.js";
 import { whatIf, type NodeUse } from "../core/what-if/index.js";
+import { nowhere } from "../core/state/index.js";
 import type { Store } from "../../store/index.js";
-import { copyOf, namesFrom, presentGroup, withNames, type Inspect } from "./live.js";
+import { namesFrom, presentGroup, withCopy, withNames, type Copy, type Inspect } from "./live.js";
 
 export interface WhatIfQuery {
   /** Ids. */
@@ -19,8 +20,11 @@ export interface WhatIfQuery {
 
 const maxShown = 1_000;
 
-export function* whatIfQuery({ inspect, store, clock }: { readonly inspect: Inspect; readonly store: Store; readonly clock: Clock }, query: WhatIfQuery): Generator<void, WhatIfResponse> {
-  const { state, placer } = copyOf(inspect, store, () => clock.now());
+export function whatIfQuery({ inspect, store, clock }: { readonly inspect: Inspect; readonly store: Store; readonly clock: Clock }, query: WhatIfQuery): Generator<void, WhatIfResponse> {
+  return withCopy(inspect, store, () => clock.now(), [], (copy) => answer(copy, query));
+}
+
+function* answer({ state, placer, store }: Copy, query: WhatIfQuery): Generator<void, WhatIfResponse> {
   const services = store.view((tx) => new Map(tx.list("service").map((service) => [service.id, service])));
   const groups = new Map<string, number>();
   const groupOf = (serviceId: string): number => {
@@ -34,7 +38,7 @@ export function* whatIfQuery({ inspect, store, clock }: { readonly inspect: Insp
   };
   yield;
   const globalServiceIds = new Set([...services.values()].filter(({ spec, isRemoving }) => spec?.mode === "GLOBAL" && !isRemoving).map(({ id }) => id));
-  const result = yield* whatIf(state, { ...query, add: newNodes(query.add) }, { placer, groupOf, globalServiceIds, headroomFor: query.headroomFor });
+  const result = yield* whatIf(state, { ...query, add: newNodes(query.add) }, { placer, groupOf, globalServiceIds, headroomFor: query.headroomFor, mayPreempt: !store.view((tx) => tx.list("cluster")[0]?.spec?.preemptionOff ?? false) });
 
   const names = namesFrom(store);
   const taskNames = (ids: readonly string[]) => store.view((tx) => ids.map((id) => { const task = tx.get("task", id); return task ? taskName(names.service(task.serviceId), task) : id; }));
@@ -44,10 +48,15 @@ export function* whatIfQuery({ inspect, store, clock }: { readonly inspect: Insp
   const message = (n: number, use: NodeUse): NodeUseMessage => ({ nodeId: state.nodes.ids[n]!, nodeName: nodeName(n), ...use });
   const moves = result.moves.slice(0, maxShown);
   const moved = taskNames(moves.map(({ taskId }) => taskId));
+  const stopped = result.preempted.slice(0, maxShown);
+  const stoppedNames = taskNames(stopped.map(({ taskId }) => taskId));
   return {
     moves: moves.map(({ serviceId, from, to }, i) => ({ taskName: moved[i]!, serviceName: names.service(serviceId), fromNode: nodeName(from), toNode: nodeName(to) }))
-      .sort((a, b) => (a.serviceName < b.serviceName ? -1 : a.serviceName > b.serviceName ? 1 : a.taskName.localeCompare(b.taskName, "en", { numeric: true }))),
+      .sort(byName),
     moveCount: result.moves.length,
+    preempted: stopped.map(({ serviceId, from, to, byServiceId }, i) => ({ taskName: stoppedNames[i]!, serviceName: names.service(serviceId), node: nodeName(from), toNode: to === nowhere ? "" : nodeName(to), byServiceName: names.service(byServiceId) }))
+      .sort(byName),
+    preemptedCount: result.preempted.length,
     started: result.started.map(({ serviceId, count, waited }) => ({ serviceName: names.service(serviceId), count, waited })),
     ended: result.ended.map(({ serviceId, count }) => ({ serviceName: names.service(serviceId), count, waited: 0 })),
     pending: result.pending.map(({ serviceId, count, waited, taskIds, reasons }) => ({
@@ -59,6 +68,9 @@ export function* whatIfQuery({ inspect, store, clock }: { readonly inspect: Insp
     headroom: result.headroom.map(({ serviceId, before, after }) => ({ serviceName: names.service(serviceId), before, after })),
   };
 }
+
+const byName = (a: { readonly serviceName: string; readonly taskName: string }, b: typeof a): number =>
+  (a.serviceName < b.serviceName ? -1 : a.serviceName > b.serviceName ? 1 : a.taskName.localeCompare(b.taskName, "en", { numeric: true }));
 
 /** Workers that are up, "new-1", "new-2" …, with what was asked for and the labels given. */
 function newNodes(wanted: readonly NewNodes[]) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { addService, nodeOf, randomCluster, seededRandom, specOf, stateOfNodes, volumeOf, type NodeWords, type SpecWords } from "../../testing.js";
 import { sentenceOf } from "../explain/index.js";
 import { Placer } from "../place/index.js";
-import { audit, compileSpec, type ClusterState } from "../state/index.js";
+import { audit, compileSpec, nowhere, type ClusterState } from "../state/index.js";
 import { headroomOf, maxHeadroom, whatIf, type WhatIf, type WhatIfChanges } from "./index.js";
 
 const placerOf = (state: ClusterState) => new Placer(state, { defaultStrategy: "SPREAD", nowMs: () => 0 });
@@ -17,10 +17,10 @@ function clusterOf(nodes: Record<string, NodeWords>, services: Record<string, Sp
   return state;
 }
 
-function ask(given: ClusterState, changes: Partial<WhatIfChanges>, options: { globals?: readonly string[]; headroomFor?: readonly string[] } = {}): WhatIf {
+function ask(given: ClusterState, changes: Partial<WhatIfChanges>, options: { globals?: readonly string[]; headroomFor?: readonly string[]; mayPreempt?: boolean } = {}): WhatIf {
   const state = given.copy();
   const steps = whatIf(state, { lose: [], drain: [], add: [], scale: [], ...changes }, {
-    placer: placerOf(state), globalServiceIds: new Set(options.globals), headroomFor: options.headroomFor ?? [],
+    placer: placerOf(state), globalServiceIds: new Set(options.globals), headroomFor: options.headroomFor ?? [], mayPreempt: options.mayPreempt ?? false,
     groupOf: (id) => state.groupOf(`${id}.1`, id, () => compileSpec(id, specOf())),
   });
   for (;;) { const step = steps.next(); if (step.done) return step.value; }
@@ -80,6 +80,30 @@ describe("what if", () => {
     const gang = clusterOf({ a: { cpu: 4 } }, { all: { replicas: 3, cpu: 1, gang: true } });
     const without = ask(gang, { lose: ["a"], add: [nodeOf("c", { cpu: 2 })] });
     assert.deepEqual([without.moves.length, without.pending.map(({ count }) => count)], [0, [3]]);
+  });
+
+  it("where it may preempt, tasks of lower priority are stopped for those that fit nowhere; what takes their place goes elsewhere or waits", () => {
+    const preemptedOf = ({ preempted }: WhatIf, { nodes }: ClusterState) => preempted.map(({ taskId, from, to, byServiceId }) => `${taskId} on ${nodes.names[from]} for ${byServiceId}, then ${to === nowhere ? "waits" : `on ${nodes.names[to]}`}`);
+    const state = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 }, c: { cpu: 2, labels: { disk: "ssd" } } }, { high: { replicas: 2, cpu: 1, priority: 9, constraints: ["node.labels.disk==ssd"] }, low: { replicas: 3, cpu: 1 } });
+    state.setNode(nodeOf("d", { cpu: 2, labels: { disk: "ssd" } }));
+    for (const t of addService(state, "filler", specOf({ replicas: 2, cpu: 1, priority: -1 })).tasks) state.place(t, state.nodes.rowOf("d")!);
+    const without = ask(state, { lose: ["c"] });
+    assert.deepEqual([without.preempted, pendingOf(without).length], [[], 1]);
+    const result = ask(state, { lose: ["c"] }, { mayPreempt: true });
+    assert.deepEqual(preemptedOf(result, state), ["filler.2 on d for high, then on b", "filler.1 on d for high, then waits"]);
+    assert.deepEqual(movesOf(result, state), ["high.2 c→d", "high.1 c→d"]);
+    assert.deepEqual(result.pending.map(({ serviceId, count, taskIds }) => `${serviceId} ${count} ${taskIds}`), ["filler 1 filler.1"]);
+  });
+
+  it("whom to stop is asked again for those that were stopped, until nobody of lower priority is left; gangs and equals are spared", () => {
+    const state = clusterOf({ a: { cpu: 2 } }, { low: { replicas: 2, cpu: 1 } });
+    const grown = ask(state, { add: [nodeOf("b", { cpu: 1 })], scale: [{ serviceId: "low", replicas: 4 }] }, { mayPreempt: true });
+    assert.deepEqual([grown.preempted.length, grown.started, grown.pending.map(({ count }) => count)], [0, [{ serviceId: "low", count: 1, waited: 0 }], [1]]);
+    const chain = clusterOf({ a: { cpu: 1 }, b: { cpu: 1 }, c: { cpu: 1 } }, { top: { cpu: 1, priority: 3 }, middle: { cpu: 1, priority: 2 }, least: { cpu: 1, priority: 1 } });
+    const lost = ask(chain, { lose: [chain.nodes.ids[chain.tasks.node[chain.tasks.rowOf("top.1")!]!]!] }, { mayPreempt: true });
+    assert.deepEqual([lost.moves.map(({ serviceId }) => serviceId), lost.preempted.map(({ serviceId, byServiceId, to }) => `${serviceId} for ${byServiceId} ${to}`), lost.pending.map(({ serviceId }) => serviceId)], [["top"], ["least for top -1"], ["least"]]);
+    const gang = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 } }, { high: { replicas: 2, cpu: 1, priority: 3, constraints: ["node.hostname==b"] }, all: { replicas: 2, cpu: 1, gang: true, constraints: ["node.hostname==a"] } });
+    assert.deepEqual(ask(gang, { lose: ["b"] }, { mayPreempt: true }).preempted, []);
   });
 
   it("asking changes nothing, and no node is promised more than it has", () => {

@@ -4,6 +4,7 @@ import type { Placer } from "../place/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
 import { headroomOf } from "./headroom.js";
 import { useOf, useOfNodes, type NodeUse } from "./node-use.js";
+import { perSlice, placeAll } from "./place-all.js";
 
 export interface WhatIfChanges {
   /** Ids of nodes that go, with all that they have. */
@@ -22,13 +23,17 @@ export interface WhatIfOptions {
   readonly groupOf: (serviceId: string) => number;
   /** Its tasks have one place each: where a node goes they end, where one joins one starts. */
   readonly globalServiceIds: ReadonlySet<string>;
-  /** Services whose headroom is counted. */
+  /** Services whose headroom is counted; for it nobody is stopped. */
   readonly headroomFor: readonly string[];
+  /** Tasks of lower priority are stopped for those that fit nowhere. */
+  readonly mayPreempt: boolean;
 }
 
 export interface WhatIf {
   /** Tasks that change their node, those of one node together. */
   readonly moves: readonly { readonly taskId: string; readonly serviceId: string; readonly from: number; readonly to: number }[];
+  /** Tasks that are stopped to make room for others; `to`: where what takes their place would be, nowhere (-1) = it would wait. */
+  readonly preempted: readonly { readonly taskId: string; readonly serviceId: string; readonly from: number; readonly to: number; readonly byServiceId: string }[];
   /** Tasks that find a node and had none: new ones, and such as wait now. */
   readonly started: readonly { readonly serviceId: string; readonly count: number; readonly waited: number }[];
   /** Tasks that end and are not replaced. */
@@ -51,13 +56,11 @@ export interface PendingAfter {
   readonly reasons: readonly PendingReason[];
 }
 
-/** Rows looked at, or tasks placed, before whoever runs this may see to something else: about a millisecond. */
-const perSlice = 2_000;
 const maxNamedTasks = 100;
 
 /**
- * Makes the changes on `state`, a copy, and places what then waits: by priority, and within one by how long it waits, as the loop does. Nothing is stopped to make room
- * (preemption), and what is running and need not move stays. Yields between slices.
+ * Makes the changes on `state`, a copy, and places what then waits: by priority, and within one by how long it waits, as the loop does; where the cluster may preempt, by stopping
+ * others too, of which some find another place. What is running and need not move stays. Yields between slices.
  */
 export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: WhatIfOptions): Generator<void, WhatIf> {
   const { placer, groupOf } = options;
@@ -65,8 +68,10 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   const everyNode = () => state.nodes.alive.toArray();
   const totalBefore = useOfNodes(state, everyNode());
   const headroomBefore = yield* headroom(state, options);
-  for (const n of everyNode()) before.set(n, useOf(state, n));
-  yield;
+  for (const n of everyNode()) {
+    before.set(n, useOf(state, n));
+    if (n % perSlice === perSlice - 1) yield;
+  }
 
   const serviceOf = (t: number) => state.services.ids[state.groups.service[state.tasks.group[t]!]!]!;
   // A global service's task waits for its own node, not for any.
@@ -131,12 +136,22 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
 
   const changing = [...from.keys(), ...waited, ...newcomers];
   const toPlace = changing.filter((t) => state.tasks.node[t] === nowhere);
-  yield* placeAll(state, placer, toPlace);
+  const isWaiting = new Set(toPlace);
+  const stopped = new Map<number, { readonly from: number; readonly by: number }>();
+  yield* placeAll(state, placer, toPlace, {
+    mayPreempt: options.mayPreempt,
+    /** What takes the place of one of a global service has no other node to go to. */
+    stop(t, n, by) {
+      // It came, or came here, only a moment ago, and is told as waiting.
+      if (!isWaiting.has(t) && !newcomers.includes(t)) stopped.set(t, { from: n, by });
+      return !options.globalServiceIds.has(serviceOf(t));
+    },
+  });
 
   const started = new Map<string, { count: number; waited: number }>();
   const moves: { taskId: string; serviceId: string; from: number; to: number }[] = [];
   const pending = new Map<number, { count: number; waited: number; taskIds: string[] }>();
-  for (const t of changing) {
+  for (const t of [...changing, ...stopped.keys()]) {
     const to = state.tasks.node[t]!;
     if (to === nowhere) {
       const g = state.tasks.group[t]!;
@@ -144,8 +159,9 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
       if (!entry) pending.set(g, entry = { count: 0, waited: 0, taskIds: [] });
       entry.count++;
       if (waited.has(t)) entry.waited++;
-      if (from.has(t) && entry.taskIds.length < maxNamedTasks) entry.taskIds.push(state.tasks.ids[t]!);
-    } else if (from.has(t)) moves.push({ taskId: state.tasks.ids[t]!, serviceId: serviceOf(t), from: from.get(t)!, to });
+      if ((from.has(t) || stopped.has(t)) && entry.taskIds.length < maxNamedTasks) entry.taskIds.push(state.tasks.ids[t]!);
+    } else if (stopped.has(t)) continue;
+    else if (from.has(t)) moves.push({ taskId: state.tasks.ids[t]!, serviceId: serviceOf(t), from: from.get(t)!, to });
     else {
       const id = serviceOf(t);
       const entry = started.get(id) ?? { count: 0, waited: 0 };
@@ -167,6 +183,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   const headroomAfter = yield* headroom(state, options);
   return {
     moves, nodes, total,
+    preempted: [...stopped].map(([t, { from: n, by }]) => ({ taskId: state.tasks.ids[t]!, serviceId: serviceOf(t), from: n, to: state.tasks.node[t]!, byServiceId: state.services.ids[state.groups.service[by]!]! })),
     started: [...started].map(([serviceId, counts]) => ({ serviceId, ...counts })),
     ended: [...ended].map(([serviceId, each]) => ({ serviceId, count: each })),
     pending: explained.sort((a, b) => b.count - a.count),
@@ -191,31 +208,6 @@ function placedOf({ services, tasks }: ClusterState, serviceId: string): number[
   const s = services.rowOf(serviceId);
   if (s !== undefined) for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) rows.push(t);
   return rows;
-}
-
-/** Groups by priority, then by their oldest task; a gang all at once or not at all. */
-function* placeAll(state: ClusterState, placer: Placer, toPlace: readonly number[]): Generator<void> {
-  const groups = new Map<number, number[]>();
-  for (const t of toPlace) {
-    const g = state.tasks.group[t]!;
-    const tasks = groups.get(g);
-    if (tasks) tasks.push(t);
-    else groups.set(g, [t]);
-  }
-  const oldest = (tasks: readonly number[]) => tasks.reduce((least, t) => Math.min(least, state.tasks.sinceMs[t]!), Infinity);
-  const inOrder = [...groups].map(([g, tasks]) => ({ g, tasks, since: oldest(tasks) }))
-    .sort((a, b) => state.groups.priority[b.g]! - state.groups.priority[a.g]! || (a.since < b.since ? -1 : a.since > b.since ? 1 : a.g - b.g));
-  for (const { g, tasks } of inOrder) {
-    const isGang = state.groups.rules[g]!.isGang;
-    for (let at = 0; at < tasks.length; ) {
-      const slice = isGang ? tasks : tasks.slice(at, at + perSlice);
-      const placed = placer.place(g, slice);
-      if (isGang && placed < slice.length) for (const t of slice.slice(0, placed)) state.unplace(t);
-      at += slice.length;
-      yield;
-      if (placed < slice.length) break;
-    }
-  }
 }
 
 function* headroom(state: ClusterState, { placer, groupOf, headroomFor }: WhatIfOptions): Generator<void, number[]> {
