@@ -24,7 +24,13 @@ describe("a simulated group", function () {
 
   it("keeps them while members come and go", () => {
     const total = runSeeds(1001, { faults: true, membership: true });
-    assert.ok(total.configChanges! > seeds * 5, JSON.stringify(total));
+    assert.ok(total.configChanges! > seeds * 5 && total.joints! > seeds && total.forwarded! > seeds, JSON.stringify(total));
+  });
+
+  it("keeps them while leaders read by lease, with clocks that differ", () => {
+    const total = runSeeds(3001, { faults: true, lease: true });
+    assert.ok(total.reads! > seeds, JSON.stringify(total));
+    runSeeds(4001, { faults: true, lease: true, membership: true });
   });
 
   it("keeps them while logs lose synced entries", () => {

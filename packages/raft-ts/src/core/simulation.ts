@@ -1,10 +1,10 @@
 // A whole group of cores in one turn-by-turn world, for tests: seeded network, disks that lose what was not synced, crashes, membership changes. The same seed gives the same run.
 // Checked all the time: one leader a term, committed entries never differ or vanish, new leaders hold everything committed, reads are not stale.
 import type { RaftId } from "../api.js";
-import { emptyConfig, memberOf, voters } from "./config.js";
+import { emptyConfig, isJoint, memberOf, voters } from "./config.js";
 import { encodeConfig } from "./config-codec.js";
 import { RaftCore } from "./raft.js";
-import type { Config, Entry, HardState, Message, RestoredState, SnapshotMeta, Write } from "./types.js";
+import type { Config, ConfigChange, Entry, HardState, Message, RestoredState, SnapshotMeta, Write } from "./types.js";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -16,6 +16,8 @@ export interface SimulationOptions {
   readonly membership?: boolean;
   /** Disks lose synced entries at a crash (noticed: the member recovers), of fewer than a majority at a time. */
   readonly damage?: boolean;
+  /** Leaders read by lease; clocks differ by a twelfth. */
+  readonly lease?: boolean;
 }
 
 class Disk {
@@ -49,7 +51,7 @@ class Disk {
   }
 }
 
-interface Node { readonly id: RaftId; readonly disk: Disk; core: RaftCore | undefined; digest: string; life: number; readonly limits: { maxMessageBytes: number; maxInflight: number } ; writing: boolean }
+interface Node { readonly id: RaftId; readonly disk: Disk; core: RaftCore | undefined; digest: string; life: number; readonly limits: { maxMessageBytes: number; maxInflight: number }; readonly tickMs: number; writing: boolean; nextForward: number; readonly forwards: Map<number, Uint8Array> }
 
 export class Simulation {
   private readonly random: Random;
@@ -61,6 +63,7 @@ export class Simulation {
   readonly committed: Entry[] = [];
   /** index → digest of the state after it. */
   private readonly digests = [""];
+  private readonly values = new Set<string>();
   private readonly digestBySnapshot = new Map<string, string>();
   private readonly partition = new Map<RaftId, number>();
   private dropRate = 0;
@@ -70,7 +73,7 @@ export class Simulation {
   private readonly readFloor = new Map<number, number>();
   private proposals = 0;
   private isHealing = false;
-  readonly stats = { elections: 0, crashes: 0, snapshots: 0, reads: 0, configChanges: 0, recovered: 0 };
+  readonly stats = { elections: 0, crashes: 0, snapshots: 0, reads: 0, configChanges: 0, joints: 0, recovered: 0, forwarded: 0 };
   trace: string[] | undefined;
 
   constructor(private readonly options: SimulationOptions) {
@@ -98,6 +101,7 @@ export class Simulation {
     check(this.committed.length > before, `a mended group commits again (${this.describe()})`);
     const leader = this.leaderNode();
     check(leader !== undefined, `a mended group has a leader (${this.describe()})`);
+    check(!isJoint(leader.core!.config), `a joint configuration is left (${this.describe()})`);
     for (const member of leader.core!.config.members) {
       const core = this.nodes.get(member.id)!.core!;
       check(leader.core!.log.commit - core.log.applied < 100, `member ${member.id} has caught up: ${core.log.applied} of ${leader.core!.log.commit} (${this.describe()})`);
@@ -107,7 +111,7 @@ export class Simulation {
 
   private isMended(before: number): boolean {
     const leader = this.leaderNode()?.core;
-    return leader !== undefined && this.committed.length > before && leader.config.members.every((m) => {
+    return leader !== undefined && this.committed.length > before && !isJoint(leader.config) && leader.config.members.every((m) => {
       const core = this.nodes.get(m.id)!.core!;
       return !core.recovering && leader.log.commit - core.log.applied < 100;
     });
@@ -133,7 +137,7 @@ export class Simulation {
   private makeNode(id: RaftId): Node {
     // Small limits for some, so that windows fill and messages split.
     const limits = { maxMessageBytes: this.random.pick([20, 200, 1 << 20]), maxInflight: this.random.pick([1, 4, 256]) };
-    const node: Node = { id, disk: new Disk(), core: undefined, digest: "", life: 0, limits, writing: false };
+    const node: Node = { id, disk: new Disk(), core: undefined, digest: "", life: 0, limits, tickMs: this.options.lease ? 9.6 + this.random.below(9) / 10 : 10, writing: false, nextForward: 0, forwards: new Map() };
     this.nodes.set(id, node);
     return node;
   }
@@ -143,15 +147,17 @@ export class Simulation {
     node.disk.pending = [];
     node.writing = false;
     node.digest = node.disk.snapshot?.digest ?? "";
+    node.forwards.clear();
+    node.nextForward = this.random.below(1000);
     node.core = new RaftCore({
-      id: node.id, electionTicks: 10, heartbeatTicks: 2, maxInflightBytes: 1 << 20, maxUncommittedBytes: 1 << 16, maxApplyBytes: 200, promotionLag: 5,
+      id: node.id, electionTicks: 10, heartbeatTicks: 2, maxInflightBytes: 1 << 20, maxUncommittedBytes: 1 << 16, maxApplyBytes: 200, promotionLag: 5, readMode: this.options.lease ? "lease" : "safe",
       ...node.limits, random: (bound) => this.random.below(bound), state: node.disk.state(), log: () => {},
     });
     const tick = (): void => {
       if (node.life !== life || !node.core) return;
       node.core.tick();
       this.pump(node);
-      this.at(10, tick);
+      this.at(node.tickMs, tick);
     };
     this.at(this.random.below(10), tick);
     this.pump(node);
@@ -197,6 +203,10 @@ export class Simulation {
         check(read.index >= floor, `a read is not stale: got ${read.index}, committed before it ${floor} (seed ${this.options.seed})`);
         this.readFloor.delete(read.id);
       }
+      for (const { id, result } of ready.forwarded) {
+        node.forwards.delete(id);
+        if (result.kind === "appended") this.stats.forwarded++;
+      }
       if (ready.committed.length > 0) this.applyAll(node, ready.committed);
     }
   }
@@ -236,14 +246,27 @@ export class Simulation {
     for (const entry of entries) {
       const known = this.committed[entry.index];
       if (known) check(known.term === entry.term && known.data === entry.data || Buffer.compare(known.data, entry.data) === 0 && known.term === entry.term, `entry ${entry.index} is the same everywhere (seed ${this.options.seed})`);
-      else this.committed[entry.index] = entry;
+      else { this.committed[entry.index] = entry; this.once(entry); }
       node.digest = digestStep(node.digest, entry);
       this.digests[entry.index] ??= node.digest;
       check(this.digests[entry.index] === node.digest, `the state after ${entry.index} is the same everywhere (seed ${this.options.seed})`);
-      if (entry.kind === "config") { core.applyConfig(entry); this.stats.configChanges++; }
+      if (entry.kind === "config") { core.applyConfig(entry); this.stats.configChanges++; if (isJoint(core.config)) this.stats.joints++; }
     }
-    core.applied(entries.at(-1)!.index);
-    this.maybeSnapshot(node);
+    const { life } = node;
+    const acknowledge = (): void => {
+      if (node.life !== life) return;
+      core.applied(entries.at(-1)!.index);
+      this.maybeSnapshot(node);
+    };
+    if (this.random.chance(0.7)) acknowledge();
+    else this.at(this.random.below(20), () => { acknowledge(); this.pump(node); });
+  }
+
+  private once(entry: Entry): void {
+    if (entry.kind !== "data") return;
+    const text = Buffer.from(entry.data).toString();
+    check(!this.values.has(text), `${text} is committed once (seed ${this.options.seed})`);
+    this.values.add(text);
   }
 
   private maybeSnapshot(node: Node): void {
@@ -251,10 +274,10 @@ export class Simulation {
     if (log.applied - (node.disk.snapshot?.meta.index ?? 0) < 40 || node.disk.pending.length > 0 || log.term(log.applied) === undefined || node.disk.base.index + node.disk.entries.length < log.applied) return;
     const meta: SnapshotMeta = { index: log.applied, term: log.term(log.applied)!, config: node.core!.config };
     this.stats.snapshots++;
-    this.digestBySnapshot.set(`${meta.index} ${meta.term}`, node.digest);
+    this.digestBySnapshot.set(`${meta.index} ${meta.term}`, this.digests[meta.index]!);
     const compactTo = Math.max(log.firstIndex - 1, meta.index - this.random.below(20));
     const term = log.term(compactTo)!;
-    node.disk.snapshot = { meta, digest: node.digest };
+    node.disk.snapshot = { meta, digest: this.digests[meta.index]! };
     node.disk.entries = node.disk.entries.slice(compactTo - node.disk.base.index);
     node.disk.base = { index: compactTo, term };
     node.core!.snapshotTaken(meta, compactTo);
@@ -320,6 +343,14 @@ export class Simulation {
       for (let i = 0; i < count; i++) leader.core.propose(Buffer.from(`p${this.proposals++}`));
       this.pump(leader);
     }
+    const sender = this.random.pick([...this.nodes.values()]);
+    if (sender.core) {
+      for (const [id, data] of sender.forwards) if (this.random.chance(0.3)) sender.core.forward(id, data);
+      const data = Buffer.from(`f${this.proposals++}`);
+      if (sender.core.forward(sender.nextForward, data)) sender.forwards.set(sender.nextForward, data);
+      sender.nextForward++;
+      this.pump(sender);
+    }
     const reader = this.random.pick([...this.nodes.values()]);
     if (reader.core) {
       const id = ++this.nextRead;
@@ -363,12 +394,26 @@ export class Simulation {
     const leader = this.leaderNode();
     const config = leader?.core?.config;
     if (!leader?.core || !config) return;
-    if (config.members.length < 5 && this.random.chance(0.6)) {
-      const id = this.nextId + 1;
-      if (leader.core.proposeConfig([{ kind: "add-learner", id, context: new Uint8Array(0) }]).kind === "appended") this.boot(this.makeNode(++this.nextId));
-    } else if (voters(config).length > 2 && ![...this.nodes.values()].some((n) => n.disk.recovering)) {
-      leader.core.proposeConfig([{ kind: "remove", id: this.random.pick(config.members).id }]);
+    const changes: ConfigChange[] = [];
+    const fresh: RaftId[] = [];
+    for (let left = this.random.pick([1, 1, 2, 3]); left > 0; left--) {
+      const id = this.random.pick(config.members).id;
+      switch (this.random.below(7)) {
+        case 0: case 1: case 2:
+          if (config.members.length + fresh.length >= 5) break;
+          fresh.push(this.nextId + fresh.length + 1);
+          changes.push({ kind: this.random.chance(0.3) ? "add-voter" : "add-learner", id: fresh.at(-1)!, context: new Uint8Array(0) });
+          break;
+        case 3: changes.push({ kind: "demote", id }); break;
+        case 4: changes.push({ kind: "promote", id }); break;
+        case 5: changes.push({ kind: "update", id, priority: this.random.below(3) }); break;
+        default: changes.push({ kind: "remove", id });
+      }
     }
+    // Those that a change takes away must not be the ones that a damaged log is to be filled from.
+    const takes = changes.some((c) => c.kind === "demote" || c.kind === "remove");
+    if (takes && (voters(config).length <= 2 || [...this.nodes.values()].some((n) => n.disk.recovering))) return;
+    if (leader.core.proposeConfig(changes).kind === "appended") for (const id of fresh) { this.nextId = id; this.boot(this.makeNode(id)); }
     this.pump(leader);
   }
 
