@@ -159,6 +159,7 @@ export const busyMessage = "too many changes wait to be stored";
 const codes: Readonly<Record<RaftError["kind"], readonly [ErrorCode, string]>> = {
   "not-leader": ["UNAVAILABLE", notLeaderMessage],
   dropped: ["UNAVAILABLE", "leadership was lost before the change was confirmed: it may or may not have been stored; look before you repeat it"],
+  unfit: ["FAILED_PRECONDITION", "the change does not fit the managers as they are"],
   "too-large": ["INVALID_ARGUMENT", "the change is too large for one raft entry"],
   quorum: ["FAILED_PRECONDITION", "the managers that would remain could not form a majority; bring the missing ones back first"],
   busy: ["RESOURCE_EXHAUSTED", `${busyMessage}; try again in a moment`],

@@ -4,8 +4,6 @@ import { nodeClock, nodeRandom, type Clock } from "./clock.js";
 import type { Disk } from "./wal/disk.js";
 
 export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<RaftOptions, "sealer"> {
-  readonly maxMessageBytes: number;
-  readonly maxUncommittedBytes: number;
   /** Log bytes since the last snapshot at which the next is due: large entries must not fill the memory before there are enough of them. */
   readonly snapshotBytes: number;
   readonly trailingBytes: number;
@@ -33,8 +31,14 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     trailingEntries: options.trailingEntries ?? 2_000,
     segmentBytes: options.segmentBytes ?? 16 * mebibyte,
     log: options.log ?? (() => {}),
-    maxMessageBytes: mebibyte,
-    maxUncommittedBytes: 64 * mebibyte,
+    maxMessageBytes: options.maxMessageBytes ?? mebibyte,
+    maxInflight: options.maxInflight ?? 256,
+    maxInflightBytes: options.maxInflightBytes ?? 64 * mebibyte,
+    maxUncommittedBytes: options.maxUncommittedBytes ?? 64 * mebibyte,
+    maxApplyBytes: options.maxApplyBytes ?? mebibyte,
+    promotionLag: options.promotionLag ?? 100,
+    forwardProposals: options.forwardProposals ?? false,
+    readMode: options.readMode ?? "safe",
     snapshotBytes: 64 * mebibyte,
     trailingBytes: 16 * mebibyte,
   };

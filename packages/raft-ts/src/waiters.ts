@@ -28,6 +28,6 @@ export class Waiters {
     });
   }
 
-  wake(): void { for (const waiter of [...this.waiting]) waiter.look(this.ticks); }
+  wake(): void { if (this.waiting.size > 0) for (const waiter of [...this.waiting]) waiter.look(this.ticks); }
   tick(): void { this.ticks++; this.wake(); }
 }

@@ -21,6 +21,9 @@ export class LogWriter {
   private readonly maker: SegmentMaker;
   /** Everything before this position is on stable storage. */
   synced: Position = { segment: 0, offset: 0 };
+  /** Counted since the start. */
+  syncs = 0;
+  bytesWritten = 0;
   /** As of the last record written: what the next segment begins with. */
   private hardState: HardState = { term: 0, vote: 0, commit: 0 };
   private marker: Marker | undefined;
@@ -54,8 +57,7 @@ export class LogWriter {
     const made = await this.maker.take(number, segmentHeaderBytes + bytes, () => this.frames(payloads, number, segmentHeaderBytes));
     this.adopt(made, number, entries.at(-1)?.index ?? 0);
     this.segments = this.segments.slice(-1);
-    for (const segment of old) await this.options.disk.remove(join(this.options.directory, segmentName(segment.number)));
-    await this.options.disk.syncDirectory(this.options.directory);
+    for (const segment of old) await this.remove(segment);
   }
 
   /** Records are in the page cache when it resolves; with `mustSync` they and all before them are on stable storage. */
@@ -99,8 +101,8 @@ export class LogWriter {
     if (isSynced) await file.writeSynced!(frames, this.position.offset);
     else await file.write(frames, this.position.offset);
     this.position = { segment: this.position.segment, offset: this.position.offset + bytes };
-    if (isSynced) this.synced = this.position;
-    else this.hasUnsynced = true;
+    this.bytesWritten += bytes;
+    if (isSynced) { this.synced = this.position; this.syncs++; } else this.hasUnsynced = true;
   }
 
   private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {
@@ -114,6 +116,7 @@ export class LogWriter {
     if (!this.hasUnsynced) return;
     const { position } = this;
     await this.file!.sync();
+    this.syncs++;
     this.hasUnsynced = false;
     if (isBefore(this.synced, position)) this.synced = position;
   }
@@ -138,9 +141,14 @@ export class LogWriter {
   /** Removes segments that hold nothing above `index`, from the oldest on. Only after the marker that says so is synced. */
   async removeThrough(index: number): Promise<void> {
     while (this.segments.length > 1 && this.segments[0]!.lastIndex <= index) {
-      const segment = this.segments.shift()!;
-      await this.options.disk.remove(join(this.options.directory, segmentName(segment.number)));
+      await this.remove(this.segments.shift()!);
     }
+  }
+
+  /** One after the other: a power failure that undid the removal of one and not of the one before it would leave a gap, which looks like damage. */
+  private async remove(segment: SegmentInfo): Promise<void> {
+    await this.options.disk.remove(join(this.options.directory, segmentName(segment.number)));
+    await this.options.disk.syncDirectory(this.options.directory);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-// Reads the log back: every record verified, in order, up to the first that does not check. Says what was found; deciding what it means is open.ts.
+// Reads the log back: every record verified, in order, up to the first that does not check. Says what was found; deciding what it means is storage.ts.
 import { join } from "node:path";
 import type { Sealer } from "../api.js";
 import type { Entry, HardState } from "../core/types.js";

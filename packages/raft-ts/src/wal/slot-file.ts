@@ -29,7 +29,7 @@ export class SlotFile {
   /** One call at a time. */
   async write(value: Uint8Array, options: { isSynced: boolean }): Promise<void> {
     const sequence = ++this.sequence;
-    const bytes = Buffer.alloc(slotBytes);
+    const bytes = Buffer.allocUnsafe(headerBytes + value.length);
     bytes.writeUInt32LE(headerBytes + value.length, 0);
     bytes.writeUInt32LE(sequence, 8);
     bytes.set(value, headerBytes);

@@ -21,6 +21,8 @@ export interface StorageOptions {
   readonly segmentBytes: number;
   readonly sealer?: Sealer;
   readonly disk?: Disk;
+  /** The only voter may go on with what is left of a damaged log: it is being recovered by hand. */
+  readonly mayRepairAlone?: boolean;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
   /** A write failed: nothing after it is done. Called once. */
   readonly onFailure: (error: Error) => void;
@@ -94,6 +96,9 @@ export class Storage {
     if (next.term !== this.vote.term || next.vote !== this.vote.vote || next.recovering !== this.vote.recovering) vote = this.vote = next;
     this.enqueue({ records: hasRecord ? [record] : [], mustSync: write.mustSync, ...(vote && { vote }), done });
   }
+
+  get syncs(): number { return this.writer.syncs; }
+  get bytesWritten(): number { return this.writer.bytesWritten; }
 
   private enqueue(job: Job): void {
     if (this.failure || this.isClosed) return;
@@ -188,7 +193,7 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
   const hardState = newerVote(replayed.hardState, saved);
   if (damage) {
     const where = `Cannot trust the Raft log in "${options.directory}": ${damage}`;
-    if (isAlone) throw new RaftError("corrupt", `${where}, and this member is alone, so no other can repair it; restore the directory from a backup`);
+    if (isAlone && !options.mayRepairAlone) throw new RaftError("corrupt", `${where}, and this member is alone, so no other can repair it; restore the directory from a backup, or recover the group with what is left`);
     if (!saved) throw new RaftError("corrupt", `${where}, and the record of its vote is damaged too; remove this member and let it join again under a new id`);
     options.log("warn", `${where}; it is cut there and repaired from the leader. Until then this member does not vote`);
   } else if (replayed.ending === "torn") {
