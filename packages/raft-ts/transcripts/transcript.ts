@@ -12,20 +12,20 @@
  *   $ transfer 1 2                    1 hands leadership to 2
  *   $ snapshot 1 [keep=N]             1 takes a snapshot of what it applied and compacts its log
  *   $ crash 1, $ start 1              what was not written is lost;   $ damage 1 COUNT: its disk loses so many entries while it is down;   $ wipe 1: it starts again with an empty one
- *   $ hold 1 writes|applies           from now on they wait for "$ write 1 [COUNT]" and "$ apply 1 [COUNT]";   $ release 1
+ *   $ hold 1 writes|applies|restores  from now on they wait for "$ write 1 [COUNT]", "$ apply 1 [COUNT]" and "$ restore 1";   $ release 1
  *   $ deliver [from=1] [to=2] [type=append] [count=1]      messages that are on their way, oldest first; also drop and repeat (deliver and keep)
  *   $ settle                          delivers all until there is nothing more
  *   $ cut 1 2 | 1>2, $ heal           what goes between them is lost (in one direction)
  *   $ send 1 2 append term=2 prev=1@1 entries=2@2:x,3@2:y commit=1     a message of the transcript's own, delivered at once
  *   $ unreachable 1 2                 1's transport says that 2 cannot be reached
- *   $ state [1…], $ log 1, $ progress 1, $ network     look; nothing changes
+ *   $ state [1…], $ log 1, $ config 1, $ progress 1, $ network     look; nothing changes
  *
  * With "quietly" at its end a command tells only how the nodes stand that it changed.
  */
 import type { RaftId } from "../src/api.js";
 import type { ConfigChange, Entry, Message, ProposeResult } from "../src/core/types.js";
-import { describeMessage, describeResult } from "./describe.js";
-import { World, type Limits } from "./world.js";
+import { describeConfig, describeMessage, describeResult } from "./describe.js";
+import { World, type Limits, type Node } from "./world.js";
 
 export class Transcript {
   private world = new World({});
@@ -71,8 +71,9 @@ export class Transcript {
       case "start": world.start(id); return [];
       case "damage": world.damage(id, count(1, 1)); return [];
       case "wipe": world.wipe(id); return [];
-      case "hold": { const node = world.node(id); if (words[1] === "writes") node.holdsWrites = true; else if (words[1] === "applies") node.holdsApplies = true; else throw new Error("hold writes or applies"); return []; }
-      case "release": { const node = world.node(id); node.holdsWrites = node.holdsApplies = false; world.write(id, Infinity); world.apply(id, Infinity); return []; }
+      case "hold": hold(world.node(id), words[1]); return [];
+      case "release": { const node = world.node(id); node.holdsWrites = node.holdsApplies = node.holdsRestores = false; world.write(id, Infinity); world.restore(id); world.apply(id, Infinity); return []; }
+      case "restore": world.restore(id); return [];
       case "write": world.write(id, count(1, 1)); return [];
       case "apply": world.apply(id, count(1, 1)); return [];
       case "deliver": for (const message of this.take(words, false)) world.deliver(message); return [];
@@ -84,6 +85,7 @@ export class Transcript {
       case "send": world.deliver(parseMessage(words)); return [];
       case "unreachable": world.unreachable(id, Number(words[1])); return [];
       case "state": return (words.length > 0 ? words.map(Number) : [...world.nodes.keys()]).map((each) => world.describe(each));
+      case "config": return [describeConfig(world.core(id).config)];
       case "log": return [world.describeLog(id)];
       case "progress": return world.describeProgress(id);
       case "network": return world.network.map(describeMessage);
@@ -111,6 +113,15 @@ export class Transcript {
     if (chosen.length === 0) throw new Error(`no such message is on its way: ${words.join(" ")}`);
     if (!keep) this.world.network = this.world.network.filter((m) => !chosen.includes(m));
     return chosen;
+  }
+}
+
+function hold(node: Node, what: string | undefined): void {
+  switch (what) {
+    case "writes": node.holdsWrites = true; return;
+    case "applies": node.holdsApplies = true; return;
+    case "restores": node.holdsRestores = true; return;
+    default: throw new Error("hold writes, applies or restores");
   }
 }
 
@@ -158,6 +169,7 @@ function parseMessage(words: readonly string[]): Message {
     case "append-reject": return { ...head, type: "append-reject", index: number("index"), hintIndex: hint.index, hintTerm: hint.term };
     case "heartbeat": return { ...head, type: "heartbeat", commit: number("commit"), round: number("round", 1) };
     case "heartbeat-response": return { ...head, type: "heartbeat-response", round: number("round", 1), isPromise: words.includes("promise") };
+    case "snapshot": return { ...head, type: "snapshot", snapshot: { ...last, config: { members: (option(words, "voters") ?? "").split(",").map((id) => ({ id: Number(id), isLearner: false, context: new Uint8Array(0) })), outgoing: [], removed: [] } } };
     case "timeout-now": case "removed": case "hello": return { ...head, type: name };
     case "read": return { ...head, type: "read", id: number("id") };
     default: throw new Error(`there is no message "${name}"`);

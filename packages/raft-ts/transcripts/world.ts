@@ -19,6 +19,9 @@ export interface Node {
   applying: Entry[][];
   holdsWrites: boolean;
   holdsApplies: boolean;
+  holdsRestores: boolean;
+  /** Snapshots from the leader that the state machine does not hold yet. */
+  restoring: number[];
 }
 
 export type Limits = Partial<Omit<CoreOptions, "id" | "state" | "random" | "log">>;
@@ -53,7 +56,7 @@ export class World {
 
   private add(id: RaftId, disk: Disk): void {
     if (this.nodes.has(id)) throw new Error(`there is a node ${id} already`);
-    this.nodes.set(id, { id, core: undefined, disk, writes: [], applying: [], holdsWrites: false, holdsApplies: false });
+    this.nodes.set(id, { id, core: undefined, disk, writes: [], applying: [], holdsWrites: false, holdsApplies: false, holdsRestores: false, restoring: [] });
     this.start(id);
   }
 
@@ -91,6 +94,7 @@ export class World {
     node.core = undefined;
     node.writes = [];
     node.applying = [];
+    node.restoring = [];
   }
 
   /** The disk loses its newest entries, and says so at the next start, as the log's checksums do. */
@@ -188,9 +192,15 @@ export class World {
       if (written !== undefined) this.lines.push(`${id} wrote ${written}`);
       for (const message of write.messages) this.send(message);
       this.core(id).persisted(write.id);
-      if (write.snapshot) this.core(id).restored(write.snapshot.index);
+      if (write.snapshot) node.restoring.push(write.snapshot.index);
+      if (!node.holdsRestores) this.restore(id);
       this.pump(id);
     }
+  }
+
+  /** The state machine takes the snapshots that the leader sent. */
+  restore(id: RaftId): void {
+    for (const index of this.node(id).restoring.splice(0)) { this.lines.push(`${id} restored ${index}`); this.core(id).restored(index); this.pump(id); }
   }
 
   private store(disk: Disk, write: Write): void {
