@@ -1,5 +1,5 @@
 import { Placer } from "../place/index.js";
-import { ClusterState, maxFailures, noRules, type Predicate } from "../state/index.js";
+import { ClusterState, Turnover, maxFailures, noRules, type Predicate } from "../state/index.js";
 import type { PackedDecision, PackedGroup, PackedPredicate } from "./pack-decision.js";
 
 /** Node rows for the tasks, in order; those that fit nowhere (nowhere) come last. */
@@ -35,6 +35,7 @@ function unpack(state: ClusterState, packed: PackedDecision): { readonly g: numb
   for (const n of packed.failing) for (let i = 0; i < maxFailures; i++) state.failures.note(n, packed.groups[0]!.key, packed.nowMs);
   state.softTaintedCount = packed.softTaintedCount;
   state.isUsageAware = packed.isUsageAware;
+  state.turnover = Turnover.fixedAt(packed.turnover);
   const tasks = Int32Array.from({ length: packed.tasks }, (_, i) => state.addNewTask(`waiting ${i}`, groups[0]!, packed.nowMs));
   for (const { placed, waiting, among, ...request } of packed.requests) {
     const r = state.requests.acquire({ ...request, eligibility: classes[among]! }, packed.dimensions.length);

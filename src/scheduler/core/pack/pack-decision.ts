@@ -33,6 +33,8 @@ export interface PackedDecision {
   };
   readonly softTaintedCount: number;
   readonly isUsageAware: boolean;
+  /** Of the whole cluster (Turnover). */
+  readonly turnover: number;
   /** groups[0] is decided about; the others count for it. */
   readonly groups: readonly PackedGroup[];
   readonly placed: readonly PackedTasks[];
@@ -73,7 +75,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
       gpuLargest: nodes.gpuLargest.slice(0, nodes.size), gpuFreeMillis: nodes.gpuFreeMillis.slice(0, nodes.size), cpuBeyondReserved: nodes.cpuBeyondReserved.slice(0, nodes.size), memoryBeyondReserved: nodes.memoryBeyondReserved.slice(0, nodes.size),
       devices: nodes.devices, deviceFree: nodes.deviceFree.slice(0, nodes.devices), deviceModel: nodes.deviceModel.slice(0, nodes.devices),
     },
-    softTaintedCount: state.softTaintedCount, isUsageAware: state.isUsageAware,
+    softTaintedCount: state.softTaintedCount, isUsageAware: state.isUsageAware, turnover: state.turnover.of(state.placedTasks),
     groups: groupRows.map((row) => packGroup(state, row)), placed,
     classes: wanted.map((asked) => ({ predicates: asked.map(bare), words: predicates.eligible[predicates.classOf(asked, state.nodeObjects)]!.words.slice() })),
     attributes: [...keys].map((key) => { const { values, valueOf } = state.attribute(key); return { key, values: [...values.names], valueOf: valueOf.slice(0, nodes.size) }; }),

@@ -77,15 +77,19 @@ export class Packer {
     return placed;
   }
 
-  /** Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. */
+  /**
+   * Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. Unless tasks come and go: then GPUs are free and in use by turns,
+   * and what a place costs decides among all nodes with GPUs (churn: 4.6 % over the bound instead of 4.9 %).
+   */
   #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
     const { nodes, requests, tasks } = this.state;
     if (nodes.devices === 0 || (requests.kinds > mostKinds && (tasks.count - this.state.placedTasks + looksOfLearning) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
     if (requests.gpuCountOf(r) === 0) {
       const n = grid.find(r, own, most);
-      if (n < 0 || nodes.gpuFreeMillis[n]! <= 0) return n;
-    }
-    this.scores.gpuCost.refresh();
+      if (n < 0 || nodes.gpuCount[n] === 0) return n;
+      this.scores.gpuCost.refresh();
+      if (nodes.gpuFreeMillis[n]! <= 0 && !this.scores.gpuCost.isUsedAgain) return n;
+    } else this.scores.gpuCost.refresh();
     const n = this.#gpuNodes.find(r, own, most);
     // Of the nodes that the request may go to it knows all: where only some of them are to be chosen from, the grid knows better.
     return n < 0 || this.state.predicates.eligible[grid.eligibility]!.has(n) ? n : grid.find(r, own, most);

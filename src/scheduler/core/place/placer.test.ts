@@ -269,8 +269,8 @@ describe("where a task would go", () => {
     const { g, tasks } = addService(state, "s", specOf({ cpu: 1, memoryMiB: 1024, preferences: [{ constraint: "node.labels.disk==ssd", weight: 10 }] }));
     const placer = placerFor(state);
     const ranked = placer.rank(g, 5);
-    assert.deepEqual(ranked.map(({ n, total }) => [state.nodes.names[n], Math.round(total * 100) / 100]), [["a", 74.94], ["b", 34.99]]);
-    assert.deepEqual(ranked[1]!.terms.map(({ name, value }) => `${name} ${Math.round(value)}`), ["preference node.labels.disk==ssd 10", "pack 25"]);
+    assert.deepEqual(ranked.map(({ n, total }) => [state.nodes.names[n], Math.round(total * 100) / 100]), [["a", 43.75], ["b", 28.75]]);
+    assert.deepEqual(ranked[1]!.terms.map(({ name, value }) => `${name} ${Math.round(value)}`), ["preference node.labels.disk==ssd 10", "pack 19"]);
     assert.equal(placer.place(g, tasks), 1);
     assert.equal(state.tasks.node[tasks[0]!], ranked[0]!.n);
   });

@@ -1,12 +1,12 @@
 import type { PlacementStrategy } from "../../../model/index.js";
-import { GpuCost, learnScarcity, weightOf } from "../score/index.js";
+import { GpuCost, learnScarcity, steepest, weightOf } from "../score/index.js";
 import { cpu, memory, pids, type ClusterState } from "../state/index.js";
 
 /**
  * The part of a node's score that the strategy gives, in points; the best node has most. What follows is worth more or less than what a user's soft rules
  * weigh (1 to 100 points each; of full weight, 100, they outweigh all of pack and balanced, soft-terms.ts):
- *   pack      0–100: how full the node is once the task is there, by CPU and memory left over in parts of the largest node (best fit); the one that is scarcer in the cluster
- *             counts more (score/scarcity.ts), up to all of it; on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
+ *   pack      0–100: how full the node is once the task is there, by CPU and memory left over in parts of the largest node (best fit); where tasks come and go, the one
+ *             that is scarcer in the cluster counts more (score/scarcity.ts), up to all of it; on nodes with GPUs left 100 less 100 for each GPU that the place costs (score/gpu-cost.ts)
  *   spread    −20 for each task of the service on the node, then fewer tasks of any kind first
  *   balanced  0–100: two thirds for a low dominant share (the larger of CPU's and memory's), one third for both shares being equal, all with the task there
  * Usage-aware (ClusterState.isUsageAware), what nodes really use stands for what is reserved in all three: pack fills a node that has less than a tenth really free
@@ -67,8 +67,8 @@ export class StrategyScores {
       cpuMost = Math.max(cpuMost, nodes.total[cpu]![n]!);
       memoryMost = Math.max(memoryMost, nodes.total[memory]![n]!);
     }
-    const { relative } = learnScarcity(this.state).plain, most = Math.max(relative[cpu]!, relative[memory]!) || 1;
-    const ofCpu = weightOf(relative[cpu]! / most), ofMemory = weightOf(relative[memory]! / most), both = ofCpu + ofMemory;
+    const { relative } = learnScarcity(this.state).plain, most = Math.max(relative[cpu]!, relative[memory]!) || 1, steepness = steepest * this.state.turnover.of(this.state.placedTasks);
+    const ofCpu = weightOf(relative[cpu]! / most, steepness), ofMemory = weightOf(relative[memory]! / most, steepness), both = ofCpu + ofMemory;
     const cpuWeight = ofCpu / both / cpuMost, memoryWeight = ofMemory / both / memoryMost;
     if (isNear(cpuWeight, this.#cpuWeight) && isNear(memoryWeight, this.#memoryWeight)) return false;
     this.#cpuWeight = cpuWeight;

@@ -129,6 +129,23 @@ describe("what a place on a node with GPUs costs", () => {
     assert.ok(fuller! < full! && full! < empty!, `${fuller} ${full} ${empty}`);
   });
 
+  it("more than any stranding on an empty node, where as many tasks go as come; there, stranding counts half", () => {
+    const state = stateOf({ tight: { cpu: 16, memoryMiB: 65_536, gpus: { A100: 4 } }, empty: { cpu: 32, memoryMiB: 65_536, gpus: { A100: 4 } } });
+    put(state, average, "tight", 2);
+    ask(state, average, 6);
+    const { r } = ask(state, { cpu: 8, memoryMiB: 1024 });
+    const before = costs(state, r);
+    assert.ok(before["tight"]! > before["empty"]!, "the node is left alone that has just enough CPU for its GPUs");
+    state.turnover.of(state.placedTasks);
+    for (let i = 0; i < 50; i++) {
+      const { tasks } = ask(state, average);
+      state.place(tasks[0]!, 0);
+      state.removeTask(tasks[0]!);
+    }
+    const after = costs(state, r);
+    assert.ok(after["tight"]! < after["empty"]!, JSON.stringify(after));
+  });
+
   it("the same until the mix is learnt again, and then it is another epoch", () => {
     const state = stateOf({ a: { cpu: 1000, memoryMiB: 1_000_000, gpus: { A100: 31 } } });
     const cost = new GpuCost(state);

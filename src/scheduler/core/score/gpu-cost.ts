@@ -1,6 +1,6 @@
 import { fixedDimensions, wholeGpu, type ClusterState } from "../state/index.js";
 import { learnMix, roomFor, type Mix } from "./mix.js";
-import { gpus, learnScarcity, weightOf } from "./scarcity.js";
+import { gpus, learnScarcity, steepest, weightOf } from "./scarcity.js";
 
 /**
  * What it costs to put one more of request r on node n, in GPUs; the cheapest node is the best, the one that joined first among equals. A function of the
@@ -19,12 +19,15 @@ import { gpus, learnScarcity, weightOf } from "./scarcity.js";
  *   opening            0.2 if the node has no task yet: fills nodes that are in use before others. Much more, and a GPU is stranded for it: 0.5 costs half a point of allocation at saturation.
  *   ties               most costs are 0, so the order of nodes decides often: filling from one end is worth 2 points of allocation against choosing at random.
  *
- * All that is about GPUs, and holds as far as they are what nodes are bought for. Where another dimension is scarcer (scarcity.ts), GPUs are stranded anyway, and to open an empty node so that others
- * keep theirs only costs nodes: 42 % more of them under churn than the bound (bench packing --protocol churn, CPU is the scarcest there). So, with g = (how scarce GPUs are / the scarcest)^8:
+ * All that is about GPUs, and holds as far as they are what nodes are bought for, and as what is stranded stays so. Where another dimension is scarcer (scarcity.ts), GPUs are stranded anyway, and to open an
+ * empty node so that others keep theirs only costs nodes; and where as many tasks go as come (Turnover near 1), what is stranded today is used tomorrow, and so is a node that was opened for it. So
  *
- *   cost = g × (the cost above)  +  (1 − g) × (what is free on the node, of the scarcest dimension mostly  +  0.3 nodes × e^(−tasks / 2.5))
+ *   cost = (1 − p) × (the cost above)  +  p × (left  +  √left then  −  √left now  +  0.2 nodes × e^(−tasks / 2.5)  +  1 node × turnover, if it has no task yet)
  *
- * which is best fit by what is scarce; the last term leaves nodes alone that have few tasks, so that they empty some day (4.9 % with it, 5.2 % without, plain best fit 6.2 %).
+ * where left is what is free on the node, of the scarcest dimension mostly: best fit by what is scarce, better where the task fills the node up exactly, and nodes that have few tasks are left alone, so that they empty
+ * some day. p goes from 1 − (how scarce GPUs are / the scarcest)^8 at turnover 0 to 0.5 at turnover 1. Open machines above the bound under churn (bench packing --protocol churn, 6 mixes, 3 to 6 runs each): 4.6 % on openb `default` (CPU is the
+ * scarcest; plain best fit 6.2), 8.0 and 8.3 % on cpu050 and multigpu50 (GPUs are; 9.0 and 9.2), which without looking at the turnover were 24 and 19 %, and 42 % on `default` before anything was blended. At saturation
+ * the second part costs 1 to 4 points: it must not be there where tasks come to stay.
  *
  * Stranding alone is enough for the rest: fragments of devices (FGD, ATC '23) and a price on all whole nodes, whatever they have room for, were tried. They win nothing
  * beside it and break mixes that they do not suit (openb `default` with the latter: 8 % more nodes instead of 0.6 %).
@@ -40,6 +43,8 @@ export class GpuCost {
   constructor(readonly state: ClusterState) {}
 
   get mix(): Mix { return this.#mix; }
+  /** As many tasks go as come, nearly: what they leave is there for others. */
+  get isUsedAgain(): boolean { return this.#slack.opening > openingUnderChurn / 2; }
   /** Costs of different epochs are not to be compared: the mix was learnt again. */
   get epoch(): number { return this.#epoch; }
 
@@ -76,17 +81,22 @@ export class GpuCost {
     }
     let cost = (before - after) * (1 + priceWeight * (n < price.length ? price[n]! : 0)) - asked + (nodes.tasks[n] === 0 ? opening : 0);
     if (nodes.gpuWhole[n]! >= leastLargeGpus) cost += this.#roomLost(n, r);
-    if (this.#slack.part > 0) cost += this.#slack.part * (this.#leftOn(n) - cost);
+    if (this.#slack.part > 0) cost += this.#slack.part * (this.#leftOn(n, r) - cost);
     // So that costs that are the same are equal: 2^20 = a millionth of a GPU, exact in a Float32 up to 16 GPUs.
     return Math.round(cost * 2 ** 20) / 2 ** 20;
   }
 
-  /** What is free on `n`, in GPUs with what goes with them; dimensions count as they are scarce. And what it is worth that a node with few tasks empties some day. */
-  #leftOn(n: number): number {
-    const { nodes } = this.state, { perUnit, nodeGpus } = this.#slack;
-    let left = (perUnit[gpus]! * nodes.gpuFreeMillis[n]!) / wholeGpu;
-    for (let d = 0; d < gpus; d++) if (perUnit[d]! > 0) left += perUnit[d]! * nodes.free[d]![n]!;
-    return left + nodeGpus * fewTasks * Math.exp(-Math.max(1, nodes.tasks[n]!) / fewTasksEnd);
+  /** What is free on `n`, in GPUs with what goes with them; dimensions count as they are scarce. Less where `r` fills it up exactly. And what it is worth that a node with few tasks empties some day. */
+  #leftOn(n: number, r: number): number {
+    const { nodes, requests } = this.state, { perUnit, nodeGpus } = this.#slack, tasks = nodes.tasks[n]!;
+    let before = (perUnit[gpus]! * nodes.gpuFreeMillis[n]!) / wholeGpu, after = before - (perUnit[gpus]! * requests.gpuCount[r]! * requests.gpuMillis[r]!) / wholeGpu;
+    for (let d = 0; d < gpus; d++) {
+      if (perUnit[d] === 0) continue;
+      before += perUnit[d]! * nodes.free[d]![n]!;
+      after += perUnit[d]! * (nodes.free[d]![n]! - requests.amount[d]![r]!);
+    }
+    const exactness = Math.sqrt(Math.max(0, after)) - Math.sqrt(Math.max(0, before));
+    return before + exactness + nodeGpus * (fewTasks * Math.exp(-Math.max(1, tasks) / fewTasksEnd) + (tasks === 0 ? this.#slack.opening : 0));
   }
 
   /** What room for large requests is worth that is gone once `r` is on `n`, in GPUs. */
@@ -112,36 +122,44 @@ export class GpuCost {
 }
 
 /** What an empty node, and hardly less one with a task or two, costs beside what is free on it, in parts of the GPUs that a node has; after so many tasks it is an e-th of that. */
-const fewTasks = 0.3;
+const fewTasks = 0.2;
 const fewTasksEnd = 2.5;
 
-/** How far GPUs are from being what nodes are bought for. */
+/** How far GPUs are from being what nodes are bought for, and what is stranded from staying so. */
 interface Slack {
-  /** 0 = they are the scarcest there is, 1 = nobody asks for them. */
+  /** 0 = they are the scarcest there is and tasks come to stay, 0.5 = as many go as come, 1 = nobody asks for them. */
   readonly part: number;
   /** By fixed dimension, and (last) of a GPU: so that all that an average GPU comes with of the scarcest dimension counts 1. */
   readonly perUnit: Float64Array;
   /** Of an average node with GPUs. */
   readonly nodeGpus: number;
+  /** What it costs to open an empty node where tasks come and go, in parts of those. */
+  readonly opening: number;
 }
 
-const noSlack: Slack = { part: 0, perUnit: new Float64Array(gpus + 1), nodeGpus: 0 };
+const noSlack: Slack = { part: 0, perUnit: new Float64Array(gpus + 1), nodeGpus: 0, opening: 0 };
 /** GPUs asked for less than nine tenths as much as CPU count less than half, and what is left of CPU decides. */
 const gpuSteepness = 8;
+/** Where as many tasks go as come, whatever is scarce. 0.2 and 0.85 are worse on half of the mixes. */
+const partUnderChurn = 0.5;
+const openingUnderChurn = 1;
+/** How steeply dimensions count where tasks come to stay; up to `steepest` where they go. */
+const staySteepness = 16;
 /** Costs are others when it has changed by this part. */
 const slackChange = 0.02;
 
 function learnSlack(state: ClusterState): Slack {
   const { relative, total } = learnScarcity(state).withGpus;
-  const part = 1 - relative[gpus]! ** gpuSteepness;
+  const turnover = state.turnover.of(state.placedTasks), whereTheyStay = 1 - relative[gpus]! ** gpuSteepness, part = whereTheyStay + turnover * (partUnderChurn - whereTheyStay);
+  const steepness = staySteepness + turnover * (steepest - staySteepness);
   if (total[gpus] === 0 || part === 0) return noSlack;
   let count = 0;
   state.nodes.alive.forEach((n) => { if (state.nodes.gpuCount[n]! > 0) count++; });
-  return { part, perUnit: relative.map((each, d) => (total[d]! > 0 ? (weightOf(each) * total[gpus]!) / total[d]! : 0)), nodeGpus: total[gpus]! / count };
+  return { part, perUnit: relative.map((each, d) => (total[d]! > 0 ? (weightOf(each, steepness) * total[gpus]!) / total[d]! : 0)), nodeGpus: total[gpus]! / count, opening: turnover * openingUnderChurn };
 }
 
 function differsSlack(a: Slack, b: Slack): boolean {
-  return Math.abs(a.part - b.part) > slackChange || a.nodeGpus !== b.nodeGpus || a.perUnit.some((each, d) => Math.abs(each - b.perUnit[d]!) > slackChange * each);
+  return Math.abs(a.part - b.part) > slackChange || Math.abs(a.opening - b.opening) > slackChange * openingUnderChurn || a.nodeGpus !== b.nodeGpus || a.perUnit.some((each, d) => Math.abs(each - b.perUnit[d]!) > slackChange * each);
 }
 
 /** No request. */

@@ -10,4 +10,4 @@
 export { GpuCost } from "./gpu-cost.js";
 export { GpuNodeIndex } from "./gpu-node-index.js";
 export { learnMix, type Mix } from "./mix.js";
-export { learnScarcity, weightOf } from "./scarcity.js";
+export { learnScarcity, steepest, weightOf } from "./scarcity.js";

@@ -15,6 +15,7 @@ import type { AffinityRule } from "./rules.js";
 import { ServiceTable } from "./service-table.js";
 import { copyTables } from "./state-copy.js";
 import { TaskTable, nowhere, ofService, onNode } from "./task-table.js";
+import { Turnover } from "./turnover.js";
 import { chooseVolumes } from "./volume-choice.js";
 import { VolumeTable } from "./volume-table.js";
 
@@ -46,6 +47,7 @@ export class ClusterState {
   softTaintedCount = 0;
   /** Of tasks.count: the others wait. */
   placedTasks = 0;
+  turnover = new Turnover();
   /** The store's objects by row; undefined: removed. Frozen, shared. */
   nodeObjects: (Node | undefined)[] = [];
   /** Ids of named generic resources by task row; few tasks have any. */
@@ -309,7 +311,10 @@ export class ClusterState {
   }
 
   removeTask(t: number): void {
-    if (this.tasks.node[t] !== nowhere) this.unplace(t);
+    if (this.tasks.node[t] !== nowhere) {
+      this.unplace(t);
+      this.turnover.noteGone();
+    }
     const g = this.tasks.group[t]!;
     if (this.#isNoted) this.#noteTask(t, g);
     this.requests.noteWaiting(this.groups.requestOf(g), -1);
@@ -645,6 +650,7 @@ export class ClusterState {
     copy.isUsageAware = this.isUsageAware;
     copy.softTaintedCount = this.softTaintedCount;
     copy.placedTasks = this.placedTasks;
+    copy.turnover = this.turnover.copy();
     for (const [taskId, orphan] of this.#orphans) copy.#orphans.set(taskId, orphan);
     for (const [serviceId, repellers] of this.#repellers) copy.#repellers.set(serviceId, repellers);
     copy.#overcommit = this.#overcommit;

@@ -12,5 +12,6 @@ export { noRules, type AffinityRule, type Rules } from "./rules.js";
 export { anywhere, chooseVolumes, gone, leavesVolumesAsTheyAre, mayHaveVolumes, placeOfData, refusalOfVolume, writesTo, type VolumeRefusal } from "./volume-choice.js";
 export type { VolumeEntry, VolumeMount } from "./volume-table.js";
 export { nowhere, type TaskTable } from "./task-table.js";
+export { Turnover } from "./turnover.js";
 export { hasPlaceRules, hasReplicas, type GroupTable } from "./group-table.js";
 export type { AttributeColumn } from "./attributes.js";
