@@ -28,12 +28,14 @@ export function readEntries(r: Reader): Entry[] {
   const count = r.count();
   if (count === 0) return [];
   const first = r.int();
-  return Array.from({ length: count }, (_, i) => {
+  const entries: Entry[] = [];
+  for (let i = 0; i < count; i++) {
     const term = r.int();
     const kind = entryKinds[r.byte()];
     if (!kind) throw new RangeError("Cannot decode: an entry of an unknown kind");
-    return { index: first + i, term, kind, data: r.bytes() };
-  });
+    entries.push({ index: first + i, term, kind, data: r.bytes() });
+  }
+  return entries;
 }
 
 export function writeSnapshotMeta(w: Writer, meta: SnapshotMeta): void { writeConfig(w.int(meta.index).int(meta.term), meta.config); }
@@ -66,31 +68,31 @@ export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Mess
   const r = new Reader(bytes);
   const type = messageTypes[r.byte()];
   if (!type) throw new RangeError("Cannot decode: a message of an unknown type");
-  const head = { from, to, term: r.int() };
+  const term = r.int();
   switch (type) {
-    case "vote": return { ...head, type, isPre: r.bool(), lastIndex: r.int(), lastTerm: r.int(), isTransfer: r.bool() };
-    case "vote-response": return { ...head, type, isPre: r.bool(), isGranted: r.bool() };
+    case "vote": return { from, to, term, type, isPre: r.bool(), lastIndex: r.int(), lastTerm: r.int(), isTransfer: r.bool() };
+    case "vote-response": return { from, to, term, type, isPre: r.bool(), isGranted: r.bool() };
     case "append": {
-      const message: Message = { ...head, type, prevIndex: r.int(), prevTerm: r.int(), commit: r.int(), entries: readEntries(r) };
+      const message: Message = { from, to, term, type, prevIndex: r.int(), prevTerm: r.int(), commit: r.int(), entries: readEntries(r) };
       if (message.entries.length > 0 && message.entries[0]!.index !== message.prevIndex + 1) throw new RangeError("Cannot decode: the entries do not follow the previous one");
       return message;
     }
-    case "append-response": return { ...head, type, index: r.int() };
-    case "append-reject": return { ...head, type, index: r.int(), hintIndex: r.int(), hintTerm: r.int() };
-    case "heartbeat": return { ...head, type, commit: r.int(), round: r.int() };
+    case "append-response": return { from, to, term, type, index: r.int() };
+    case "append-reject": return { from, to, term, type, index: r.int(), hintIndex: r.int(), hintTerm: r.int() };
+    case "heartbeat": return { from, to, term, type, commit: r.int(), round: r.int() };
     // A member of an older version says nothing about it.
-    case "heartbeat-response": return { ...head, type, round: r.int(), isPromise: !r.isAtEnd && r.bool() };
-    case "snapshot": return { ...head, type, snapshot: readSnapshotMeta(r) };
-    case "read": return { ...head, type, id: r.int() };
-    case "read-response": return { ...head, type, id: r.int(), index: r.int() };
-    case "recover": case "recover-response": return { ...head, type, lastIndex: r.int(), nonce: r.int() };
-    case "propose": return { ...head, type, life: r.int(), id: r.int(), data: r.bytes() };
+    case "heartbeat-response": return { from, to, term, type, round: r.int(), isPromise: !r.isAtEnd && r.bool() };
+    case "snapshot": return { from, to, term, type, snapshot: readSnapshotMeta(r) };
+    case "read": return { from, to, term, type, id: r.int() };
+    case "read-response": return { from, to, term, type, id: r.int(), index: r.int() };
+    case "recover": case "recover-response": return { from, to, term, type, lastIndex: r.int(), nonce: r.int() };
+    case "propose": return { from, to, term, type, life: r.int(), id: r.int(), data: r.bytes() };
     case "propose-response": {
-      const message = { ...head, type, life: r.int(), id: r.int(), isAccepted: r.bool(), index: r.int() };
+      const message = { from, to, term, type, life: r.int(), id: r.int(), isAccepted: r.bool(), index: r.int() };
       const why = forwardRefusals[r.byte()];
       if (!why) throw new RangeError("Cannot decode: an unknown reason of a refusal");
       return { ...message, why };
     }
-    case "timeout-now": case "removed": case "hello": return { ...head, type };
+    case "timeout-now": case "removed": case "hello": return { from, to, term, type };
   }
 }
