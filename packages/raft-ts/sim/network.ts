@@ -99,17 +99,14 @@ export class Network {
     return at;
   }
 
+  /** To whoever lives there when it arrives; put off while that one is paused. */
   private deliver(sender: Life, to: RaftId, batch: readonly Uint8Array[], at: number): void {
-    // To whoever lives there then. The event belongs to that life only when it comes, so it is looked up then, and put off while that one is paused.
-    const { world } = this;
-    const arrive = (): void => {
-      const endpoint = this.endpoints[to];
-      if (!endpoint || this.isCut[sender.host * maxHosts + to] === 1) return;
-      const { life, receiver } = endpoint;
-      const receive = (): void => { for (const message of batch) { if (life.isOver) return; receiver.receive(sender.host, message); } };
-      world.perform(receive, life);
-    };
-    world.at(at - world.now, arrive);
+    this.world.at(at - this.world.now, () => { this.arrive(sender.host, to, batch); });
+  }
+
+  private arrive(from: RaftId, to: RaftId, batch: readonly Uint8Array[]): void {
+    const endpoint = this.endpoints[to];
+    if (endpoint && this.isCut[from * maxHosts + to] === 0) this.world.perform(() => { receiveAll(endpoint, from, batch); }, endpoint.life);
   }
 
   // ---- snapshots ----
@@ -152,6 +149,10 @@ export class Network {
   private wait(life: Life, ms: number): Promise<void> {
     return new Promise((resolve) => { this.world.at(Math.max(1, ms), () => { this.world.touch(); resolve(); }, life); });
   }
+}
+
+function receiveAll({ life, receiver }: Endpoint, from: RaftId, batch: readonly Uint8Array[]): void {
+  for (const message of batch) if (!life.isOver) receiver.receive(from, message);
 }
 
 /** One chunk at a time: the sender goes on when the receiver has asked for the next. */

@@ -68,6 +68,9 @@ export class Simulation {
 
   async run(): Promise<Result> {
     let violation: Result["violation"];
+    // Members refuse much, and a stack for each refusal costs as much as the refusal; who reads the story gets them.
+    const { stackTraceLimit } = Error;
+    if (!this.options.story) Error.stackTraceLimit = 0;
     try {
       await this.form();
       await this.suffer();
@@ -77,7 +80,7 @@ export class Simulation {
       const { promise, message } = error instanceof Violation ? error : { promise: (error as Error).message.split(/[:(\d]/)[0]!.trim(), message: (error as Error).stack ?? String(error) };
       violation = { promise, message, atMs: this.world.now };
       this.world.tell(`BROKEN: ${message}`);
-    }
+    } finally { Error.stackTraceLimit = stackTraceLimit; }
     const { world, checkers, clients, network } = this;
     for (const host of this.hosts.values()) host.life.isOver = true;
     return {
