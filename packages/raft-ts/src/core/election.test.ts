@@ -97,6 +97,18 @@ describe("the core: votes", () => {
     assert.deepEqual(of(new Hand(1, { config }).step(vote(2, 1, 0, 0)).sync(), "vote-response").map((m) => m.isGranted), [true]);
   });
 
+  it("a learner is not quiet for longer than its leader lives", () => {
+    const config: Config = { members: [memberOf(1, { isLearner: true }), memberOf(2), memberOf(3)], outgoing: [], removed: [] };
+    const a = new Hand(1, { config, hardState: { term: 1, vote: 0, commit: 0 } });
+    a.step({ type: "heartbeat", from: 2, term: 1, commit: 0, round: 1 }).sync();
+    a.ticks(9).sync();
+    for (let tick = 0; tick < 30; tick++) {
+      a.ticks(1).sync();
+      assert.deepEqual(of(a.step(vote(3, 2, 9, 9, { isPre: true })).sync(), "vote-response").map((m) => m.isGranted), [true]);
+    }
+    assert.equal(a.core.leader, undefined);
+  });
+
   it("neither votes nor campaigns while its log is not whole", () => {
     const a = new Hand(1, { recovering: true });
     assert.deepEqual(of(a.step(vote(2, 1, 9, 9)).sync(), "vote-response").map((m) => m.isGranted), [false]);

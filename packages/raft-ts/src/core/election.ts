@@ -13,6 +13,8 @@ export function tickElection(s: CoreState): void {
     s.electionElapsed = 0;
     s.hasYielded = false;
     s.electionTimeout = s.randomTimeout();
+    // One that does not campaign itself, perhaps because it does not know yet that it has a vote, must not stay quiet for a leader that is gone.
+    s.leader = undefined;
     if (canCampaign(s)) campaign(s, "pre");
     else for (const { id } of everyone(s.config)) if (id !== s.id) s.send({ type: "hello", from: s.id, to: id, term: s.term });
   } else if (s.electionElapsed % s.options.heartbeatTicks === 0) askAgain(s);

@@ -8,9 +8,10 @@ import type { Entry, HardState, Ready, Write } from "./types.js";
 const nothing: readonly never[] = [];
 
 export function takeReady(s: CoreState): Ready {
+  let isNewsHeldBack = false;
   if (s.role === "leader") {
     startRoundIfNeeded(s);
-    replicateAll(s);
+    isNewsHeldBack = replicateAll(s);
   }
   const write = takeWrite(s);
   const committed = takeCommitted(s);
@@ -18,7 +19,7 @@ export function takeReady(s: CoreState): Ready {
   s.messages = [];
   if (s.readyReads.length > 0) s.readyReads = [];
   if (s.forwarded.length > 0) s.forwarded = [];
-  s.isDirty = false;
+  s.isDirty = isNewsHeldBack;
   return ready;
 }
 

@@ -56,6 +56,8 @@ export class CoreState {
   heartbeatElapsed = 0;
   /** Of the entries beyond the commit index. */
   uncommittedBytes = 0;
+  /** As of the last `ready()`. */
+  commitAtReady = 0;
   /** No config change is proposed before this index is applied. */
   pendingConfigIndex = 0;
   readonly reads = new ReadQueue();

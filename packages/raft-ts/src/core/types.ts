@@ -22,7 +22,7 @@ export interface Config {
 export type ConfigChange =
   /** `staysLearner`: it is never promoted by the leader itself. */
   | { readonly kind: "add-learner"; readonly id: RaftId; readonly context: Uint8Array; readonly priority?: number; readonly staysLearner?: boolean }
-  /** A voter at once, through a joint configuration. It counts before it has caught up: prefer a learner, which the leader promotes. */
+  /** A voter at once, through a joint configuration. Nobody has heard of it yet, so it counts as missing: prefer a learner, which the leader promotes. */
   | { readonly kind: "add-voter"; readonly id: RaftId; readonly context: Uint8Array; readonly priority?: number }
   | { readonly kind: "promote"; readonly id: RaftId }
   /** Voter → learner that stays one. */
