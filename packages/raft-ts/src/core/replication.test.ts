@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { entryOf, Hand, logOf, of, configOf } from "./hand-test-group.js";
+import { configOf, entryOf, Hand, HandGroup, logOf, of } from "./hand-test-group.js";
 import { LostLogError } from "./raft.js";
 import type { Message } from "./types.js";
 
@@ -114,5 +114,86 @@ describe("the core: the log", () => {
   it("a commit beyond the own log means that the log was lost: it ends", () => {
     const a = new Hand(1, { entries: logOf(1), hardState: { term: 1, vote: 0, commit: 0 } });
     assert.throws(() => a.step({ type: "heartbeat", from: 2, term: 1, commit: 5, round: 1 }), LostLogError);
+  });
+
+  it("a full window lets nothing but empty appends pass, however often the member is heard of", () => {
+    // etcd #14633: each heartbeat let one more through.
+    const a = new Hand(1, {}, { maxInflight: 2, maxMessageBytes: 1 }).lead(2).ack(2, 1);
+    a.sync();
+    for (let i = 0; i < 5; i++) a.propose(`${i}`);
+    a.sync();
+    for (let i = 0; i < 5; i++) {
+      a.step({ type: "heartbeat-response", from: 2, term: 1, round: 1 });
+      assert.deepEqual(of(a.sync(), "append").filter((m) => m.to === 2).map((m) => [m.prevIndex, m.entries.length]), [[3, 0]]);
+    }
+    // What was lost shows in the refusal of such a one.
+    a.step({ type: "append-reject", from: 2, term: 1, index: 3, hintIndex: 1, hintTerm: 1 });
+    assert.deepEqual(of(a.sync(), "append").filter((m) => m.to === 2).map((m) => [m.prevIndex, m.entries.length]), [[1, 1]]);
+  });
+
+  it("the window is limited in bytes too, and empty again after a change of state", () => {
+    // etcd-io/raft #54: bytes that stayed counted stalled replication.
+    const a = new Hand(1, {}, { maxInflightBytes: 100, maxMessageBytes: 1 }).lead(2).ack(2, 1);
+    a.sync();
+    for (let i = 0; i < 9; i++) a.core.propose(Buffer.alloc(34));
+    const toTwo = (messages: readonly Message[]): number => of(messages, "append").filter((m) => m.to === 2 && m.entries.length > 0).length;
+    assert.equal(toTwo(a.sync()), 2);
+    for (let round = 0; round < 5; round++) {
+      a.core.unreachable(2);
+      a.step({ type: "heartbeat-response", from: 2, term: 1, round: 1 });
+      assert.equal(toTwo(a.sync()), 1);
+      assert.equal(toTwo(a.ack(2, 2 + round).sync()), 2);
+    }
+  });
+
+  it("a member that has everything is probed no longer after its connection broke", () => {
+    // etcd-io/raft #52
+    const a = new Hand(1).lead(2).ack(2, 1).ack(3, 1);
+    a.sync();
+    a.core.unreachable(2);
+    assert.equal(a.core.progress.get(2)!.state, "probe");
+    a.step({ type: "heartbeat-response", from: 2, term: 1, round: 1 });
+    assert.deepEqual(of(a.sync(), "append").map((m) => [m.to, m.prevIndex, m.entries.length]), [[2, 1, 0]]);
+    a.ack(2, 1).sync();
+    assert.equal(a.core.progress.get(2)!.state, "replicate");
+  });
+
+  it("what was compacted while a member was slow goes to it as a snapshot, never as a guess", () => {
+    // etcd-io/raft #31: a term of 0 for a compacted entry looked like a match.
+    const a = new Hand(1, { config: configOf(1, 2, 3) }, { maxInflight: 1, maxMessageBytes: 1 }).lead(2).ack(2, 1).ack(3, 1);
+    for (let i = 0; i < 5; i++) a.propose(`${i}`);
+    a.sync();
+    // Member 3 answers no more; its window is full.
+    for (let index = 2; index <= 6; index++) a.ack(2, index).sync();
+    assert.equal(a.core.log.commit, 6);
+    a.core.snapshotTaken({ index: 6, term: 1, config: configOf(1, 2, 3) }, 6);
+    a.sent.length = 0;
+    a.step({ type: "heartbeat-response", from: 3, term: 1, round: 1 });
+    const out = a.sync();
+    assert.deepEqual([of(out, "append").filter((m) => m.to === 3).length, of(out, "snapshot").map((m) => [m.to, m.snapshot.index])], [0, [[3, 6]]]);
+    assert.deepEqual(of(a.ticks(1).sync(), "heartbeat").filter((m) => m.to === 3).map((m) => m.commit), [1]);
+  });
+
+  it("what is uncommitted is counted alike by the leader that appended it and by its successor", () => {
+    // cockroach #31618: a count that drifts refuses all proposals in the end.
+    const group = new HandGroup(configOf(1, 2, 3), { maxUncommittedBytes: 400 });
+    group.elect(1);
+    for (let round = 0; round < 6; round++) {
+      const leader = group.leader()!;
+      group.loses = (m) => m.type === "append-response";
+      for (let i = 0; i < 5; i++) leader.propose(`value ${i}`);
+      leader.change({ kind: "update", id: 2, context: Buffer.from(`round ${round}`) });
+      group.settle();
+      group.loses = () => false;
+      group.stop(leader.id);
+      group.tick(40);
+      const second = group.leader()!;
+      assert.notEqual(second.id, leader.id);
+      group.start(leader.id);
+      group.tick(12);
+      assert.deepEqual([second.core.uncommittedBytes, leader.core.role], [0, "follower"], `round ${round}`);
+      assert.equal(second.propose("x").kind, "appended");
+      group.tick(1);
+    }
   });
 });
