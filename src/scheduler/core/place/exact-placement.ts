@@ -4,6 +4,10 @@ import { CandidateHeap } from "./candidate-heap.js";
 import { affinityName, affinityPoints, overHalfPoints, staticTerms, type StaticTerm } from "./soft-terms.js";
 import type { Strategy, StrategyScores } from "./strategy.js";
 
+/** Nodes looked at before whoever runs this in steps may see to something else: a few hundred microseconds. */
+const nodesPerStep = 2_000;
+const wordsPerStep = 32;
+
 /** What one decision is about. */
 export interface Demand {
   readonly state: ClusterState;
@@ -49,20 +53,21 @@ interface Branch {
  */
 export class ExactPlacement {
   readonly #rules: readonly PlaceRule[];
-  readonly #root: Branch;
+  #root: Branch = { children: [], cells: [], tasks: 0, isFull: true };
   readonly #terms: readonly StaticTerm[];
   /** By candidate. */
-  readonly #nodes: Int32Array;
-  readonly #room: Float64Array;
-  readonly #fixed: Float64Array;
-  readonly #own: Int32Array;
+  #nodes = new Int32Array(0);
+  #room = new Float64Array(0);
+  #fixed = new Float64Array(0);
+  #own = new Int32Array(0);
+  /** What the node itself scores (#points): that of one changes only when a task is placed there. */
+  #score = new Float64Array(0);
   readonly #half: number;
   readonly #nodeAffinities: readonly AffinityRule[];
   #anywhere: number;
 
   constructor(readonly demand: Demand) {
-    const { state, g } = demand;
-    const rules = state.groups.rules[g]!, s = state.groups.service[g]!;
+    const { state, g } = demand, rules = state.groups.rules[g]!, s = state.groups.service[g]!;
     this.#half = rules.replicas > 1 && demand.strategy !== "SPREAD" ? Math.ceil(rules.replicas / 2) : unlimited;
     this.#terms = staticTerms(state, g, demand.strategy, demand.nowMs);
     this.#anywhere = countAnywhere(state, s);
@@ -75,24 +80,48 @@ export class ExactPlacement {
       ...own.filter(({ key, isRequired, isAnti }) => isRequired && (key !== "node.id" || !isAnti)).map((rule) => place(rule.key, rule.isAnti ? { most: 1 } : { isNear: true })),
       ...own.filter(({ key, isRequired }) => key !== "node.id" && !isRequired).map((rule) => place(rule.key, { soft: rule })),
     ];
+  }
 
+  /** Looks at every node, all at once: to be called before anything else, or `prepareSteps` in its place. */
+  prepared(): this {
+    for (const _ of this.prepareSteps());
+    return this;
+  }
+
+  *prepareSteps(): Generator<void> {
+    const { state, g, filters } = this.demand, s = state.groups.service[g]!, r = state.groups.request[g]!;
     const onNode = countsOnNodes(state, s);
-    const asked = demand.filters.filter((filter) => filter.concerns(state, g));
-    const r = state.groups.request[g]!;
+    const asked = filters.filter((filter) => filter.concerns(state, g));
     const found: number[] = [], rooms: number[] = [];
-    state.predicates.eligible[state.requests.eligibility[r]!]!.forEach((n) => {
-      let room = unlimited;
-      for (let i = 0; i < asked.length && room > 0; i++) room = Math.min(room, asked[i]!.room(state, g, n));
-      if (room <= 0) return;
-      found.push(n);
-      rooms.push(room);
-    });
+    const { words } = state.predicates.eligible[state.requests.eligibility[r]!]!;
+    for (let w = 0; w < words.length; w++) {
+      for (let word = words[w]!; word !== 0; word &= word - 1) {
+        const n = (w << 5) + 31 - Math.clz32(word & -word);
+        let room: number = unlimited;
+        for (let i = 0; i < asked.length && room > 0; i++) room = Math.min(room, asked[i]!.room(state, g, n));
+        if (room <= 0) continue;
+        found.push(n);
+        rooms.push(room);
+      }
+      if (w % wordsPerStep === wordsPerStep - 1) yield;
+    }
     // A filter says how much room there is on the node as if the others of its zone stayed as they are; limits by place are counted here.
     this.#nodes = Int32Array.from(found);
     this.#room = Float64Array.from(rooms);
-    this.#own = Int32Array.from(found, (n) => onNode[n]!);
-    this.#fixed = Float64Array.from(found, (n) => this.#terms.reduce((sum, { value }) => sum + value(n), 0));
-    this.#root = this.#grow(Int32Array.from(found, (_, i) => i), placedNodes(state, s), rules.spread, 0);
+    this.#own = new Int32Array(found.length);
+    this.#fixed = new Float64Array(found.length);
+    this.#score = new Float64Array(found.length);
+    for (let i = 0; i < found.length; i++) {
+      const n = found[i]!;
+      this.#own[i] = onNode[n]!;
+      let fixed = 0;
+      for (let at = 0; at < this.#terms.length; at++) fixed += this.#terms[at]!.value(n);
+      this.#fixed[i] = fixed;
+      this.#score[i] = this.#points(i);
+      if (i % nodesPerStep === nodesPerStep - 1) yield;
+    }
+    this.#root = this.#grow(Int32Array.from(found, (_, i) => i), placedNodes(state, s), state.groups.rules[g]!.spread, 0);
+    yield;
   }
 
   /** Places tasks[from], tasks[from + 1], … until one fits nowhere or `limit` are placed. How many were. */
@@ -104,32 +133,36 @@ export class ExactPlacement {
 
   /**
    * Candidates for the next task, best first, with what their score is made of; and node `including` with its place among them, however far down. Terms are
-   * made of those that are returned only: 10,000 candidates in 4 ms.
+   * made of those that are returned only.
    */
-  rank(limit: number, including = -1): RankedNode[] {
-    const candidates: Candidate[] = [];
-    const visit = (branch: Branch, path: readonly number[]): void => {
-      for (const cell of branch.cells) {
-        if (!this.#isOpen(cell)) continue;
-        const placePoints = this.#placePoints(cell);
-        for (const i of cell.heap.items) candidates.push({ i, n: this.#nodes[i]!, cell, path, points: this.#points(i) + placePoints });
-      }
-      for (const [at, child] of branch.children.entries()) visit(child, [...path, child.tasks, at]);
-    };
-    visit(this.#root, []);
+  *rankSteps(limit: number, including = -1): Generator<void, RankedNode[]> {
+    const open = this.#openCells(this.#root, []);
     const best: Candidate[] = [];
-    const chosen = candidates.find(({ n }) => n === including);
-    let above = 0;
-    for (const candidate of candidates) {
-      if (chosen && isBetter(candidate, chosen)) above++;
-      if (best.length >= limit && (limit === 0 || !isBetter(candidate, best[limit - 1]!))) continue;
-      let at = best.length;
-      while (at > 0 && isBetter(candidate, best[at - 1]!)) at--;
-      best.splice(at, 0, candidate);
-      if (best.length > limit) best.pop();
+    let chosen: Candidate | undefined;
+    for (const { cell, path, placePoints } of including < 0 ? [] : open) {
+      const i = cell.heap.items.find((item) => this.#nodes[item] === including);
+      if (i !== undefined) chosen = { i, n: including, cell, path, points: this.#score[i]! + placePoints };
+    }
+    let above = 0, looked = 0;
+    for (const { cell, path, placePoints } of open) {
+      for (const i of cell.heap.items) {
+        if (++looked % nodesPerStep === 0) yield;
+        const n = this.#nodes[i]!, points = this.#score[i]! + placePoints;
+        if (chosen && isBetter(path, points, n, chosen)) above++;
+        if (best.length >= limit && (limit === 0 || !isBetter(path, points, n, best[limit - 1]!))) continue;
+        let at = best.length;
+        while (at > 0 && isBetter(path, points, n, best[at - 1]!)) at--;
+        best.splice(at, 0, { i, n, cell, path, points });
+        if (best.length > limit) best.pop();
+      }
     }
     if (chosen && above >= limit) best.push(chosen);
     return best.map(({ i, cell, path }, at) => ({ ...this.#explain(i, cell, path), rank: at < limit ? at + 1 : above + 1 }));
+  }
+
+  #openCells(branch: Branch, path: readonly number[]): OpenCell[] {
+    const own = branch.cells.filter((cell) => this.#isOpen(cell)).map((cell) => ({ cell, path, placePoints: this.#placePoints(cell) }));
+    return [...own, ...branch.children.flatMap((child, at) => this.#openCells(child, [...path, child.tasks, at]))];
   }
 
   #explain(i: number, cell: Cell, path: readonly number[]): { n: number; total: number; terms: { name: string; value: number }[] } {
@@ -163,7 +196,8 @@ export class ExactPlacement {
   }
 
   #cellsOf(members: Int32Array): Cell[] {
-    const isBefore = (a: number, b: number) => { const pa = this.#points(a), pb = this.#points(b); return pa !== pb ? pa > pb : this.#nodes[a]! < this.#nodes[b]!; };
+    const score = this.#score, nodes = this.#nodes;
+    const isBefore = (a: number, b: number) => (score[a]! !== score[b]! ? score[a]! > score[b]! : nodes[a]! < nodes[b]!);
     if (this.#rules.length === 0) return [{ values: [], heap: new CandidateHeap([...members], isBefore) }];
     const cells = groupBy(members, (i) => this.#rules.map(({ valueRows }) => valueRows[this.#nodes[i]!]!).join(","));
     return [...cells.values()].map((group) => ({ values: this.#rules.map(({ valueRows }) => valueRows[this.#nodes[group[0]!]!]!), heap: new CandidateHeap(group, isBefore) }));
@@ -220,7 +254,7 @@ export class ExactPlacement {
     for (const cell of cells) {
       const i = cell.heap.top;
       if (i === undefined || !this.#isOpen(cell)) continue;
-      const points = cells.length === 1 ? 0 : this.#points(i) + this.#placePoints(cell);
+      const points = cells.length === 1 ? 0 : this.#score[i]! + this.#placePoints(cell);
       if (points < most || (points === most && this.#nodes[i]! > first)) continue;
       best = cell;
       most = points;
@@ -230,6 +264,7 @@ export class ExactPlacement {
     const i = best.heap.top!;
     this.demand.state.place(t, this.#nodes[i]!);
     this.#own[i]!++;
+    this.#score[i] = this.#points(i);
     this.#anywhere++;
     for (let at = 0; at < this.#rules.length; at++) this.#rules[at]!.counts[best.values[at]!]!++;
     if (--this.#room[i]! > 0) best.heap.topChanged();
@@ -238,11 +273,12 @@ export class ExactPlacement {
   }
 }
 
+interface OpenCell { readonly cell: Cell; readonly path: readonly number[]; readonly placePoints: number }
 interface Candidate { readonly i: number; readonly n: number; readonly cell: Cell; readonly path: readonly number[]; readonly points: number }
 
-function isBetter(a: Candidate, b: Candidate): boolean {
-  if (a.path !== b.path) for (let level = 0; level < a.path.length; level++) if (a.path[level] !== b.path[level]) return a.path[level]! < b.path[level]!;
-  return a.points !== b.points ? a.points > b.points : a.n < b.n;
+function isBetter(path: readonly number[], points: number, n: number, other: Candidate): boolean {
+  if (path !== other.path) for (let level = 0; level < path.length; level++) if (path[level] !== other.path[level]) return path[level]! < other.path[level]!;
+  return points !== other.points ? points > other.points : n < other.n;
 }
 
 /** For the score table: a task more in the branch of a placement preference outweighs whatever distinguishes its nodes. */
