@@ -41,7 +41,9 @@ export class LogWriter {
     this.segments = segments;
     this.hardState = hardState;
     this.marker = marker;
-    // What was read may have been in the page cache only.
+    // What was read may be in the page cache only, and a sync alone need not change that: one that failed before this start marked its pages clean all the same (Linux), and then the next
+    // has nothing to write. So it is written again. Segments before the last one were synced before this one was begun.
+    await this.file.write(await this.file.read(end.offset, 0), 0);
     await this.file.sync();
     this.synced = end;
   }
