@@ -1,5 +1,5 @@
 // Performs the faults of a plan. It sees the state of every member: what random faults find once in a million runs – a leader that dies after its second message – it aims at.
-import type { RaftId } from "../src/api.js";
+import type { MemberChange, RaftId } from "../src/api.js";
 import type { Config } from "../src/core/types.js";
 import { contextOf, type Host } from "./host.js";
 import { fairWeather, maxHosts, type Network } from "./network.js";
@@ -103,7 +103,7 @@ export class Nemesis {
     const node = leader?.node;
     if (!leader || !node) return;
     const members = group.config().members;
-    if (fault.kind !== "transfer" && fault.kind !== "update" && fault.kind !== "return") {
+    if (fault.kind !== "transfer" && fault.kind !== "update" && fault.kind !== "priority" && fault.kind !== "return") {
       // A damaged member does not vote until it is whole: with fewer members it could be missed for a majority.
       if ([...group.hosts.values()].some(isHurt)) return;
       this.changedAtMs = world.now;
@@ -130,7 +130,28 @@ export class Nemesis {
         if (ended.length > 0) { const host = random.pick(ended); host.state = "down"; host.start(); }
         return;
       }
-      case "change several": case "demote": case "priority": return;
+      case "change several": {
+        const changes: MemberChange[] = [];
+        for (const member of random.shuffle(members).slice(0, random.between(0, 2))) {
+          if (member.isLearner) changes.push({ kind: random.chance(0.5) ? "promote" : "remove", id: member.id });
+          else if (canRemove) changes.push(random.chance(0.5) ? { kind: "remove", id: member.id } : { kind: "demote", id: member.id });
+        }
+        for (let i = random.between(0, 2); i > 0 && members.length < 7; i--) {
+          const host = group.makeHost();
+          if (!host) break;
+          host.start();
+          changes.push({ kind: random.chance(0.5) ? "add-voter" : "add-learner", id: host.id, context: contextOf(host.id) });
+        }
+        if (changes.length > 0) ignore(node.changeMembers(changes));
+        return;
+      }
+      case "demote": {
+        const learner = members.find((m) => m.isLearner);
+        if (learner && random.chance(0.5)) ignore(node.changeMembers([{ kind: "promote", id: learner.id }]));
+        else if (canRemove && members.length > 0) ignore(node.changeMembers([{ kind: "demote", id: random.pick(members).id }]));
+        return;
+      }
+      case "priority": if (members.length > 0) ignore(node.updateMember(random.pick(members).id, { priority: random.below(3) })); return;
       default: throw new Error(`The nemesis does not know the fault "${fault.kind}"`);
     }
   }

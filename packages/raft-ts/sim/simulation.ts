@@ -2,7 +2,7 @@
 import type { RaftId } from "../src/api.js";
 import { RaftError } from "../src/api.js";
 import type { Config } from "../src/core/types.js";
-import { emptyConfig } from "../src/core/config.js";
+import { emptyConfig, isJoint } from "../src/core/config.js";
 import { check, Checkers, Violation } from "./checkers.js";
 import { Clients } from "./clients.js";
 import { contextOf, Host } from "./host.js";
@@ -262,9 +262,9 @@ export class Simulation {
     const leader = this.leader();
     if (!leader?.core || leader.core.log.applied < leader.core.termStart) return false;
     const { log, config } = leader.core;
-    return config.members.every((member) => {
+    return !isJoint(config) && config.members.every((member) => {
       const core = this.hosts.get(member.id)?.core;
-      return !member.isLearner && core !== undefined && core.leader === leader.id && !core.recovering && core.log.applied === log.commit && core.config.members.length === config.members.length;
+      return (!member.isLearner || member.staysLearner === true) && core !== undefined && core.leader === leader.id && !core.recovering && core.log.applied === log.commit && core.config.members.length === config.members.length;
     });
   }
 
@@ -272,7 +272,7 @@ export class Simulation {
     return [...this.hosts.values()].filter((host) => host.state !== "ended").map((host) => {
       const { core } = host;
       if (!core) return `${host.id} ${host.state}`;
-      return `${host.id} ${core.role} of ${core.leader ?? "nobody"} in term ${core.term}, log ${core.log.firstIndex}-${core.log.lastIndex}, commit ${core.log.commit}, applied ${core.log.applied}${core.recovering ? ", recovering" : ""}, members ${core.config.members.map((m) => `${m.id}${m.isLearner ? "?" : ""}`).join(" ")}`;
+      return `${host.id} ${core.role} of ${core.leader ?? "nobody"} in term ${core.term}, log ${core.log.firstIndex}-${core.log.lastIndex}, commit ${core.log.commit}, applied ${core.log.applied}${core.recovering ? ", recovering" : ""}, members ${core.config.members.map((m) => `${m.id}${m.isLearner ? "?" : ""}`).join(" ")}${isJoint(core.config) ? ` and ${core.config.outgoing.map((m) => m.id).join(" ")}` : ""}`;
     }).join("; ");
   }
 }
