@@ -66,14 +66,14 @@ function groupOf(state: ClusterState, name: string, spec: ServiceSpec): number {
 function* explainBlocked(copy: ClusterState): Generator<void, unknown> {
   const placer = new Placer(copy, { defaultStrategy: "PACK", nowMs: () => 0 });
   const g = groupOf(copy, "blocked", serviceOf({ cpuMillis: 20_000, memoryBytes: 100 * gib }, ["node.labels.disk==ssd", "node.labels.rack!=r3"], "DEFAULT"));
-  return yield* explain(copy, g, { candidates: 5, suggests: true, rank: (group, limit, including) => placer.rank(group, limit, including) });
+  return yield* explain(copy, g, { candidates: 5, suggests: true, rank: (group, limit, including) => placer.rankSteps(group, limit, including) });
 }
 
 /** A task that fits on many: the score table. */
 function* explainFitting(copy: ClusterState): Generator<void, unknown> {
   const placer = new Placer(copy, { defaultStrategy: "PACK", nowMs: () => 0 });
   const g = groupOf(copy, "small", serviceOf({ cpuMillis: 10, memoryBytes: 2 ** 20 }, ["node.labels.rack!=r3"], "DEFAULT"));
-  return yield* explain(copy, g, { candidates: 5, suggests: true, rank: (group, limit, including) => placer.rank(group, limit, including) });
+  return yield* explain(copy, g, { candidates: 5, suggests: true, rank: (group, limit, including) => placer.rankSteps(group, limit, including) });
 }
 
 function* loseRack(copy: ClusterState): Generator<void, unknown> {

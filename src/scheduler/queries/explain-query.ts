@@ -63,7 +63,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   if (n !== nowhere) {
     // As it was when it was placed: without itself.
     state.unplace(t);
-    const explanation = yield* explain(state, g, { candidates: query.candidates, including: n, suggests: false, rank: (group, limit, including) => copy.placer.rank(group, limit, including) });
+    const explanation = yield* explain(state, g, { candidates: query.candidates, including: n, suggests: false, rank: (group, limit, including) => copy.placer.rankSteps(group, limit, including) });
     const rank = explanation.candidates.find((candidate) => candidate.n === n)?.rank;
     const nodeName = state.nodes.names[n]!;
     const best = explanation.candidates[0];
@@ -79,7 +79,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   const quota = (yield* quotasIn(copy))?.refusals(state, g) ?? [];
   const gang = placeGang(copy, g);
   const explanation = yield* explain(state, g, {
-    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, ...(bound === undefined ? wholeOf(copy, g) : {}), rank: (group, limit, including) => copy.placer.rank(group, limit, including),
+    ...(bound === undefined ? {} : { nodes: bound === nowhere ? [] : [bound] }), quota, candidates: query.candidates, suggests: true, ...(bound === undefined ? wholeOf(copy, g) : {}), rank: (group, limit, including) => copy.placer.rankSteps(group, limit, including),
   });
   if (gang && !gang.isWhole) return { ...yield* responseOf(copy, g, ofGang(explanation, gang), query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(`${name} waits: ${gangText(gang, explanation, quota)}`, namesFrom(store))) };
   const isFitting = (gang?.isWhole || explanation.fitting.length > 0) && quota.length === 0;
@@ -118,7 +118,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   const gang = first ? placeGang(copy, g) : undefined;
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
-    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, ...(isGlobal ? {} : wholeOf(copy, g)), rank: (group, limit, including) => placer.rank(group, limit, including),
+    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, ...(isGlobal ? {} : wholeOf(copy, g)), rank: (group, limit, including) => placer.rankSteps(group, limit, including),
   });
   let headline: string;
   if (waitingTasks.length > 0) {
@@ -128,7 +128,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
     headline = `${name} has a task on ${counted(placed, "node")}, and none that waits; ${explanation.looked - placed} of ${counted(explanation.looked, "node")} are not for it`;
   } else {
     yield;
-    const more = quota.length > 0 ? 0 : headroomOf(state, placer, g);
+    const more = quota.length > 0 ? 0 : yield* headroomOf(state, placer, g);
     const room = more >= maxHeadroom ? `${maxHeadroom} more or above would fit` : more > 0 ? `${more} more would fit` : `no more would fit: ${refusal(explanation, quota).replace(/^no node fits: /, "")}`;
     headline = placed >= total ? `every task of ${name} has a node (${placed} of ${total}); ${room}` : `${placed} of ${counted(total, "task")} of ${name} ${placed === 1 ? "has" : "have"} a node, and none waits for one; ${room}`;
   }
@@ -151,7 +151,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   }
   const isGlobal = spec.mode === "GLOBAL";
   const quotas = yield* quotasIn(copy);
-  const candidates = placer.rank(g, query.candidates);
+  const candidates = yield* placer.rankSteps(g, query.candidates);
   yield;
   const placed: number[] = [];
   const open: number[] = [];
@@ -185,7 +185,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   const isAll = placed.length >= wanted;
   const quota = isAll ? [] : quotas?.refusals(state, g) ?? [];
   // What keeps the next one out, beside those that are placed.
-  const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : { whole: { placer, placed, wanted } }), quota, candidates: 0, suggests: true, rank: () => [] });
+  const explanation = isAll ? undefined : yield* explain(state, g, { ...(isGlobal ? { nodes: open } : { whole: { placer, placed, wanted } }), quota, candidates: 0, suggests: true, rank: nobody });
   const spread = `${distribution(copy, placed)}${victims.length > 0 ? `, after stopping ${victimsText(victims, namesFrom(store))} of lower priority` : ""}`;
   const fittingTasks = placed.length;
   if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
@@ -197,6 +197,8 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
     ...yield* responseOf(copy, g, { ...present, candidates }, query, undefined, quota), serviceName: spec.name, wanted, placed: !isAll && spec.gang ? 0 : fittingTasks, fits: isAll, headline: sentence(withNames(wholly, namesFrom(store))),
   };
 }
+
+function* nobody(): Generator<void, []> { return []; }
 
 // ---- gangs ----
 

@@ -18,8 +18,8 @@ export interface ExplainOptions {
   readonly whole?: WholeService;
   /** A node whose place among them is wanted, however far down. */
   readonly including?: number;
-  /** Placer.rank over the same state. */
-  readonly rank: (g: number, limit: number, including?: number) => RankedNode[];
+  /** Placer.rankSteps over the same state. */
+  readonly rank: (g: number, limit: number, including?: number) => Generator<void, RankedNode[]>;
 }
 
 /** Why one more task of a group goes where it goes, or nowhere. */
@@ -44,7 +44,7 @@ export function* explain(state: ClusterState, g: number, options: ExplainOptions
   const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* changesOf(state, g, causes, options.whole), raise)
     : raise.length > 0 ? [{ changes: raise, nodes: causes.fitting, cost: changeCost(raise[0]!) }] : [];
   yield;
-  return { ...causes, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : ranked(g, options) };
+  return { ...causes, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : yield* ranked(g, options) };
 }
 
 function* changesOf(state: ClusterState, g: number, causes: Causes, whole: WholeService | undefined): Generator<void, readonly Suggestion[]> {
@@ -55,9 +55,12 @@ function* changesOf(state: ClusterState, g: number, causes: Causes, whole: Whole
   return [...forAll, ...others].sort((a, b) => a.cost - b.cost).slice(0, maxSuggestions);
 }
 
-function ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): RankedNode[] {
+function* ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): Generator<void, RankedNode[]> {
   if (candidates === 0) return [];
-  return nodes ? nodes.slice(0, candidates).flatMap((n) => rank(g, 0, n)) : rank(g, candidates, including);
+  if (!nodes) return yield* rank(g, candidates, including);
+  const all: RankedNode[] = [];
+  for (const n of nodes.slice(0, candidates)) all.push(...yield* rank(g, 0, n));
+  return all;
 }
 
 /** Where the quota is used up as well, nothing else helps by itself. */

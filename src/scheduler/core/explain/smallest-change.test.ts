@@ -9,7 +9,7 @@ const placerOf = (state: ClusterState) => new Placer(state, { defaultStrategy: "
 const plainNames: Names = { service: (id) => id, task: (id) => id };
 
 function explanationOf(state: ClusterState, g: number): Explanation {
-  const steps = explain(state, g, { candidates: 3, suggests: true, rank: (group, limit) => placerOf(state).rank(group, limit) });
+  const steps = explain(state, g, { candidates: 3, suggests: true, rank: (group, limit) => placerOf(state).rankSteps(group, limit) });
   for (;;) { const step = steps.next(); if (step.done) return step.value; }
 }
 
@@ -51,6 +51,8 @@ function holds(given: ClusterState, g: number, { changes, nodes }: Suggestion): 
   if (moves.length === 0) return placer.place(changed, [t]) === 1;
   return placer.placeOn(t, nodes[0]!) && moves.every(({ t: moved, to }) => placer.placeOn(moved, state.nodes.rowOf(to)!));
 }
+
+function* nobody(): Generator<void, []> { return []; }
 
 describe("the smallest change that would make a task fit", () => {
   it("less memory, on as many nodes as have it", () => {
@@ -142,7 +144,7 @@ describe("the smallest change that would make a task fit", () => {
     const placer = placerOf(state);
     assert.equal(placer.place(g, tasks), 2);
     const before = state.copy();
-    const steps = explain(state, g, { candidates: 0, suggests: true, whole: { placer, placed: tasks.slice(0, 2), wanted: 4 }, rank: () => [] });
+    const steps = explain(state, g, { candidates: 0, suggests: true, whole: { placer, placed: tasks.slice(0, 2), wanted: 4 }, rank: nobody });
     let step = steps.next();
     while (!step.done) step = steps.next();
     assert.deepEqual(step.value.suggestions.map((suggestion) => `${words(suggestion, state)}${suggestion.tasks}`), ["CPU <= 1 → 4"]);
@@ -163,7 +165,7 @@ describe("the smallest change that would make a task fit", () => {
       }
       for (const { g, tasks, placed, id } of left) {
         const copy = state.copy();
-        const steps = explain(copy, g, { candidates: 0, suggests: true, whole: { placer: placerOf(copy), placed: tasks.slice(0, placed), wanted: tasks.length }, rank: () => [] });
+        const steps = explain(copy, g, { candidates: 0, suggests: true, whole: { placer: placerOf(copy), placed: tasks.slice(0, placed), wanted: tasks.length }, rank: nobody });
         let step = steps.next();
         while (!step.done) step = steps.next();
         assert.deepEqual(audit(copy, state), []);

@@ -13,7 +13,7 @@ function suggestionsFor(mounts: readonly string[], volumes: readonly Parameters<
   for (const [i, { on, mounts: held, isStopping = false }] of users.entries()) state.place(addService(state, `user${i}`, specOf({ volumes: held })).tasks[0]!, on, !isStopping);
   const { g } = addService(state, "new", specOf({ volumes: mounts }));
   const copy = state.copy();
-  const steps = explain(copy, g, { candidates: 0, suggests: true, rank: (group, limit) => new Placer(copy, { defaultStrategy: "PACK", nowMs: () => 0 }).rank(group, limit) });
+  const steps = explain(copy, g, { candidates: 0, suggests: true, rank: (group, limit) => new Placer(copy, { defaultStrategy: "PACK", nowMs: () => 0 }).rankSteps(group, limit) });
   let step = steps.next();
   while (!step.done) step = steps.next();
   assert.deepEqual(audit(copy, state), [], "it is as it was");

@@ -44,13 +44,18 @@ export class Placer {
   place(g: number, tasks: ArrayLike<number>, limit = tasks.length): number {
     const wanted = Math.min(limit, tasks.length);
     if (wanted === 0) return 0;
-    if (this.state.nodes.size > (this.options.smallCluster ?? 256) && this.#isPlain(g)) {
+    if (!this.#isSmall && this.#isPlain(g)) {
       const placed = this.#placePlain(g, tasks, wanted);
       if (placed !== undefined) return placed;
     }
     if (this.state.groups.rules[g]!.volumes.length > 0) return this.#placeWithVolumes(g, tasks, wanted);
     return new ExactPlacement(this.#demand(g)).prepared().place(tasks, wanted);
   }
+
+  /** Whether every node is looked at for a call of `place`, however few tasks it is for. */
+  looksAtAll(g: number): boolean { return this.#isSmall || !this.#isPlain(g) || strategyOf(this.state, g, this.defaultStrategy) === "BALANCED"; }
+
+  get #isSmall(): boolean { return this.state.nodes.size <= (this.options.smallCluster ?? 256); }
 
   /** One by one while what a task takes of its volumes keeps the next one from other nodes; once it does not, all that are left. */
   #placeWithVolumes(g: number, tasks: ArrayLike<number>, wanted: number): number {

@@ -213,8 +213,7 @@ function placedOf({ services, tasks }: ClusterState, serviceId: string): number[
 function* headroom(state: ClusterState, { placer, groupOf, headroomFor }: WhatIfOptions): Generator<void, number[]> {
   const counts: number[] = [];
   for (const serviceId of headroomFor) {
-    counts.push(headroomOf(state, placer, groupOf(serviceId)));
-    yield;
+    counts.push(yield* headroomOf(state, placer, groupOf(serviceId)));
   }
   return counts;
 }
