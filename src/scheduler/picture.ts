@@ -108,12 +108,6 @@ export class Picture {
     this.nodesChangedAtMs = this.clock.now();
   }
 
-  /** nodes[from] … nodes[to - 1], before any task is known. */
-  noteNewNodes(nodes: readonly Node[], from: number, to: number): void {
-    this.state.addNodes(nodes, from, to);
-    this.nodesChangedAtMs = this.clock.now();
-  }
-
   #forgetNode(id: string): void {
     const { state, queue } = this;
     const n = state.nodes.rowOf(id);
@@ -172,21 +166,22 @@ export function* buildPicture(store: Store, clock: Clock): Generator<void, Pictu
     picture.state.predicates.classOf(anyReadyNode, picture.state.nodeObjects);
     return { nodes: tx.list("node"), tasks: tx.list("task") };
   });
-  picture.state.nodes.reserve(nodes.length);
-  for (let from = 0; from < nodes.length; from += objectsPerSlice) {
-    yield;
-    picture.noteNewNodes(nodes, from, Math.min(nodes.length, from + objectsPerSlice));
-  }
-  if (tasks.some(({ nodeId }) => nodeId !== "")) yield* picture.state.nodes.indexSteps();
+  yield* picture.state.addFirstNodes(nodes);
+  picture.nodesChangedAtMs = clock.now();
   for (let from = 0; from < tasks.length; from += objectsPerSlice) {
     yield;
+    const slice = tasks.slice(from, from + objectsPerSlice);
+    // Nobody asks for nodes by id where no task is on one.
+    if (slice.some(({ nodeId }) => nodeId !== "")) yield* picture.state.nodes.indexSteps();
     store.view((tx) => {
-      for (const task of tasks.slice(from, from + objectsPerSlice)) {
+      for (const task of slice) {
         picture.noteTask(tx, task);
         if (hasFailed(task)) picture.noteFailure(task);
       }
     });
   }
+  // What may be asked for later is got ready now, unless there are tasks that wait for it.
+  if (!picture.queue.hasWork) yield* picture.state.nodes.indexSteps();
   return picture;
 }
 

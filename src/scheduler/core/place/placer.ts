@@ -75,7 +75,8 @@ export class Placer {
     const strategy = strategyOf(state, g, this.defaultStrategy);
     const chooser = strategy === "SPREAD" ? this.#spreader : strategy === "PACK" ? this.#packer : undefined;
     if (!chooser) return undefined;
-    if (this.#scores.refreshScale()) this.#packer.scaleChanged();
+    // Who spreads counts tasks: what CPU and memory are worth, which takes a look at all nodes, is not asked.
+    if (chooser === this.#packer && this.#scores.refreshScale()) this.#packer.scaleChanged();
     const eligibility = state.requests.eligibilityOf(state.groups.requestOf(g));
     if (state.softTaintedCount === 0) return chooser.place(g, tasks, wanted, eligibility);
     // Nodes that had rather not have the tasks come after all others.

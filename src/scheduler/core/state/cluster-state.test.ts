@@ -185,8 +185,8 @@ describe("scheduler state", () => {
         return state;
       };
       const together = withRules(), single = withRules();
-      together.addNodes(nodes, 0, before);
-      together.addNodes(nodes, before, nodes.length);
+      for (const _ of together.addFirstNodes(nodes.slice(0, before)));
+      for (const node of nodes.slice(before)) together.setNode(node);
       for (const node of nodes) single.setNode(node);
       assert.deepEqual(audit(together, single), []);
       const other = (state: ClusterState) => ({

@@ -129,7 +129,7 @@ function tolerates(tolerations: readonly Toleration[]): Predicate {
   const refused = (node: Node) => node.spec?.taints.find(({ key, value, effect }) => effect !== "PREFER_NO_SCHEDULE" && !isTolerated(tolerations, key, value));
   return {
     filter: "taint", key: tolerationsKey(tolerations),
-    test: (node) => refused(node) === undefined,
+    test: (node) => !node.spec || node.spec.taints.length === 0 || refused(node) === undefined,
     refusal: (node) => {
       const taint = refused(node);
       return `node has taint ${taint ? `${taint.key}${taint.value === "" ? "" : `=${taint.value}`}` : ""}, which the service does not tolerate`;

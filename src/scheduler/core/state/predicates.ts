@@ -47,36 +47,36 @@ export class PredicateTable {
     this.#classRows.set(key, row);
     this.classes.push(Int32Array.from(rows));
     this.eligible.push(new Bitset(nodes.length));
-    this.#setEligible(row, 0, nodes);
+    this.#setEligible(row, 0, nodes.length, nodes);
     return row;
   }
 
-  /** Who of the nodes from row `first` on is of class `c`: 32 of them at once. Those before it stay what they are. */
-  #setEligible(c: number, first: number, nodes: readonly (Node | undefined)[]): void {
+  /** Who of the nodes of rows `from` … `end` - 1 is of class `c`: 32 of them at once. The others stay what they are. */
+  #setEligible(c: number, from: number, end: number, nodes: readonly (Node | undefined)[]): void {
     const eligible = this.eligible[c]!, rows = this.classes[c]!;
-    eligible.grow(nodes.length);
+    eligible.grow(end);
     if (rows.length === 0) {
-      for (let n = first; n < nodes.length; n++) eligible.set(n, nodes[n] !== undefined && !this.barred.has(n));
+      for (let n = from; n < end; n++) eligible.set(n, nodes[n] !== undefined && !this.barred.has(n));
       return;
     }
-    for (let w = first >>> 5; w < (nodes.length + 31) >>> 5; w++) {
+    for (let w = from >>> 5; w < (end + 31) >>> 5; w++) {
       let word = ~(this.barred.words[w] ?? 0);
       for (const p of rows) word &= this.passing[p]!.words[w] ?? 0;
       eligible.words[w] = word;
     }
   }
 
-  /** Nodes from row `first` on are new. A predicate at a time: see ClusterState.addNodes. */
-  addNodes(first: number, nodes: readonly (Node | undefined)[]): void {
-    for (let p = 0; p < this.predicates.length; p++) this.#setPassing(p, first, nodes);
-    for (let c = 0; c < this.classes.length; c++) this.#setEligible(c, first, nodes);
+  /** Nodes of rows `from` … `end` - 1 are new. */
+  addNodes(from: number, end: number, nodes: readonly (Node | undefined)[]): void {
+    for (let p = 0; p < this.predicates.length; p++) this.#setPassing(p, from, end, nodes);
+    for (let c = 0; c < this.classes.length; c++) this.#setEligible(c, from, end, nodes);
   }
 
-  #setPassing(p: number, first: number, nodes: readonly (Node | undefined)[]): void {
+  #setPassing(p: number, from: number, end: number, nodes: readonly (Node | undefined)[]): void {
     const passing = this.passing[p]!, { test } = this.predicates[p]!;
-    passing.grow(nodes.length);
+    passing.grow(end);
     const { words } = passing;
-    for (let n = first; n < nodes.length; n++) if (nodes[n] !== undefined && test(nodes[n]!)) words[n >>> 5]! |= 1 << (n & 31);
+    for (let n = from; n < end; n++) if (nodes[n] !== undefined && test(nodes[n]!)) words[n >>> 5]! |= 1 << (n & 31);
   }
 
   /** Node `n` is eligible for nobody, or (again) for those whose predicates it passes. */
@@ -140,7 +140,7 @@ export class PredicateTable {
     this.#rows.set(name, row);
     this.predicates.push(predicate);
     this.passing.push(new Bitset(nodes.length));
-    this.#setPassing(row, 0, nodes);
+    this.#setPassing(row, 0, nodes.length, nodes);
     return row;
   }
 }
