@@ -60,7 +60,7 @@ export function countOfGroupAround(state: ClusterState, group: number, key: stri
   const { tasks, services, groups } = state;
   const values = key === "node.id" ? undefined : state.attribute(key).valueOf;
   let count = 0;
-  for (let t = services.firstTask[groups.service[group]!]!; t !== nowhere; t = tasks.nextOfService(t)) {
+  for (let t = services.firstTaskOf(groups.service[group]!); t !== nowhere; t = tasks.nextOfService(t)) {
     if (tasks.group[t] !== group || tasks.counts[t] === 0) continue;
     const m = tasks.node[t]!;
     if (values === undefined ? m === n : values[m] === values[n]) count++;

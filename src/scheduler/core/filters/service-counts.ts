@@ -17,7 +17,7 @@ export function countAround(state: ClusterState, s: number, key: string, n: numb
 
 export function countAnywhere({ services, tasks }: ClusterState, s: number): number {
   let count = 0;
-  for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) count += tasks.counts[t]!;
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) count += tasks.counts[t]!;
   return count;
 }
 
@@ -38,6 +38,6 @@ function countByValue(state: ClusterState, s: number, key: string): Int32Array {
   const { tasks, services } = state;
   const { values, valueOf } = state.attribute(key);
   const counts = new Int32Array(values.names.length);
-  for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) counts[valueOf[tasks.node[t]!]!]!++;
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) counts[valueOf[tasks.node[t]!]!]!++;
   return counts;
 }

@@ -139,7 +139,7 @@ function servicesThatCount(state: ClusterState, g: number): Set<number> {
 
 function packTasks({ services, tasks }: ClusterState, s: number, groupRows: number[], placed: PackedTasks[]): void {
   const byGroup = new Map<number, number[]>();
-  for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) {
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) {
     const rows = byGroup.get(tasks.group[t]!);
     if (rows) rows.push(t);
     else byGroup.set(tasks.group[t]!, [t]);
@@ -156,7 +156,7 @@ function imageHolders({ groups, services, tasks }: ClusterState, image: string):
   if (image === "") return new Int32Array(0);
   let looks = 0;
   for (const g of groups.withImage(image)) {
-    for (let t = services.firstTask[groups.service[g]!]!; t !== nowhere && looks < mostImageLooks; t = tasks.nextOfService(t), looks++) if (tasks.group[t] === g) holders.add(tasks.node[t]!);
+    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < mostImageLooks; t = tasks.nextOfService(t), looks++) if (tasks.group[t] === g) holders.add(tasks.node[t]!);
     if (++looks >= mostImageLooks) break;
   }
   return Int32Array.from(holders);

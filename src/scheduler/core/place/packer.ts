@@ -47,7 +47,7 @@ export class Packer {
     if (this.#refused.covers(r, eligibility)) return 0;
     const grid = this.#grid(eligibility);
     const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
-    if (wanted === 1 && half < unlimited && services.tasks[s]! > manyTasks) {
+    if (wanted === 1 && half < unlimited && services.tasksOf(s) > manyTasks) {
       // One more of a large service: how many the best node has is told by that node's tasks sooner than by the service's.
       grid.catchUp();
       const n = this.#find(grid, r, undefined, unlimited);
@@ -56,7 +56,7 @@ export class Packer {
         return 1;
       }
     }
-    const own = half < unlimited && (wanted > 1 || services.tasks[s]! > 0) ? this.own.of(s) : undefined;
+    const own = half < unlimited && (wanted > 1 || services.tasksOf(s) > 0) ? this.own.of(s) : undefined;
     const hasGpus = requests.gpuCountOf(r) > 0;
     let placed = 0, most = half;
     while (placed < wanted) {

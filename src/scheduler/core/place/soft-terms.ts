@@ -62,7 +62,7 @@ function nodesWithImage({ groups, services, tasks }: ClusterState, image: string
   const holders = new Set<number>();
   let looks = 0;
   for (const g of groups.withImage(image)) {
-    for (let t = services.firstTask[groups.service[g]!]!; t !== nowhere && looks < maxLooks; t = tasks.nextOfService(t), looks++) {
+    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < maxLooks; t = tasks.nextOfService(t), looks++) {
       if (tasks.group[t] === g) holders.add(tasks.node[t]!);
     }
     if (++looks >= maxLooks) break;

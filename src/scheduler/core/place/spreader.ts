@@ -30,7 +30,7 @@ export class Spreader {
     const r = groups.request[g]!, s = groups.service[g]!;
     const hasGpus = requests.gpuCount[r]! > 0;
     if (wanted * nodesPerTask <= state.nodes.size || hasGpus) {
-      const own = services.tasks[s]! > 0 ? this.own.of(s) : undefined;
+      const own = services.tasksOf(s) > 0 ? this.own.of(s) : undefined;
       if (this.#found.length < wanted) this.#found = new Int32Array(wanted * 2);
       if (this.#collect(r, eligibility, wanted, own) === wanted) {
         const found = this.#found;

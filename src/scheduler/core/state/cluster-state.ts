@@ -345,9 +345,8 @@ export class ClusterState {
     if (counts) nodes.tasks[n]!++;
     tasks.link(t, onNode, nodes.firstTask[n]!);
     nodes.firstTask[n] = t;
-    tasks.link(t, ofService, services.firstTask[s]!);
-    services.firstTask[s] = t;
-    services.tasks[s]!++;
+    tasks.link(t, ofService, services.firstTaskOf(s));
+    services.noteFirst(s, t, 1);
     this.placedTasks++;
     requests.notePlaced(r, 1);
     if ((groups.traitsOf(g) & claimsThings) !== 0) {
@@ -368,7 +367,7 @@ export class ClusterState {
     const { node, counts, links } = this.tasks;
     const r = groups.requestOf(g), s = groups.serviceOf(g), count = to - from;
     this.#give(n, r, -count);
-    let firstHere = nodes.firstTask[n]!, firstOfService = services.firstTask[s]!;
+    let firstHere = nodes.firstTask[n]!, firstOfService = services.firstTaskOf(s);
     for (let i = from; i < to; i++) {
       const t = tasks[i]!;
       node[t] = n;
@@ -384,9 +383,8 @@ export class ClusterState {
     links[((firstHere << 2) | onNode) + 1] = nowhere;
     links[((firstOfService << 2) | ofService) + 1] = nowhere;
     nodes.firstTask[n] = firstHere;
-    services.firstTask[s] = firstOfService;
     nodes.tasks[n]! += count;
-    services.tasks[s]! += count;
+    services.noteFirst(s, firstOfService, count);
     this.placedTasks += count;
     requests.notePlaced(r, count);
     nodes.touch(n);
@@ -421,9 +419,8 @@ export class ClusterState {
     }
     if (tasks.counts[t] === 1) nodes.tasks[n]!--;
     tasks.counts[t] = 0;
-    tasks.unlink(t, onNode, nodes.firstTask, n);
-    tasks.unlink(t, ofService, services.firstTask, s);
-    services.tasks[s]!--;
+    nodes.firstTask[n] = tasks.unlink(t, onNode, nodes.firstTask[n]!);
+    services.noteFirst(s, tasks.unlink(t, ofService, services.firstTaskOf(s)), -1);
     this.placedTasks--;
     requests.notePlaced(r, -1);
     tasks.node[t] = nowhere;

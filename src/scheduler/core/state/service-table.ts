@@ -5,14 +5,23 @@ export class ServiceTable {
   size = 0;
   capacity = 0;
   ids: string[] = [];
-  firstTask = new Int32Array(0);
-  /** Placed tasks. */
-  tasks = new Int32Array(0);
+  /** The first task of each list and how many placed ones there are, side by side: who comes or goes changes both. */
+  #lists = new Int32Array(0);
   #groups = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.ids, (s) => this.ids[s] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
+
+  firstTaskOf(s: number): number { return this.#lists[s << 1]!; }
+  /** Placed ones. */
+  tasksOf(s: number): number { return this.#lists[(s << 1) | 1]!; }
+
+  /** Its list begins with `first`, and has `count` tasks more than before. */
+  noteFirst(s: number, first: number, count: number): void {
+    this.#lists[s << 1] = first;
+    this.#lists[(s << 1) | 1]! += count;
+  }
 
   /** The row of the service, with one group more. */
   acquire(id: string): number {
@@ -21,8 +30,8 @@ export class ServiceTable {
       s = this.#free.pop() ?? this.size++;
       if (this.size > this.capacity) this.#reserve(this.size);
       this.ids[s] = id;
-      this.firstTask[s] = -1;
-      this.tasks[s] = this.#groups[s] = 0;
+      this.#lists[s << 1] = -1;
+      this.#lists[(s << 1) | 1] = this.#groups[s] = 0;
       this.#rows.set(id, s);
     }
     this.#groups[s]!++;
@@ -36,7 +45,7 @@ export class ServiceTable {
     this.#free.push(s);
   }
 
-  get columns(): readonly TypedArray[] { return [this.firstTask, this.tasks, this.#groups]; }
+  get columns(): readonly TypedArray[] { return [this.#lists, this.#groups]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
   emptyCopy(spare: ServiceTable | undefined): ServiceTable {
@@ -44,8 +53,7 @@ export class ServiceTable {
     const copy = new ServiceTable();
     copy.capacity = this.capacity;
     copy.ids = this.ids.slice();
-    copy.firstTask = sharedColumn(this.firstTask);
-    copy.tasks = sharedColumn(this.tasks);
+    copy.#lists = sharedColumn(this.#lists);
     copy.#groups = sharedColumn(this.#groups);
     return copy;
   }
@@ -62,8 +70,7 @@ export class ServiceTable {
 
   #reserve(size: number): void {
     this.capacity = capacityFor(size, this.capacity);
-    this.firstTask = grown(this.firstTask, this.capacity, -1);
-    this.tasks = grown(this.tasks, this.capacity);
+    this.#lists = grown(this.#lists, this.capacity << 1);
     this.#groups = grown(this.#groups, this.capacity);
   }
 }

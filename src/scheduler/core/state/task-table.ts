@@ -58,13 +58,14 @@ export class TaskTable {
     if (first !== nowhere) links[((first << 2) | list) + 1] = t;
   }
 
-  /** Takes `t` out of the list `list`, of which firsts[owner] is the first task. */
-  unlink(t: number, list: number, firsts: Int32Array, owner: number): void {
+  /** Takes `t` out of the list `list`, whose first task is `first`. Returns which one is the first then. */
+  unlink(t: number, list: number, first: number): number {
     const { links } = this;
     const after = links[(t << 2) | list]!, before = links[((t << 2) | list) + 1]!;
-    if (before === nowhere) firsts[owner] = after;
-    else links[(before << 2) | list] = after;
     if (after !== nowhere) links[((after << 2) | list) + 1] = before;
+    if (before === nowhere) return after;
+    links[(before << 2) | list] = after;
+    return first;
   }
 
   remove(t: number): void {

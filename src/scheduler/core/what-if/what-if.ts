@@ -206,7 +206,7 @@ function* waitingTasks(state: ClusterState): Generator<void, number[]> {
 function placedOf({ services, tasks }: ClusterState, serviceId: string): number[] {
   const rows: number[] = [];
   const s = services.rowOf(serviceId);
-  if (s !== undefined) for (let t = services.firstTask[s]!; t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) rows.push(t);
+  if (s !== undefined) for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) rows.push(t);
   return rows;
 }
 
