@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import type { RaftId } from "../api.js";
 import { decodeConfig, encodeConfig } from "./config-codec.js";
 import { emptyConfig, isJoint, voters } from "./config.js";
-import { configOf, Hand, HandGroup, memberOf, of, vote } from "./hand-test-group.js";
+import { configOf, entryOf, Hand, HandGroup, memberOf, of, vote } from "./hand-test-group.js";
 import type { Config, ConfigChange, SnapshotMeta } from "./types.js";
 
 const none = new Uint8Array(0);
@@ -76,6 +76,25 @@ describe("the core: members", () => {
     leader.propose("x");
     group.settle();
     assert.equal(leader.core.log.commit, leader.core.log.lastIndex - 1);
+  });
+
+  it("a candidate that hears of its own demotion gives up, a new leader that commits it goes once a majority has heard", () => {
+    const start = { entries: [entryOf(1, 1), { ...entryOf(2, 1, "", "config"), data: encodeConfig({ ...configOf(1, 2, 3), members: [memberOf(1, { isLearner: true }), memberOf(2), memberOf(3)] }) }], hardState: { term: 1, vote: 0, commit: 1 } };
+    const a = new Hand(1, start);
+    a.ticks(10).sync();
+    assert.equal(a.core.role, "pre-candidate");
+    a.step({ type: "heartbeat", from: 2, term: 1, commit: 2, round: 1 }).sync();
+    assert.equal(a.core.role, "follower");
+    assert.deepEqual(of(a.ticks(40).sync(), "vote"), []);
+    const b = new Hand(1, start).lead(2);
+    b.ack(2, 3).sync();
+    assert.deepEqual([b.core.role, b.core.log.commit], ["leader", 3]);
+    b.ack(3, 3).sync();
+    const { round } = of(b.ticks(1).sync(), "heartbeat")[0]!;
+    b.step({ type: "heartbeat-response", from: 2, term: 2, round }).sync();
+    assert.equal(b.core.role, "leader");
+    b.step({ type: "heartbeat-response", from: 3, term: 2, round }).sync();
+    assert.equal(b.core.role, "follower");
   });
 
   describe("through a joint configuration", () => {

@@ -40,6 +40,7 @@ export function applyConfig(s: CoreState, entry: Entry): void {
   s.setConfig(decodeConfig(entry.data), entry.index);
   s.isDirty = true;
   if (s.role !== "leader") {
+    // No candidate comes here: it does not campaign with a committed change that is not applied, and only a leader tells of more commits.
     if (s.wasRemoved(s.id)) s.becomeRemoved("its removal was committed");
     return;
   }
