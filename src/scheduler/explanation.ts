@@ -27,7 +27,7 @@ export function explainGroup(picture: Picture, group: WaitingGroup, nameOf: (ser
       return { err: detail, pending: [{ filter: "gang", nodes: 0, detail }] };
     }
   }
-  if (state.groups.rules[group.g]!.isGang && group.fitted > 0) return explainGang(picture, group);
+  if (state.groups.rules[group.g]!.isGang && group.fitted > 0) return explainGang(picture, group, nameOf);
   // As it is looked at when it is tried: what is kept for it is open to it, and what is kept for others is told with their names.
   const refusals = queue.reservations.opened(state, group.key, group.priority, () => explainRefusals(state, group.g));
   const kept = keptForOthers(picture, group, nameOf);
@@ -37,13 +37,20 @@ export function explainGroup(picture: Picture, group: WaitingGroup, nameOf: (ser
 }
 
 /** "gang of 8: 5 fit; needs 4 CPU, most free is 2 on n3 (6 nodes)": what the rest lacks is seen with those on their nodes that fit. */
-function explainGang({ state, placer }: Picture, group: WaitingGroup): Explanation {
+function explainGang(picture: Picture, group: WaitingGroup, nameOf: (serviceId: string) => string): Explanation {
+  const { state, placer, queue } = picture;
   const tasks = [...group.tasks];
-  const fitting = placer.place(group.g, tasks);
-  const pending = explainRefusals(state, group.g);
-  for (let i = 0; i < fitting; i++) state.unplace(tasks[i]!);
+  let fitting = 0;
+  const refusals = queue.reservations.opened(state, group.key, group.priority, () => {
+    fitting = placer.place(group.g, tasks);
+    const found = explainRefusals(state, group.g);
+    for (let i = 0; i < fitting; i++) state.unplace(tasks[i]!);
+    return found;
+  });
+  const kept = keptForOthers(picture, group, nameOf), own = keptForIt(picture, group);
+  const pending = [...(kept.length === 0 ? refusals : refusals.filter(({ filter }) => filter !== keptFilter)), ...kept];
   const first: PendingReason = { filter: "gang", nodes: 0, detail: `gang of ${tasks.length}: ${fitting} fit` };
-  return { err: [first.detail, ...pending.map(({ detail, nodes }) => `${detail} (${nodes} node${nodes === 1 ? "" : "s"})`)].join("; "), pending: [first, ...pending] };
+  return { err: [first.detail, ...pending.map(({ detail, nodes }) => `${detail} (${nodes} node${nodes === 1 ? "" : "s"})`)].join("; ") + own, pending: [first, ...pending], namesKept: kept.length > 0 || own !== "" };
 }
 
 function keptForOthers({ state, queue }: Picture, group: WaitingGroup, nameOf: (serviceId: string) => string): PendingReason[] {
@@ -58,7 +65,9 @@ function keptForOthers({ state, queue }: Picture, group: WaitingGroup, nameOf: (
 
 function keptForIt({ state, queue }: Picture, group: WaitingGroup): string {
   const names = queue.reservations.of(group.key).map(({ n }) => state.nodes.names[n]!);
-  return names.length === 0 ? "" : `; node${names.length === 1 ? "" : "s"} ${names.join(", ")} ${names.length === 1 ? "is" : "are"} kept for it`;
+  // Of a large gang there may be hundreds.
+  const named = names.length > 10 ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more` : names.join(", ");
+  return names.length === 0 ? "" : `; node${names.length === 1 ? "" : "s"} ${named} ${names.length === 1 ? "is" : "are"} kept for it`;
 }
 
 /** Why a task waits that can only be on one node. */

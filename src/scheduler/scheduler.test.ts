@@ -205,6 +205,21 @@ describe("the scheduler's loop", () => {
     assert.deepEqual(await fixture.scheduler.audit(), []);
   });
 
+  it("stops tasks for a gang as a whole, says which nodes are kept for it, and places it once they have stopped", async () => {
+    await fixture.start([nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 4 }), nodeOf("n3", { cpu: 2 })]);
+    await fixture.submit("low", specOf({ cpu: 4, replicas: 2 }));
+    await fixture.submit("gang", specOf({ cpu: 2, gang: true, replicas: 5, priority: 100 }));
+    assert.deepEqual(["low.1", "low.2"].map((id) => [fixture.task(id).desiredState, fixture.task(id).stopReason]), Array.from({ length: 2 }, () => ["SHUTDOWN", "preempted by gang-service (priority 100)"]));
+    assert.match(fixture.task("gang.1").status!.err, /^gang of 5: 1 fit; .*; nodes n\d, n\d, n\d are kept for it$/);
+    await fixture.submit("waits", specOf({ cpu: 1 }));
+    assert.match(fixture.task("waits.1").status!.err, /node is kept for service gang-service, which waits for room \(3 nodes\)/);
+    await fixture.report("low.1", "SHUTDOWN");
+    assert.equal(fixture.nodeIds("gang", 5), "- - - - -");
+    await fixture.report("low.2", "SHUTDOWN");
+    assert.equal(fixture.nodeIds("gang", 5).includes("-"), false);
+    assert.deepEqual(await fixture.scheduler.audit(), []);
+  });
+
   it("who waits is told at once that a node is not kept for others any more", async () => {
     await fixture.start([nodeOf("n1", { cpu: 4 }), nodeOf("n2", { cpu: 1 })]);
     await fixture.submit("low", specOf({ cpu: 4 }));

@@ -200,7 +200,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     const assignments = batch.placed.map((t) => ({
       taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), volumes: [...state.volumes.heldBy(t)], waitsSinceMs: of.waitsSinceMs[t]!,
     }));
-    const preemptions = batch.preemptions.flatMap(({ g, plan }) => plan.victims.map((t) => ({
+    const preemptions = batch.preemptions.flatMap(({ g, victims }) => victims.map((t) => ({
       taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, byKey: state.groups.keys[g]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
     })));
     const explanations = explainer!.explain(Math.max(0, writesPerTransaction - assignments.length - preemptions.length), isTimeUp);

@@ -64,4 +64,13 @@ export class Tally {
     this.stoppables = stoppables; this.lowest = lowest; this.hasEnding = hasEnding;
     this.gpuHeld = gpuHeld; this.gpuLargest = gpuLargest; this.gpuEnding = gpuEnding;
   }
+
+  /** How many fit on `n`, which was taken last, with so many victims and those gone who are being stopped: by sums of amounts, really it may be fewer. */
+  roomAtMost(n: number, victims: number): number {
+    const { amounts, free, held, largest, ending, r } = this;
+    let room = Infinity;
+    for (let i = 0; i < this.count; i++) room = Math.min(room, Math.floor((free[i]![n]! + ending[i]! + Math.min(held[i]!, victims * largest[i]!)) / amounts[i]![r]!));
+    if (this.gpuNeeded === 0) return room;
+    return Math.min(room, Math.floor((this.state.nodes.gpuFreeMillis[n]! + this.gpuEnding + Math.min(this.gpuHeld, victims * this.gpuLargest)) / this.gpuNeeded));
+  }
 }

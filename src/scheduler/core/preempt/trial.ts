@@ -56,23 +56,33 @@ export class NodeTrial {
     return held.length === 0 ? 0 : this.#ports.filter((port) => held.includes(port)).length;
   }
 
+  /** How many fit, beside those that were promised theirs. */
+  get room(): number {
+    const { requests } = this.state;
+    if (this.#portHolders > 0) return 0;
+    let room = this.#ports.length > 0 ? 1 : Infinity;
+    for (let i = 0; i < this.#dimensions.length; i++) room = Math.min(room, Math.floor(this.#free[i]! / requests.amount[this.#dimensions[i]!]![this.r]!));
+    const count = requests.gpuCount[this.r]!;
+    return Math.max(0, count === 0 ? room : Math.min(room, Math.floor(this.#gpuPlaces() / count) - this.#claimedGpus));
+  }
+
   get fits(): boolean {
     const { requests } = this.state;
     if (this.#portHolders > 0) return false;
     for (let i = 0; i < this.#dimensions.length; i++) if (this.#free[i]! < requests.amount[this.#dimensions[i]!]![this.r]!) return false;
     const count = requests.gpuCount[this.r]!;
-    return count === 0 || this.#fitsGpus(count);
+    return count === 0 || this.#gpuPlaces() >= count * (1 + this.#claimedGpus);
   }
 
-  #fitsGpus(count: number): boolean {
+  /** Those that were promised theirs come first: shares of one device are counted for each device. */
+  #gpuPlaces(): number {
     const { nodes, requests } = this.state;
     const millis = requests.gpuMillis[this.r]!, start = this.#start[this.#n]!, devices = nodes.gpuCount[this.#n]!;
-    // Those that were promised theirs come first: shares of one device are counted for each device.
     let places = 0;
     for (let i = 0; i < devices; i++) {
       if (requests.allowsModel(this.r, nodes.deviceModel[start + i]!)) places += millis >= wholeGpu ? (this.#device[i]! >= wholeGpu ? 1 : 0) : Math.max(0, Math.floor(this.#device[i]! / millis));
     }
-    return places >= count * (1 + this.#claimedGpus);
+    return places;
   }
 
   /** How much of the `i`th dimension is missing still. */

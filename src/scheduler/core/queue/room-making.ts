@@ -1,8 +1,8 @@
 import type { Placer } from "../place/index.js";
-import { planPreemption, type PreemptionPlan } from "../preempt/index.js";
+import { planGang, planPreemption } from "../preempt/index.js";
 import { leavesVolumesAsTheyAre, mayHaveVolumes, type ClusterState } from "../state/index.js";
 import type { Quotas } from "./quotas.js";
-import { bestNodeToKeep, Reservations } from "./reservations.js";
+import { bestNodeToKeep, nodesToKeepForGang, Reservations } from "./reservations.js";
 import type { WaitingGroup } from "./waiting-group.js";
 
 /** A group that waits so long while others are placed gets a node kept for it … */
@@ -28,12 +28,12 @@ export interface RoomMakingPorts {
   unwanted(t: number): void;
 }
 
-/** Victims to be stopped for one more of a group. */
-export interface PlannedPreemption { readonly g: number; readonly plan: PreemptionPlan }
+/** Rows of tasks to be stopped for one more of a group, or for all of a gang. */
+export interface PlannedPreemption { readonly g: number; readonly victims: readonly number[] }
 
 /**
  * What is done for groups that no node takes: a node is kept for one that starves, or tasks of lower priority are stopped, and their node is kept
- * until they have gone. Gangs would need many nodes at once: for them neither is done.
+ * until they have gone. For a gang all that is done at once: for all that wait of it, or not at all.
  */
 export class RoomMaking {
   readonly reservations = new Reservations();
@@ -41,6 +41,8 @@ export class RoomMaking {
   readonly #blocked = new Set<WaitingGroup>();
   /** Those of them that could make room by stopping others. */
   readonly #preemptors = new Set<WaitingGroup>();
+  /** Those who were tried again, and in vain, while nobody was to be looked for for them: they are when that is over. */
+  readonly #postponed = new Set<WaitingGroup>();
   readonly #pauses = new Map<string, { untilMs: number; lengthMs: number }>();
   #placementsAtTick = 0;
   /** The lowest priority of any group; undefined: to be looked up. */
@@ -54,7 +56,7 @@ export class RoomMaking {
 
   block(group: WaitingGroup, nowMs: number, mayPreempt: boolean): void {
     this.#blocked.add(group);
-    if (mayPreempt && group.preemptAgainAtMs <= nowMs && this.#couldPreempt(group)) this.#preemptors.add(group);
+    if (mayPreempt && this.#couldPreempt(group)) (group.preemptAgainAtMs <= nowMs ? this.#preemptors : this.#postponed).add(group);
   }
 
   /** It is so from now on. */
@@ -66,6 +68,7 @@ export class RoomMaking {
   wake(group: WaitingGroup): void {
     this.#blocked.delete(group);
     this.#preemptors.delete(group);
+    this.#postponed.delete(group);
   }
 
   /** It does not wait any more. */
@@ -110,17 +113,28 @@ export class RoomMaking {
   /** What time alone brings: nodes kept for those who starve, nodes that were kept for long enough, another look at who may stop others. To be called about every second. */
   tick(nowMs: number): void {
     const { state } = this.ports;
+    const ended = new Set<string>();
     for (const reservation of [...this.reservations]) {
       if (reservation.untilMs > nowMs && state.nodes.alive.has(reservation.n)) continue;
+      if (reservation.untilMs <= nowMs) ended.add(reservation.key);
       this.#endReservation(reservation.n);
-      const lengthMs = 2 * (this.#pauses.get(reservation.key)?.lengthMs ?? keepForMs / 2);
-      this.#pauses.set(reservation.key, { untilMs: nowMs + lengthMs, lengthMs });
+      // With one node less all the others are of no use to a gang: they are chosen anew.
+      if (state.groups.rules[reservation.g]!.isGang && reservation.reason === "room") for (const { n, reason } of this.reservations.of(reservation.key)) if (reason === "room") this.#endReservation(n);
+    }
+    for (const key of ended) {
+      const lengthMs = 2 * (this.#pauses.get(key)?.lengthMs ?? keepForMs / 2);
+      this.#pauses.set(key, { untilMs: nowMs + lengthMs, lengthMs });
     }
     const hasChanged = this.ports.placements() !== this.#placementsAtTick;
     this.#placementsAtTick = this.ports.placements();
     if (this.#blocked.size === 0) return;
     this.#keepForStarving(nowMs);
     this.#lowest = undefined;
+    for (const group of this.#postponed) {
+      if (group.preemptAgainAtMs > nowMs) continue;
+      this.#postponed.delete(group);
+      if (this.#couldPreempt(group)) this.#preemptors.add(group);
+    }
     if (hasChanged) for (const group of this.#blocked) if (group.preemptAgainAtMs <= nowMs && this.#couldPreempt(group)) this.#preemptors.add(group);
   }
 
@@ -132,21 +146,24 @@ export class RoomMaking {
     const starving: WaitingGroup[] = [];
     for (const group of this.#blocked) {
       if (group.blockedAtMs + keepAfterMs > nowMs || group.placementsBefore === this.ports.placements() || (this.#pauses.get(group.key)?.untilMs ?? 0) > nowMs) continue;
-      if (!state.groups.rules[group.g]!.isGang && this.reservations.of(group.key).length === 0) starving.push(group);
+      if (this.reservations.of(group.key).length === 0) starving.push(group);
     }
     starving.sort((a, b) => b.priority - a.priority || a.sinceMs - b.sinceMs);
     for (const group of starving) {
       if (this.reservations.size >= most) break;
       // A node that cannot have its volumes is of no use to it, whatever room it makes.
-      const n = bestNodeToKeep(state, group.g, (candidate) => this.reservations.at(candidate) === undefined && mayHaveVolumes(state, group.g, candidate));
-      if (n === undefined) this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs });
-      else this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks: 1, untilMs: nowMs + keepForMs });
+      const isAllowed = (n: number) => this.reservations.at(n) === undefined && mayHaveVolumes(state, group.g, n);
+      const nodes = state.groups.rules[group.g]!.isGang ? nodesToKeepForGang(state, group.g, group.tasks.size, isAllowed) : bestNodeToKeep(state, group.g, isAllowed);
+      if (nodes.size === 0) { this.#pauses.set(group.key, { untilMs: nowMs + keepForMs, lengthMs: keepForMs }); continue; }
+      // A gang needs all of its nodes at the same time, or none: where they are more than may be kept, it has them alone, and whoever comes after it waits until it has.
+      if (this.reservations.size + nodes.size > most && this.reservations.size > 0) break;
+      for (const [n, tasks] of nodes) this.reservations.hold(state, { n, g: group.g, key: group.key, priority: group.priority, reason: "room", tasks, untilMs: nowMs + keepForMs });
     }
   }
 
   // ---- preemption ----
 
-  #couldPreempt({ g, priority }: WaitingGroup): boolean { return priority > this.#lowestPriority() && !this.ports.state.groups.rules[g]!.isGang; }
+  #couldPreempt({ priority }: WaitingGroup): boolean { return priority > this.#lowestPriority(); }
 
   #lowestPriority(): number {
     if (this.#lowest !== undefined) return this.#lowest;
@@ -171,8 +188,9 @@ export class RoomMaking {
       if (plans >= plansPerSlice || (plans > 0 && isTimeUp())) break;
       const promised = this.#promisedTo(group.key);
       if (promised >= Math.min(group.tasks.size, quotas.room(state, group.g)) || this.#wantsNoMore(group.g)) { this.#preemptors.delete(group); continue; }
-      plans++;
-      if (this.#preemptOnce(group.g, nowMs, undefined, planned)) continue;
+      const { isGang } = state.groups.rules[group.g]!;
+      plans += isGang ? plansPerSlice : 1;
+      if (isGang ? this.#preemptForGang(group, nowMs, planned) : this.#preemptOnce(group.g, nowMs, undefined, planned)) continue;
       this.#preemptors.delete(group);
       group.preemptPauseMs = Math.min(longestPreemptPauseMs, Math.max(1_000, 2 * group.preemptPauseMs));
       group.preemptAgainAtMs = nowMs + group.preemptPauseMs;
@@ -200,7 +218,22 @@ export class RoomMaking {
     const present = this.reservations.at(plan.node);
     if (present?.key === key && present.reason === "preemption") present.tasks++;
     else this.reservations.hold(state, { n: plan.node, g, key, priority, reason: "preemption", tasks: 1, untilMs: nowMs + keepForMs });
-    if (plan.victims.length > 0) planned.push({ g, plan });
+    if (plan.victims.length > 0) planned.push({ g, victims: plan.victims });
+    return true;
+  }
+
+  /** Makes room for all that waits of a gang at once, and keeps all of its nodes. False: not all would fit, whoever was stopped. */
+  #preemptForGang(group: WaitingGroup, nowMs: number, planned: PlannedPreemption[]): boolean {
+    const { state, placer, quotas } = this.ports;
+    const { g, key, priority } = group;
+    const members = [...group.tasks];
+    if (quotas.room(state, g) < members.length) return false;
+    const plan = this.reservations.opened(state, key, priority, () => planGang(state, g, members, { canFit: (of, n) => placer.canFit(of, n), place: (of, tasks) => placer.place(of, tasks) }));
+    if (!plan) return false;
+    for (const t of plan.victims) { state.setCounts(t, false); this.ports.unwanted(t); }
+    for (const { n } of this.reservations.of(key)) if (!plan.nodes.has(n)) this.#endReservation(n);
+    for (const [n, tasks] of plan.nodes) this.reservations.hold(state, { n, g, key, priority, reason: "preemption", tasks, untilMs: nowMs + keepForMs });
+    if (plan.victims.length > 0) planned.push({ g, victims: plan.victims });
     return true;
   }
 

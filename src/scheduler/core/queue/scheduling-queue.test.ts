@@ -57,7 +57,7 @@ class World {
     return n === nowhere ? "-" : this.state.nodes.names[n]!;
   }
   where(id: string, count: number): string { return Array.from({ length: count }, (_, i) => this.nodeOf(`${id}.${i + 1}`)).join(" "); }
-  victims(batches: readonly Batch[]): string[] { return batches.flatMap(({ preemptions }) => preemptions.flatMap(({ plan }) => plan.victims.map((t) => this.state.tasks.ids[t]!))); }
+  victims(batches: readonly Batch[]): string[] { return batches.flatMap(({ preemptions }) => preemptions.flatMap(({ victims }) => victims.map((t) => this.state.tasks.ids[t]!))); }
 }
 
 const cores = (cpu: number, words: Parameters<typeof specOf>[0] = {}) => specOf({ cpu, ...words });
@@ -277,7 +277,7 @@ describe("gangs", () => {
 
 describe("nodes kept for those who starve", () => {
   /** A stream of small tasks that keeps every node busy: as many come as go. When the large one is placed, in seconds. */
-  function seconds(largeCpu: number, bound: number): number | undefined {
+  function seconds(largeCpu: number, bound: number, words: Parameters<typeof specOf>[0] = {}): number | undefined {
     const world = new World(...Array.from({ length: 4 }, (_, i) => nodeOf(`n${i}`, { cpu: 4 })));
     const random = seededRandom(7);
     const living: string[] = [];
@@ -287,7 +287,7 @@ describe("nodes kept for those who starve", () => {
       world.settle();
     };
     fill();
-    world.submit("large", cores(largeCpu));
+    world.submit("large", cores(largeCpu, words));
     for (let second = 0; second < bound; second++) {
       world.pass(1_000);
       const [ended] = living.splice(Math.floor(random() * living.length), 1);
@@ -302,6 +302,19 @@ describe("nodes kept for those who starve", () => {
   it("a stream of small tasks does not starve a large one", () => {
     const took = seconds(4, 600);
     assert.ok(took !== undefined && took >= keepAfterMs / 1000 - 1, String(took));
+  });
+
+  it("nor a gang, whether it needs some of the nodes or all of them", () => {
+    for (const [replicas, cpu] of [[2, 4], [4, 4], [6, 2], [1, 4]] as const) {
+      const took = seconds(cpu, 600, { gang: true, replicas });
+      assert.ok(took !== undefined && took >= keepAfterMs / 1000 - 1, `${replicas} of ${cpu}: ${took}`);
+    }
+    assert.ok(seconds(4, 600, { gang: true, replicas: 2, maxPerNode: 1 }) !== undefined);
+  });
+
+  it("a gang gets none kept that would not fit on empty nodes", () => {
+    assert.equal(seconds(4, 300, { gang: true, replicas: 5 }), undefined);
+    assert.equal(seconds(1, 300, { gang: true, replicas: 5, maxPerNode: 1 }), undefined);
   });
 
   it("nobody gets one kept who would not fit on an empty node", () => assert.equal(seconds(5, 300), undefined));
@@ -427,6 +440,65 @@ describe("making room for higher priorities", () => {
     world.mayPreempt = false;
     world.submit("off", cores(4, { priority: 5 }));
     assert.deepEqual(world.victims(world.settle()), []);
+  });
+
+  it("stops as few as a gang needs, all at once, keeps all of its nodes, and goes there as a whole", () => {
+    const world = new World(...Array.from({ length: 4 }, (_, i) => nodeOf(`n${i}`, { cpu: 4 })));
+    world.submit("low", cores(4, { replicas: 3 }));
+    world.settle();
+    world.submit("gang", cores(2, { priority: 1, replicas: 6, gang: true }));
+    const victims = world.victims(world.settle());
+    assert.equal(victims.length, 2);
+    assert.deepEqual([...world.queue.reservations].map(({ key, tasks, reason }) => `${key} ${tasks} ${reason}`), Array.from({ length: 3 }, () => "gang.1 2 preemption"));
+    world.submit("thief", cores(1, { replicas: 4 }));
+    world.settle();
+    assert.equal(world.where("thief", 4), "- - - -");
+    world.end(victims[0]!);
+    world.pass(1_000);
+    assert.deepEqual(world.victims(world.settle()), [], "nobody is stopped twice");
+    assert.equal(world.where("gang", 6), "- - - - - -");
+    world.end(victims[1]!);
+    world.settle();
+    assert.equal(world.where("gang", 6).includes("-"), false);
+    assert.equal(world.queue.reservations.size, 0);
+  });
+
+  it("stops nobody for a gang that would not fit as a whole, and looks again when something has changed", () => {
+    const world = new World(...Array.from({ length: 3 }, (_, i) => nodeOf(`n${i}`, { cpu: 4 })));
+    world.submit("low", cores(4, { replicas: 2 }));
+    world.submit("equal", cores(4, { priority: 1 }));
+    world.settle();
+    world.submit("gang", cores(4, { priority: 1, replicas: 3, gang: true }));
+    assert.deepEqual(world.victims(world.settle()), []);
+    assert.equal(world.queue.reservations.size, 0);
+    world.end("equal.1");
+    assert.deepEqual(world.victims(world.settle()), [], "it was looked into a moment ago");
+    world.pass(1_000);
+    assert.equal(world.victims(world.settle()).length, 2, "now it would");
+  });
+
+  it("a node of a gang's that goes has the others chosen anew", () => {
+    const world = new World(...Array.from({ length: 4 }, (_, i) => nodeOf(`n${i}`, { cpu: 4 })));
+    world.submit("low", cores(3, { replicas: 4 }));
+    world.settle();
+    world.submit("gang", cores(4, { replicas: 2, gang: true }));
+    world.settle();
+    world.submit("tiny", cores(1));
+    world.settle();
+    world.pass(keepAfterMs);
+    world.settle();
+    const kept = () => [...world.queue.reservations].map(({ n }) => world.state.nodes.names[n]!);
+    assert.equal(kept().length, 2);
+    const [gone] = kept();
+    const n = world.state.nodes.rowOf(gone!)!;
+    for (const t of [...world.state.tasks.rows()]) if (world.state.tasks.node[t] === n) world.end(world.state.tasks.ids[t]!);
+    world.queue.nodeChanged(n);
+    world.state.removeNode(gone!);
+    world.settle();
+    world.pass(1_000);
+    world.settle();
+    assert.equal(kept().length, 2);
+    assert.equal(kept().includes(gone!), false);
   });
 
   it("stops whoever has its volume, one at a time, and keeps a node until then", () => {
