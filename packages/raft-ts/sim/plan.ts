@@ -42,12 +42,13 @@ export const isMembershipFault = (kind: FaultKind): boolean => membershipFaults.
 
 export function makePlan(seed: number): Plan {
   const random = new Random(seed, 1);
-  const members = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 5, 7]);
+  const isStorm = random.chance(0.1);
+  const members = isStorm ? random.pick([3, 5, 5, 5]) : random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 5, 7]);
   const quietMs = random.chance(0.2) ? 0 : 2000 + members * 1000;
   const faultsEndMs = quietMs + random.between(8, 40) * 1000;
   return {
     seed, members, quietMs, faultsEndMs, healMs: 90_000,
-    faults: drawFaults(random, quietMs, faultsEndMs),
+    faults: isStorm ? drawStorm(random, quietMs, faultsEndMs) : drawFaults(random, quietMs, faultsEndMs),
     weather: drawWeather(random),
     diskTraits: { sectorBytes: random.pick([512, 4096]), isNameOrderLost: random.chance(0.3) },
     clockSkew: random.pick([0, 0.01, 0.1]),
@@ -56,7 +57,7 @@ export function makePlan(seed: number): Plan {
       paddingBytes: random.pick([0, 0, 20, 200, 2000]), astray: random.pick([0.05, 0.2, 0.8]),
     },
     snapshotChunkBytes: random.pick([8, 64, 4096]),
-    limits: drawLimits(random),
+    limits: { ...drawLimits(random), ...(isStorm && { maxMessageBytes: 1 }) },
   };
 }
 
@@ -78,6 +79,17 @@ export function drawWeather(random: Random): Weather {
     loss: random.pick([0, 0, 0.01, 0.05, 0.3 * random.unit()]), duplication: random.pick([0, 0, 0.02, 0.2]),
     minDelayMs, maxDelayMs: minDelayMs + random.pick([0, 2, 2, 10, 60]), spikes: random.pick([0, 0.01, 0.1]), spikeMs: random.pick([50, 500, 3000]), isOrdered: random.chance(0.6),
   };
+}
+
+/** Leader after leader ends in the middle of its first messages: where the order of terms and commits goes wrong, if it does (Raft figure 8). */
+const stormFaults: readonly FaultKind[] = ["kill the next leader", "kill the next leader", "cut off the next leader", "crash the leader", "kill between append and acknowledgement", "transfer"];
+
+function drawStorm(random: Random, fromMs: number, toMs: number): Fault[] {
+  const enabled = stormFaults.filter(() => random.chance(0.7));
+  const faults: Fault[] = [];
+  const meanMs = random.pick([300, 700]);
+  for (let atMs = fromMs; enabled.length > 0 && atMs < toMs; atMs += 1 + random.exponential(meanMs)) faults.push({ number: faults.length, atMs, kind: random.pick(enabled), seed: random.below(2 ** 31) });
+  return faults;
 }
 
 function drawFaults(random: Random, fromMs: number, toMs: number): Fault[] {
