@@ -15,7 +15,8 @@ export function takeReady(s: CoreState): Ready {
   }
   const write = takeWrite(s);
   const committed = takeCommitted(s);
-  const ready: Ready = { messages: s.messages, ...(write && { write }), committed, reads: s.readyReads, forwarded: s.forwarded };
+  // No spreads here and below: they took two thirds of the core's time with one proposal a turn.
+  const ready: Ready = { messages: s.messages, write, committed, reads: s.readyReads, forwarded: s.forwarded };
   s.messages = [];
   if (s.readyReads.length > 0) s.readyReads = [];
   if (s.forwarded.length > 0) s.forwarded = [];
@@ -35,10 +36,7 @@ function takeWrite(s: CoreState): Write | undefined {
   // Term and vote in one record (hashicorp/raft #661), always whole.
   const hardState: HardState = { term: s.term, vote: s.vote, commit };
   if (hasHardState) { s.written = hardState; s.isCommitFlushDue = false; }
-  const write: Write = {
-    id, mustSync, ...(hasHardState && { hardState }), ...(snapshot && { snapshot }), ...(recovering !== undefined && { recovering }),
-    entries: s.log.takeUnwritten(id), messages: s.acknowledgements,
-  };
+  const write: Write = { id, mustSync, hardState: hasHardState ? hardState : undefined, snapshot, recovering, entries: s.log.takeUnwritten(id), messages: s.acknowledgements };
   s.acknowledgements = [];
   s.snapshotToWrite = undefined;
   s.recoveringToWrite = undefined;
