@@ -4,7 +4,7 @@ import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
 import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type Names, type WholeService } from "../core/explain/index.js";
 import { amountText } from "../core/filters/index.js";
 import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
-import { planPreemption } from "../core/preempt/index.js";
+import { planGang, planPreemption } from "../core/preempt/index.js";
 import { compileSpec, nowhere } from "../core/state/index.js";
 import type { Store } from "../../store/index.js";
 import { heldGroup, namesFrom, openFor, presentGroup, quotasIn, withCopy, withNames, type Copy, type Inspect } from "./live.js";
@@ -179,7 +179,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
       yield;
       if (count < slice.length) break;
     }
-    if (!spec.gang && placed.length < most) victims = yield* placeByPreemption(copy, g, placed, most);
+    if (placed.length < most) victims = spec.gang ? placeGangByPreemption(copy, g, placed, most) : yield* placeByPreemption(copy, g, placed, most);
     for (let i = 0; i < placed.length; i++) quotas?.count(state, g, 1);
   }
   const isAll = placed.length >= wanted;
@@ -242,6 +242,25 @@ function* placeByPreemption({ state, placer, store }: Copy, g: number, placed: n
     yield;
   }
   return victims;
+}
+
+/** The same for a gang, all of it or nothing. */
+function placeGangByPreemption({ state, placer, store }: Copy, g: number, placed: number[], most: number): readonly string[] {
+  if (store.view((tx) => tx.list("cluster")[0]?.spec?.preemptionOff ?? false)) return [];
+  const fitting = placed.map((t) => ({ t, n: state.tasks.node[t]! }));
+  for (const t of placed) state.unplace(t);
+  const members = [...placed, ...Array.from({ length: most - placed.length }, (_, i) => state.addNewTask(`in the place of ${i}`, g, 0))];
+  const plan = planGang(state, g, members, { canFit: (group, n) => placer.canFit(group, n), place: (group, tasks) => placer.place(group, tasks) });
+  if (!plan || plan.victims.length === 0) {
+    for (const { t, n } of fitting) state.place(t, n);
+    return [];
+  }
+  const gone = new Set(plan.victims);
+  // What is being stopped there already will have ended by then.
+  for (const n of plan.nodes.keys()) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.counts[t] === 0) gone.add(t);
+  for (const t of gone) state.unplace(t);
+  placed.splice(0, placed.length, ...members.slice(0, placer.place(g, members)));
+  return plan.victims.map((t) => state.tasks.ids[t]!);
 }
 
 function victimsText(taskIds: readonly string[], names: Names): string {

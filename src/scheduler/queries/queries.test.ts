@@ -178,6 +178,16 @@ describe("explaining", () => {
     assert.equal((await explain(spec({ cpu: 1, priority: 20 }))).fits, false);
   });
 
+  it("a gang of higher priority: who would make room for all of it, or nobody", async () => {
+    const { explain, spec } = await cluster({ nodes: { a: { cpu: 2 }, b: { cpu: 2 } }, services: { low: { on: ["a", "a"], cpu: 1 }, mid: { on: ["b"], cpu: 1, priority: 50 } } });
+    const gang = (replicas: number) => spec({ replicas, cpu: 1, priority: 20, gang: true });
+    const two = await explain(gang(2));
+    assert.match(two.headline, /^2 tasks would be placed: 1 on (a|b), 1 on (a|b), after stopping low\.[12] of lower priority\.$/);
+    const four = await explain(gang(4));
+    assert.deepEqual([four.fits, four.placed], [false, 0]);
+    assert.match(four.headline, /^none of the gang's 4 tasks would be placed, because only 1 fit: /);
+  });
+
   it("an update: its present tasks make room first, unless the new ones start before", async () => {
     const { queries, store } = await cluster({ nodes: { a: { cpu: 4 } }, services: { web: { on: ["a", "a"], cpu: 1.5 } } });
     const service = store.view((tx) => tx.get("service", idOf("web")))!;

@@ -1,5 +1,5 @@
 import type { Placer } from "../place/index.js";
-import { planPreemption } from "../preempt/index.js";
+import { planGang, planPreemption } from "../preempt/index.js";
 import { nowhere, type ClusterState } from "../state/index.js";
 
 /** Rows looked at, or tasks placed, before whoever runs this may see to something else: about a millisecond. */
@@ -44,7 +44,7 @@ export function* placeAll(state: ClusterState, placer: Placer, toPlace: readonly
       if (isGang && placed < slice.length) for (const t of slice.slice(0, placed)) state.unplace(t);
       yield;
       if (placed < slice.length) {
-        if (!isGang && preempting.mayPreempt) yield* preempt(g, tasks.slice(at + placed));
+        if (preempting.mayPreempt) { if (isGang) preemptForGang(g, tasks); else yield* preempt(g, tasks.slice(at + placed)); }
         break;
       }
       at += slice.length;
@@ -56,15 +56,27 @@ export function* placeAll(state: ClusterState, placer: Placer, toPlace: readonly
       if (preemptions++ >= mostPreemptions) return;
       const plan = planPreemption(state, g, { canFit: (group, n) => placer.canFit(group, n), claimed: () => 0 });
       if (!plan) return;
-      for (const victim of plan.victims) {
-        state.unplace(victim);
-        if (preempting.stop(victim, plan.node, g)) waitAgain(victim);
-      }
+      for (const victim of plan.victims) stop(victim, g);
       // What is being stopped there already will be gone by then.
       if (!placer.canFit(g, plan.node)) removeStopping(state, plan.node);
       if (!placer.placeOn(t, plan.node)) return;
       yield;
     }
+  }
+
+  function preemptForGang(g: number, tasks: readonly number[]): void {
+    if (preemptions++ >= mostPreemptions) return;
+    const plan = planGang(state, g, tasks, { canFit: (group, n) => placer.canFit(group, n), place: (group, members) => placer.place(group, members) });
+    if (!plan) return;
+    for (const victim of plan.victims) stop(victim, g);
+    for (const n of plan.nodes.keys()) removeStopping(state, n);
+    placer.place(g, tasks);
+  }
+
+  function stop(victim: number, g: number): void {
+    const n = table.node[victim]!;
+    state.unplace(victim);
+    if (preempting.stop(victim, n, g)) waitAgain(victim);
   }
 
   function waitAgain(t: number): void {

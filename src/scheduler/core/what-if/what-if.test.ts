@@ -110,6 +110,15 @@ describe("what if", () => {
     assert.deepEqual(ask(gang, { lose: ["b"] }, { mayPreempt: true }).preempted, []);
   });
 
+  it("a gang that loses its node stops as few as let all of it fit, or nobody", () => {
+    const services = { low: { replicas: 4, cpu: 1, constraints: ["node.hostname!=c"] }, all: { replicas: 2, cpu: 1, gang: true, priority: 3, constraints: ["node.hostname==c"] } };
+    const state = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 }, c: { cpu: 2 } }, services);
+    assert.deepEqual([ask(state, { lose: ["c"] }, { mayPreempt: true }).preempted.length, ask(state, { lose: ["c"] }).preempted.length], [0, 0]);
+    const anywhere = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 }, c: { cpu: 2 } }, { low: services.low, all: { replicas: 2, cpu: 1, gang: true, priority: 3 } });
+    const result = ask(anywhere, { lose: ["c"] }, { mayPreempt: true });
+    assert.deepEqual([result.preempted.map(({ serviceId, byServiceId }) => `${serviceId} for ${byServiceId}`), result.moves.length], [["low for all", "low for all"], 2]);
+  });
+
   it("asking changes nothing, and no node is promised more than it has", () => {
     const cluster = randomCluster(seededRandom(7), { nodes: 30, services: 40 });
     const state = stateOfNodes(cluster.nodes);
