@@ -141,6 +141,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
 
 function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject & { kind: "spec" }, query: ExplainQuery): Generator<void, ExplainResponse> {
   const { state, placer, store } = copy;
+  yield* state.predicates.prepareSteps(compileSpec(serviceId, spec).predicates, state.nodeObjects);
   const g = heldGroup(state, "a spec that was not submitted", serviceId, spec);
   openFor(copy, g);
   if (service && spec.update?.order !== "START_FIRST") {

@@ -1,7 +1,7 @@
 import { SwarmError, type Clock, type Logger } from "../../lib/index.js";
 import { isWanted, stateOf, taskName, type Node, type Task } from "../../model/index.js";
 import type { ReadTx, Store } from "../../store/index.js";
-import { snapshotOf, type Move, type RebalanceSnapshot, type Reason, type Strategy } from "../core/rebalance/index.js";
+import { snapshotOf, type Move, type RebalanceSnapshot, type Reason, type SnapshotOptions, type Strategy } from "../core/rebalance/index.js";
 import { cpu, memory, wholeGpu, type ClusterState } from "../core/state/index.js";
 import { permille, type NodeUse } from "../core/what-if/index.js";
 import { planInWorker } from "./plan-in-worker.js";
@@ -56,11 +56,12 @@ export class Rebalancer {
     const state = this.ports.state();
     const strategy = this.#strategyOf(request, state);
     const mayMove = (taskId: string) => store.view((tx) => isMovable(tx.get("task", taskId)));
-    const snapshot = await this.#inSlices(snapshotOf(state, { isPacking: strategy.kind === "pack", mayMove }));
+    const snapshot = await this.#inSlices(snapshotOfCopy(state, { isPacking: strategy.kind === "pack", mayMove }));
     const plan = await planInWorker({ problem: snapshot.problem, strategy, limits: request.maxMoves > 0 ? { maxMoves: request.maxMoves } : {} }, this.#ended.signal);
     const { moves, isCut } = firstOfEach(plan.moves);
     const planned = store.view((tx) => moves.flatMap((move) => this.#named(tx, state, snapshot, move)));
-    const unmovableTasks = snapshot.problem.tasks.movable.reduce((sum, may) => sum + (may === 0 ? 1 : 0), 0);
+    let unmovableTasks = 0;
+    for (const may of snapshot.problem.tasks.movable) if (may === 0) unmovableTasks++;
     const uses = useBeforeAndAfter(state, snapshot, moves);
     const applied = request.isApplied ? await this.#apply(planned) : planned;
     const isLimited = isCut || plan.isCut || (request.maxMoves > 0 && planned.length >= request.maxMoves);
@@ -77,13 +78,19 @@ export class Rebalancer {
     return { kind: this.ports.store.view((tx) => tx.cluster().spec?.placementStrategy === "PACK") ? "pack" : "spread" };
   }
 
-  async #inSlices<T>(steps: Generator<undefined, T>): Promise<T> {
-    for (;;) {
-      this.#ended.signal.throwIfAborted();
-      const { done, value } = steps.next();
-      if (done) return value;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  async #inSlices<T>(steps: Generator<void, T>): Promise<T> {
+    const { clock } = this.ports;
+    try {
+      for (;;) {
+        this.#ended.signal.throwIfAborted();
+        const until = clock.monotonic() + sliceMs;
+        do {
+          const step = steps.next();
+          if (step.done) return step.value;
+        } while (clock.monotonic() < until);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally { steps.return(undefined as never); }
   }
 
   #named(tx: ReadTx, state: ClusterState, { taskIds, services }: RebalanceSnapshot, move: Move): PlannedMove[] {
@@ -113,6 +120,15 @@ export class Rebalancer {
 }
 
 const writesPerTransaction = 500;
+/** Of the event loop, at a time. */
+const sliceMs = 4;
+
+function* snapshotOfCopy(state: ClusterState, options: SnapshotOptions): Generator<void, RebalanceSnapshot> {
+  const copy = yield* state.copyInSlices();
+  try {
+    return yield* snapshotOf(copy, options);
+  } finally { state.takeBack(copy); }
+}
 
 /** It runs, in a slot (global tasks belong to their node), and does not move yet. */
 const isMovable = (task: Task | undefined): task is Task => task !== undefined && task.slot > 0 && isWanted(task) && stateOf(task) === "RUNNING" && !task.move;

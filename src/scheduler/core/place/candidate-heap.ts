@@ -1,10 +1,17 @@
 /** Binary heap of candidates (rows of whoever knows their scores) with the best on top. Only the top one's score ever changes. */
 export class CandidateHeap {
-  constructor(readonly items: number[], private readonly isBefore: (a: number, b: number) => boolean) {
-    for (let i = (items.length >> 1) - 1; i >= 0; i--) this.#siftDown(i);
-  }
+  /** Put in order when the best is first asked for: who only looks through all of them needs none. */
+  #isOrdered = false;
 
-  get top(): number | undefined { return this.items[0]; }
+  constructor(readonly items: number[], private readonly isBefore: (a: number, b: number) => boolean) {}
+
+  get top(): number | undefined {
+    if (!this.#isOrdered) {
+      this.#isOrdered = true;
+      for (let i = (this.items.length >> 1) - 1; i >= 0; i--) this.#siftDown(i);
+    }
+    return this.items[0];
+  }
 
   topChanged(): void { this.#siftDown(0); }
 

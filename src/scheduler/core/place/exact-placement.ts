@@ -120,7 +120,9 @@ export class ExactPlacement {
       this.#score[i] = this.#points(i);
       if (i % nodesPerStep === nodesPerStep - 1) yield;
     }
-    this.#root = this.#grow(Int32Array.from(found, (_, i) => i), placedNodes(state, s), state.groups.rules[g]!.spread, 0);
+    const members = new Int32Array(found.length);
+    for (let i = 0; i < found.length; i++) members[i] = i;
+    this.#root = this.#grow(members, placedNodes(state, s), state.groups.rules[g]!.spread, 0);
     yield;
   }
 

@@ -14,48 +14,44 @@ export interface SnapshotOptions {
 
 /**
  * The cluster as the planner of moves sees it. What no column holds (ports, affinities, limits per place) is worked into the sets of nodes that tasks
- * are eligible for, as of now: the placer checks it again when a move is made. A generator: between two steps the caller may let others
- * run; amounts and places are copied before the first.
+ * are eligible for, as of now: the placer checks it again when a move is made. A generator: between two steps, of about a millisecond, the caller may let others
+ * run; `state`, a copy, must not change meanwhile. What is large is in memory that the planner's thread shares: it is made once, and read by both.
  */
 export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: SnapshotOptions): Generator<undefined, RebalanceSnapshot> {
   const { nodes, tasks: table, requests, groups, services } = state;
-  // First of all copies, at the speed of memory (200,000 tasks: 2 ms): what follows is one moment, however long it takes.
-  const dimensions = state.dimensions.names.length, count = nodes.size, size = table.size;
-  const freeOf = nodes.free.map((column) => column.slice(0, count)), totalOf = nodes.total.map((column) => column.slice(0, count));
-  const allIds = table.ids.slice(), allNodes = table.node.slice(0, size), allGroups = table.group.slice(0, size), allMasks = table.gpuMask.slice(0, size), allCounts = table.counts.slice(0, size);
-  const serviceIds = services.ids.slice(), serviceOfGroup = groups.service.slice(0, groups.size), requestOfGroup = groups.request.slice(0, groups.size), rulesOf = groups.rules.slice();
-  const amounts = requests.amount.map((column) => column.slice(0, requests.size));
-  const columns = { gpuCount: requests.gpuCount.slice(0, requests.size), gpuMillis: requests.gpuMillis.slice(0, requests.size), gpuModels: requests.gpuModels.slice(0, requests.size), eligibility: requests.eligibility.slice(0, requests.size) };
-  const gpuStart = nodes.gpuStart.slice(0, count), gpuCount = nodes.gpuCount.slice(0, count), deviceFree = nodes.deviceFree.slice(0, nodes.devices), deviceModel = nodes.deviceModel.slice(0, nodes.devices);
-  const ready = state.passing(isReady).copy();
+  const dimensions = state.dimensions.names.length, count = nodes.size;
+  const ready = state.passing(isReady);
   yield;
 
-  const free = new Float64Array(count * dimensions), total = new Float64Array(count * dimensions);
-  for (let d = 0; d < dimensions; d++) for (let n = 0; n < count; n++) { free[n * dimensions + d] = freeOf[d]![n]!; total[n * dimensions + d] = totalOf[d]![n]!; }
-  const receives = new Uint8Array(count);
-  for (let n = 0; n < count; n++) receives[n] = ready.has(n) ? 1 : 0;
-  yield;
-
-  let placed = 0;
-  for (let t = 0; t < size; t++) if (allIds[t] !== "" && allNodes[t]! >= 0) placed++;
-  const node = new Int32Array(placed), gpuMask = new Int32Array(placed), group = new Int32Array(placed), counts = new Uint8Array(placed), service = new Int32Array(placed), taskIds = new Array<string>(placed);
-  for (let t = 0, i = 0; t < size; t++) {
-    if (allIds[t] === "" || allNodes[t]! < 0) continue;
-    node[i] = allNodes[t]!;
-    gpuMask[i] = allMasks[t]!;
-    group[i] = allGroups[t]!;
-    counts[i] = allCounts[t]!;
-    service[i] = serviceOfGroup[allGroups[t]!]!;
-    taskIds[i++] = allIds[t]!;
+  const free = shared(Float64Array, count * dimensions), total = shared(Float64Array, count * dimensions);
+  const receives = shared(Uint8Array, count);
+  for (let n = 0; n < count; n++) {
+    for (let d = 0; d < dimensions; d++) { free[n * dimensions + d] = nodes.free[d]![n]!; total[n * dimensions + d] = nodes.total[d]![n]!; }
+    receives[n] = ready.has(n) ? 1 : 0;
+    if (n % rowsPerStep === rowsPerStep - 1) yield;
   }
+
+  const placed = state.placedTasks;
+  const node = shared(Int32Array, placed), gpuMask = shared(Int32Array, placed), service = shared(Int32Array, placed), request = shared(Int32Array, placed), movable = shared(Uint8Array, placed);
   yield;
+  const taskIds: string[] = [], group = new Int32Array(placed), counts = new Uint8Array(placed);
+  for (let t = 0; t < table.size; t++) {
+    if (t % rowsPerStep === rowsPerStep - 1) yield;
+    if (table.ids[t] === "" || table.node[t]! < 0) continue;
+    const i = taskIds.push(table.ids[t]!) - 1, g = table.group[t]!;
+    node[i] = table.node[t]!;
+    gpuMask[i] = table.gpuMask[t]!;
+    group[i] = g;
+    counts[i] = table.counts[t]!;
+    service[i] = groups.service[g]!;
+  }
 
   const gpuModels: (readonly number[] | undefined)[] = [], eligible: (Uint32Array | undefined)[] = [], origin: number[] = [];
   // Requests of one class share its set: with a million shapes there are still few classes.
   const ofClass = new Map<number, Uint32Array>();
-  for (let r = 0; r < amounts[0]!.length; r++) {
+  for (let r = 0; r < requests.size; r++) {
     origin.push(r);
-    const set = columns.gpuModels[r]!, eligibility = columns.eligibility[r]!;
+    const set = requests.gpuModels[r]!, eligibility = requests.eligibility[r]!;
     gpuModels.push(set === anyModel ? undefined : requests.modelSets[set]);
     let mask = ofClass.get(eligibility);
     if (!mask) ofClass.set(eligibility, mask = cut(state.predicates.eligible[eligibility] ?? ready, count));
@@ -63,13 +59,14 @@ export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: Snapsho
     if (r % tasksPerStep === tasksPerStep - 1) yield;
   }
   const extra = new Map<string, number>();       // group, and where its tasks must stay → request row
-  const rowOf = (g: number, n: number): number => {
-    const rules = rulesOf[g];
-    const r = requestOfGroup[g]!;
-    const keeps = isPacking && rules ? rules.spread : [];
-    const asked = rules ? ruleFilters.filter((filter) => filter.concerns(state, g)) : [];
+  const rules = new Map<number, { readonly keeps: readonly string[]; readonly asked: readonly Filter[] }>();
+  function* rowOf(g: number, n: number): Generator<undefined, number> {
+    const r = groups.request[g]!;
+    let own = rules.get(g);
+    if (!own) rules.set(g, own = { keeps: isPacking ? groups.rules[g]!.spread : [], asked: ruleFilters.filter((filter) => filter.concerns(state, g)) });
+    const { keeps, asked } = own;
     if (keeps.length === 0 && asked.length === 0) return r;
-    const values = keeps.map((key) => state.attribute(key).valueOf[n]!);
+    const columns = keeps.map((key) => state.attribute(key).valueOf), values = columns.map((column) => column[n]!);
     const key = `${g}/${values.join(",")}`;
     let row = extra.get(key);
     if (row !== undefined) return row;
@@ -78,38 +75,47 @@ export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: Snapsho
     gpuModels.push(gpuModels[r]);
     const mask = eligible[r]!.slice();
     for (let m = 0; m < count; m++) {
+      if (m % tasksPerStep === tasksPerStep - 1) yield;
       if ((mask[m >>> 5]! & (1 << (m & 31))) === 0) continue;
-      const stays = keeps.every((attribute, i) => state.attribute(attribute).valueOf[m] === values[i]);
+      const stays = columns.every((column, i) => column[m] === values[i]);
       if (!stays || asked.some((filter) => filter.room(state, g, m) === 0)) mask[m >>> 5]! &= ~(1 << (m & 31));
     }
     eligible.push(mask);
     return row;
-  };
+  }
 
-  const request = new Int32Array(placed), movable = new Uint8Array(placed);
-  const serviceLimit = new Int32Array(serviceIds.length);
+  const serviceLimit = new Int32Array(services.size);
   for (let i = 0; i < placed; i++) {
     if (i % tasksPerStep === 0) yield;
-    const g = group[i]!, rules = rulesOf[g];
-    request[i] = rowOf(g, node[i]!);
-    movable[i] = counts[i] === 1 && (rules?.mayMove ?? false) && mayMove(taskIds[i]!) ? 1 : 0;
-    if (rules) serviceLimit[service[i]!] = limitOf(rules, serviceIds[service[i]!]!, isPacking);
+    const g = group[i]!, ofGroup = groups.rules[g]!;
+    request[i] = yield* rowOf(g, node[i]!);
+    movable[i] = counts[i] === 1 && ofGroup.mayMove && mayMove(taskIds[i]!) ? 1 : 0;
+    serviceLimit[service[i]!] = limitOf(ofGroup, services.ids[service[i]!]!, isPacking);
   }
   yield;
-  const flat = new Float64Array(origin.length * dimensions);
-  for (let row = 0; row < origin.length; row++) for (let d = 0; d < dimensions; d++) flat[row * dimensions + d] = amounts[d]![origin[row]!]!;
+  const flat = shared(Float64Array, origin.length * dimensions), gpuCount = new Uint8Array(origin.length), gpuMillis = new Int32Array(origin.length);
+  for (const [row, r] of origin.entries()) {
+    for (let d = 0; d < dimensions; d++) flat[row * dimensions + d] = requests.amount[d]![r]!;
+    gpuCount[row] = requests.gpuCount[r]!;
+    gpuMillis[row] = requests.gpuMillis[r]!;
+    if (row % rowsPerStep === rowsPerStep - 1) yield;
+  }
   return {
     problem: {
       dimensions,
-      nodes: { count, free, total, receives, gpuStart, gpuCount, deviceFree, deviceModel },
-      requests: { amounts: flat, gpuCount: Uint8Array.from(origin, (r) => columns.gpuCount[r]!), gpuMillis: Int32Array.from(origin, (r) => columns.gpuMillis[r]!), gpuModels, eligible },
+      nodes: { count, free, total, receives, gpuStart: nodes.gpuStart.slice(0, count), gpuCount: nodes.gpuCount.slice(0, count), deviceFree: nodes.deviceFree.slice(0, nodes.devices), deviceModel: nodes.deviceModel.slice(0, nodes.devices) },
+      requests: { amounts: flat, gpuCount, gpuMillis, gpuModels, eligible },
       tasks: { count: placed, node, request, service, gpuMask, movable },
       serviceLimit,
     },
-    taskIds, services: serviceIds,
+    taskIds, services: services.ids.slice(0, services.size),
   };
 }
 
+/** Zeros in memory that threads share. */
+const shared = <T>(kind: { readonly BYTES_PER_ELEMENT: number; new (buffer: SharedArrayBuffer): T }, length: number): T => new kind(new SharedArrayBuffer(length * kind.BYTES_PER_ELEMENT));
+
+const rowsPerStep = 10_000;
 /** 2,000 tasks take about 2 ms. */
 const tasksPerStep = 2_000;
 
