@@ -1,3 +1,4 @@
+import type { PlacementStrategy } from "../../../model/index.js";
 import { RowIndex, capacityFor, grown, isAlike, rowsPerStep, sharedColumn, type TypedArray } from "./columns.js";
 import type { Rules } from "./rules.js";
 
@@ -11,6 +12,8 @@ const traitsAt = 2;
 export const claimsThings = 1;      // host ports or volumes
 export const hasPlaceRules = 2;     // whatever makes nodes differ beside what is free on them and how many tasks they have
 export const hasReplicas = 4;       // more than one
+const strategyShift = 3;
+const strategies: readonly PlacementStrategy[] = ["DEFAULT", "PACK", "SPREAD", "BALANCED"];
 
 /**
  * Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. What a task that comes or goes needs of its group is side by side as well
@@ -59,6 +62,8 @@ export class GroupTable {
   requestOf(g: number): number { return this.#words[g * rowWords + requestAt]!; }
   serviceOf(g: number): number { return this.#words[g * rowWords + serviceAt]!; }
   traitsOf(g: number): number { return this.#words[g * rowWords + traitsAt]!; }
+  /** As in its rules. */
+  strategyOf(g: number): PlacementStrategy { return strategies[this.traitsOf(g) >>> strategyShift]!; }
 
   remove(g: number): void {
     this.#rows.delete(this.keys[g]!);
@@ -131,10 +136,10 @@ export class GroupTable {
   }
 }
 
-function traitsOfRules({ hostPorts, volumes, maxPerNode, maxPer, spread, preferences, affinities, replicas }: Rules): number {
+function traitsOfRules({ strategy, hostPorts, volumes, maxPerNode, maxPer, spread, preferences, affinities, replicas }: Rules): number {
   const claims = hostPorts.length > 0 || volumes.length > 0;
   const isAnyPlaceAlike = !claims && maxPerNode === 0 && maxPer.length === 0 && spread.length === 0 && preferences.length === 0 && affinities.length === 0;
-  return (claims ? claimsThings : 0) | (isAnyPlaceAlike ? 0 : hasPlaceRules) | (replicas > 1 ? hasReplicas : 0);
+  return (claims ? claimsThings : 0) | (isAnyPlaceAlike ? 0 : hasPlaceRules) | (replicas > 1 ? hasReplicas : 0) | (strategies.indexOf(strategy) << strategyShift);
 }
 
 function note(byImage: Map<string, Set<number>>, image: string, g: number): void {
