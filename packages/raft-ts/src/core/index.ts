@@ -1,0 +1,10 @@
+/**
+ * The Raft state machine alone, for those who bring their own clock, disk and network: exported as "raft-ts/core". In: `tick`, `step(message)`, `propose` and the other calls of
+ * `RaftCore`, and the completions `persisted`, `applied`, `restored`. Out: `ready()`. It reads no clock, touches no disk and opens no connection; it sends nothing itself.
+ */
+export { RaftCore, LostLogError } from "./raft.js";
+export { emptyConfig, everyone, hasVote, isJoint, isOnlyVoter, isVoter, voters } from "./config.js";
+export { decodeConfig, encodeConfig } from "./config-codec.js";
+export type {
+  Config, ConfigChange, CoreOptions, Entry, EntryKind, Forwarded, ForwardRefusal, ForwardResult, HardState, Message, ProposeResult, Ready, Refusal, RestoredState, Role, SnapshotMeta, Write,
+} from "./types.js";
