@@ -17,9 +17,11 @@ export interface Weather {
   readonly spikeMs: number;
   /** As one connection keeps its messages in order; else later ones overtake. */
   readonly isOrdered: boolean;
+  /** Messages arrive at multiples of this: what comes in one turn of the event loop is decided on together. */
+  readonly grainMs: number;
 }
 
-export const fairWeather: Weather = { loss: 0, duplication: 0, minDelayMs: 1, maxDelayMs: 3, spikes: 0, spikeMs: 0, isOrdered: true };
+export const fairWeather: Weather = { loss: 0, duplication: 0, minDelayMs: 1, maxDelayMs: 3, spikes: 0, spikeMs: 0, isOrdered: true, grainMs: 1 };
 
 const never = new Promise<never>(() => {});
 
@@ -95,6 +97,7 @@ export class Network {
     let delay = weather.minDelayMs + random.below(weather.maxDelayMs - weather.minDelayMs + 1);
     if (weather.spikes > 0 && random.chance(weather.spikes)) delay += random.below(weather.spikeMs);
     let at = Math.max(world.now + delay, this.cloggedUntil[link]!);
+    at += (weather.grainMs - at % weather.grainMs) % weather.grainMs;
     if (weather.isOrdered) { at = Math.max(at, this.lastArrival[link]!); this.lastArrival[link] = at; }
     return at;
   }

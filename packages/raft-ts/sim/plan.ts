@@ -77,7 +77,7 @@ export function drawWeather(random: Random): Weather {
   const minDelayMs = random.pick([1, 1, 1, 5, 20]);
   return {
     loss: random.pick([0, 0, 0.01, 0.05, 0.3 * random.unit()]), duplication: random.pick([0, 0, 0.02, 0.2]),
-    minDelayMs, maxDelayMs: minDelayMs + random.pick([0, 2, 2, 10, 60]), spikes: random.pick([0, 0.01, 0.1]), spikeMs: random.pick([50, 500, 3000]), isOrdered: random.chance(0.6),
+    minDelayMs, maxDelayMs: minDelayMs + random.pick([0, 2, 2, 10, 60]), spikes: random.pick([0, 0.01, 0.1]), spikeMs: random.pick([50, 500, 3000]), isOrdered: random.chance(0.6), grainMs: random.pick([1, 2, 5]),
   };
 }
 

@@ -7,8 +7,8 @@ import type { Life } from "./life.js";
  * A promise of the world's own that settled opens this many turns of the microtask queue at once (an await costs 0.1 to 0.2 µs), and so many spread over the instants that follow, for longer
  * chains of awaits. Every instant opens one, for chains that production code begins by itself. To the node that looks like a slow processor.
  */
-const turnsAtOnce = 6;
-const turnsLater = 24;
+const turnsAtOnce = 5;
+const turnsLater = 20;
 
 /** Of the event loop within one millisecond: more is a loop that waits for nothing. */
 const maxRounds = 20_000;
