@@ -48,7 +48,7 @@ describe("packing with a grid over free capacity", () => {
     }), { numRuns: 300 });
   });
 
-  it("chooses a node with at most an eighth more free than the best has", () => {
+  it("chooses a node with the least free that the task fits, of up to eight", () => {
     fc.assert(fc.property(fc.integer(), fc.integer({ min: 1, max: 8 }), (seed, nodeCount) => {
       const random = seededRandom(seed);
       const state = stateOfNodes(nodesFrom(random, nodeCount, false));
@@ -60,7 +60,7 @@ describe("packing with a grid over free capacity", () => {
         const { g, tasks } = addService(state, `s${step}`, specOf({ cpu: (1 + Math.floor(random() * 2_000)) / 1000, memoryMiB: 1 + Math.floor(random() * 1_000) }));
         const least = Math.min(...fitting(state, g).map(freeOf)), free = Array.from({ length: nodeCount }, (_, n) => freeOf(n));
         if (packer.place(g, tasks, 1, classOf(state, g)) === 0) continue;
-        assert.ok(free[state.tasks.node[tasks[0]!]!]! <= least * 1.125 + scores.cpuWeight + 2 ** 21 * scores.memoryWeight + 1e-9);
+        assert.ok(free[state.tasks.node[tasks[0]!]!]! <= least + 1e-9);
       }
     }), { numRuns: 200 });
   });
