@@ -88,6 +88,7 @@ export class SimulatedDisk {
     return {
       path,
       write: (bytes, position) => this.write(life, inode, bytes, position),
+      writeSynced: (bytes, position) => this.writeSynced(life, inode, bytes, position),
       sync: () => this.sync(life, inode),
       read: (length, position) => this.perform(life, 6, () => Buffer.from(inode.cache.subarray(position, Math.min(inode.size, position + length)))),
       size: () => this.perform(life, 7, () => inode.size),
@@ -135,6 +136,16 @@ export class SimulatedDisk {
     return new Promise((resolve) => { world.at(this.random.between(1, 20), () => { world.touch(); resolve(); }, life); });
   }
 
+  /** One operation for the process; for the disk still one after the other. */
+  private writeSynced(life: Life, inode: Inode, bytes: Uint8Array, position: number): Promise<void> {
+    if (life.isOver) return never;
+    // A crash that is due comes while it writes, or while it syncs.
+    if (this.crashCountdown === 1 && this.random.chance(0.5)) return this.write(life, inode, bytes, position);
+    if (this.nextError?.on === "write" || this.world.now < this.slowUntil) return this.write(life, inode, bytes, position).then(() => this.sync(life, inode, position, position + bytes.length));
+    this.put(inode, bytes, position);
+    return this.sync(life, inode, position, position + bytes.length);
+  }
+
   private failWith(life: Life, code: DiskError, operation: string): Promise<never> {
     this.nextError = undefined;
     this.hasFailed = true;
@@ -155,19 +166,20 @@ export class SimulatedDisk {
     }
   }
 
-  private sync(life: Life, inode: Inode): Promise<void> {
+  /** Of a range: what else is dirty stays so. */
+  private sync(life: Life, inode: Inode, from = 0, to = Infinity): Promise<void> {
     if (life.isOver) return never;
     const { world } = this;
     world.touch();
     world.mix(10);
     this.operations++;
     if (this.crashCountdown > 0 && --this.crashCountdown === 0) {
-      if (this.random.chance(0.5)) this.harden(inode, this.takeDirty(inode));
+      if (this.random.chance(0.5)) this.harden(inode, this.takeDirty(inode, from, to));
       this.crash(life);
       return never;
     }
     const size = inode.size;
-    const sectors = this.takeDirty(inode);
+    const sectors = this.takeDirty(inode, from, to);
     inode.syncing = inode.syncing.length === 0 ? sectors : [...inode.syncing, ...sectors];
     return new Promise((resolve, reject) => {
       world.at(this.syncMs(), () => {
@@ -180,15 +192,20 @@ export class SimulatedDisk {
           return;
         }
         this.harden(inode, sectors);
-        if (size > inode.stableSize) inode.stableSize = size;
+        if (to === Infinity && size > inode.stableSize) inode.stableSize = size;
         resolve();
       }, life);
     });
   }
 
-  private takeDirty(inode: Inode): number[] {
-    const sectors = inode.dirty;
+  private takeDirty(inode: Inode, from = 0, to = Infinity): number[] {
+    let sectors = inode.dirty;
     inode.dirty = [];
+    if (to < Infinity) {
+      const { sectorBytes } = this.traits;
+      inode.dirty = sectors.filter((sector) => (sector + 1) * sectorBytes <= from || sector * sectorBytes >= to);
+      if (inode.dirty.length > 0) sectors = sectors.filter((sector) => !inode.dirty.includes(sector));
+    }
     for (const sector of sectors) inode.isDirty[sector] = 0;
     return sectors;
   }
@@ -288,11 +305,17 @@ export class SimulatedDisk {
       inode.stable[at] = flipped;
       return `bit flipped at byte ${at} of ${path}`;
     }
+    this.loseSector(path, at);
+    return `sector lost around byte ${at} of ${path}`;
+  }
+
+  /** The sector around byte `at` reads as zeros from now on. */
+  loseSector(path: string, at: number): void {
+    const inode = this.names.get(path)!;
     const { sectorBytes } = this.traits;
-    const start = at - at % sectorBytes;
-    inode.cache.fill(0, start, Math.min(start + sectorBytes, end));
-    inode.stable.fill(0, start, Math.min(start + sectorBytes, end));
-    return `sector lost at byte ${start} of ${path}`;
+    const start = at - at % sectorBytes, end = Math.min(start + sectorBytes, inode.size);
+    inode.cache.fill(0, start, end);
+    inode.stable.fill(0, start, end);
   }
 
   /** How far the log is known to have been synced (the slot file "mark", see storage.ts and slot-file.ts). */

@@ -1,6 +1,8 @@
 // The storage alone on a simulated disk: what runs of whole groups found once, in the fewest steps.
 import { strict as assert } from "node:assert";
-import type { Write } from "../src/core/types.js";
+import { encodeConfig } from "../src/core/config-codec.js";
+import { emptyConfig } from "../src/core/config.js";
+import type { Entry, Write } from "../src/core/types.js";
 import { Storage } from "../src/wal/storage.js";
 import { SimulatedDisk } from "./disk.js";
 import { Life } from "./life.js";
@@ -17,14 +19,18 @@ class Machine {
     this.disk = new SimulatedDisk(this.world, new Random(seed), { sectorBytes: 512, isNameOrderLost: false }, () => {});
   }
 
-  async open(): Promise<{ storage: Storage; entries: number }> {
+  async open(): Promise<{ storage: Storage; entries: number; isRecovering: boolean }> {
     this.life = new Life(1, this.life.number + 1);
     const { storage, restored } = await this.wait(Storage.open({ id: 1, directory: "/d", segmentBytes: 8192, disk: this.disk.view(this.life), log: () => {}, onFailure: (error) => { this.failure = error; } }));
-    return { storage, entries: restored?.entries.length ?? 0 };
+    return { storage, entries: restored?.entries.length ?? 0, isRecovering: restored?.recovering ?? false };
   }
 
-  async write(storage: Storage, index: number): Promise<void> {
-    const write: Write = { id: index, hardState: { term: 1, vote: 1, commit: index - 1 }, entries: [{ index, term: 1, kind: "data", data: new Uint8Array(40) }], mustSync: true, messages: [] };
+  /** The first entry is the configuration, with these voters. */
+  async write(storage: Storage, index: number, voters: readonly number[] = [1]): Promise<void> {
+    const entry: Entry = index === 1
+      ? { index, term: 1, kind: "config", data: encodeConfig({ ...emptyConfig, members: voters.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })) }) }
+      : { index, term: 1, kind: "data", data: new Uint8Array(40) };
+    const write: Write = { id: index, hardState: { term: 1, vote: 1, commit: index - 1 }, entries: [entry], mustSync: true, messages: [] };
     let isOver = false;
     storage.write(write, () => { isOver = true; });
     await this.until(() => isOver || this.failure !== undefined);
@@ -65,6 +71,20 @@ describe("what is on the simulated disk", () => {
       const found = (await machine.open()).entries;
       machine.crash("power");
       assert.equal((await machine.open()).entries, found, `seed ${seed}`);
+    }
+  });
+
+  it("tells that the log was damaged until it is whole again, whichever slot of the vote file goes bad meanwhile", async () => {
+    for (const slot of [0, 4096]) {
+      const machine = new Machine(1);
+      const { storage } = await machine.open();
+      for (let index = 1; index <= 5; index++) await machine.write(storage, index, [1, 2, 3]);
+      machine.crash("kill");
+      machine.disk.loseSector("/d/log-0000000001.seg", 0);
+      assert.ok((await machine.open()).isRecovering, "the damage is found");
+      machine.crash("kill");
+      machine.disk.loseSector("/d/vote", slot);
+      assert.ok((await machine.open()).isRecovering, `slot at ${slot}`);
     }
   });
 });

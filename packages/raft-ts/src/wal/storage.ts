@@ -70,6 +70,8 @@ export class Storage {
     storage.markedAlone = found.isAlone;
     // First the flag, then the repair: a crash in between finds the damage, or the flag, again.
     await voteSlots.write(encodeVote(vote), { isSynced: true });
+    // In both slots: after the repair the flag is all that tells of the loss, and a slot that goes bad must not bring back one from before.
+    if (vote.recovering) await voteSlots.write(encodeVote(vote), { isSynced: true });
     if (found.isRewriteDue) await writer.rewrite(replayed.end.segment + 1 + maxLater(replayed), found.hardState, found.marker, found.entries, replayed.segments);
     else await writer.resume(replayed.end, replayed.segments, found.hardState, found.marker);
     await snapshots.removeOthers(found.marker.meta.index > 0 ? found.marker.meta : undefined);
