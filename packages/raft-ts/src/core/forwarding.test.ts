@@ -72,7 +72,8 @@ describe("the core: forwarding", () => {
     const sent = of(b.sync(), "propose");
     assert.equal(sent.length, 2);
     const answer = { type: "propose-response", from: 1, term: 1, life: sent[0]!.life, id: 1, isAccepted: true, index: 4, why: "none" } as const;
-    b.step(answer).step(answer).step({ ...answer, life: answer.life + 1 }).sync();
+    // An earlier life of this member used the same ids.
+    b.step({ ...answer, life: answer.life + 1, index: 3 }).step(answer).step(answer).sync();
     assert.deepEqual(b.forwarded, [{ id: 1, result: { kind: "appended", index: 4, term: 1 } }]);
     assert.equal(b.core.forward(1, bytes("x")), false);
   });
@@ -105,6 +106,10 @@ describe("the core: forwarding", () => {
     const c = follower({ maxUncommittedBytes: 100 });
     assert.ok(c.core.forward(1, new Uint8Array(500)));
     assert.equal(c.core.forward(2, new Uint8Array(1)), false);
+    const { life } = of(c.sync(), "propose")[0]!;
+    c.step({ type: "propose-response", from: 1, term: 1, life, id: 1, isAccepted: true, index: 2, why: "none" }).sync();
+    assert.ok(c.core.forward(2, new Uint8Array(90)));
+    assert.equal(c.core.forward(3, new Uint8Array(11)), false);
   });
 
   it("what is older than the leader remembers is not answered, and not appended", () => {

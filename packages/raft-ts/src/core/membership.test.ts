@@ -233,6 +233,9 @@ describe("the core: members", () => {
         group.tick(12);
         assert.deepEqual([show(leader.core.config), leader.core.role], ["2,3", "leader"]);
         assert.deepEqual(leader.propose("x"), { kind: "refused", why: "transferring" });
+        // One of two that stay has heard; that is no majority.
+        leader.step({ type: "removed", from: 2, term: 1 });
+        assert.equal(leader.core.role, "leader");
         group.loses = () => false;
         group.tick(1);
         assert.equal(leader.core.role, kind === "remove" ? "removed" : "follower");

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { Hand, memberOf, of } from "./hand-test-group.js";
+import { ReadQueue } from "./read-queue.js";
 
 describe("the core: reads", () => {
   it("a new leader serves no read before it has committed an entry of its term", () => {
@@ -133,6 +134,22 @@ describe("the core: reads", () => {
       beat(a, 4);
       assert.ok(isServed(a, 2));
     });
+  });
+
+  it("promises nothing to a leader unless it reads by lease itself", () => {
+    for (const [readMode, isPromise] of [["safe", false], ["lease", true]] as const) {
+      const a = new Hand(1, {}, { readMode }).step({ type: "heartbeat", from: 2, term: 1, commit: 0, round: 4 });
+      assert.deepEqual(of(a.sync(), "heartbeat-response").map((m) => [m.round, m.isPromise]), [[4, isPromise]]);
+    }
+  });
+
+  it("more reads than ten thousand are dropped, and rounds of long ago give no lease", () => {
+    const queue = new ReadQueue();
+    for (let id = 0; id < 10_001; id++) queue.add(1, id, 0, id % 2 === 0);
+    queue.ownTermCommitted(0);
+    assert.equal(queue.take(Infinity).length, 10_000);
+    for (let tick = 1; tick <= 2000; tick++) queue.startRound(tick);
+    assert.deepEqual([0, 976, 977, 2000, 2001].map((round) => queue.tickOf(round)), [-Infinity, -Infinity, 977, 2000, -Infinity]);
   });
 
   it("the same question asked twice is not answered by what was sent for the first", () => {

@@ -31,4 +31,12 @@ describe("the core: recovery", () => {
     a.ack(3, 1).sync();
     assert.equal(a.core.proposeConfig([{ kind: "remove", id: 2 }]).kind, "appended");
   });
+
+  it("keeps the first answer of a term: on a busy log a later one might never be reached", () => {
+    const a = new Hand(1, { entries: logOf(1), hardState: { term: 2, vote: 0, commit: 3 }, recovering: true });
+    const ask = of(a.step({ type: "heartbeat", from: 2, term: 2, commit: 3, round: 1 }).sync(), "recover")[0]!;
+    for (const lastIndex of [2, 9]) a.step({ type: "recover-response", from: 2, term: 2, lastIndex, nonce: ask.nonce }).sync();
+    a.step({ type: "append", from: 2, term: 2, prevIndex: 1, prevTerm: 1, commit: 2, entries: [entryOf(2, 1)] }).sync();
+    assert.equal(a.core.recovering, false);
+  });
 });

@@ -74,6 +74,17 @@ describe("the core: snapshots", () => {
     assert.equal(a.core.log.applied, 10);
   });
 
+  it("an apply that ends while a snapshot is being restored counts for nothing", () => {
+    const a = new Hand(3, { entries: logOf(1, 1, 1, 1), hardState: { term: 1, vote: 0, commit: 3 } });
+    a.holdsApply = true;
+    a.sync();
+    a.step({ type: "snapshot", from: 1, term: 3, snapshot: meta }).sync();
+    a.core.applied(3);
+    a.core.restored(10);
+    a.core.applied(3);
+    assert.equal(a.core.log.applied, 10);
+  });
+
   it("a snapshot that is in the log already, or covered by the commit index, changes nothing", () => {
     const a = new Hand(3, { entries: logOf(1, 1, 1, 1), hardState: { term: 1, vote: 0, commit: 2 } });
     a.sync();
