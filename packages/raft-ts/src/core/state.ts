@@ -115,8 +115,9 @@ export class CoreState {
 
   constructor(options: CoreOptions) {
     const { state } = options;
-    this.options = { ...options, readMode: options.readMode ?? "safe", leaseMarginTicks: options.leaseMarginTicks ?? Math.ceil(options.electionTicks / 5) };
-    if (!(this.options.leaseMarginTicks >= 1 && this.options.leaseMarginTicks < options.electionTicks)) throw new RangeError(`leaseMarginTicks ${options.leaseMarginTicks} is not from 1 to below electionTicks (${options.electionTicks})`);
+    const { electionTicks, readMode = "safe", leaseMarginTicks = Math.ceil(electionTicks / 5) } = options;
+    if (!(leaseMarginTicks >= 1 && leaseMarginTicks < electionTicks)) throw new RangeError(`leaseMarginTicks ${leaseMarginTicks} is not from 1 to below electionTicks (${electionTicks})`);
+    this.options = { ...options, readMode, leaseMarginTicks };
     this.id = options.id;
     this.term = state.hardState.term;
     this.vote = state.hardState.vote;

@@ -135,8 +135,9 @@ export interface CoreOptions {
   /** A learner is promoted when it is this many entries behind or nearer. */
   readonly promotionLag: number;
   /**
-   * "safe" (default): each read asks a majority. "lease": a leader that a majority answered lately reads by itself. That trusts clocks: a tick of one member lasts as
-   * long as one of another, but for `leaseMarginTicks` in `electionTicks`. A member that changes back to "safe" must stay down for an election timeout.
+   * "safe" (default): each read asks a majority. "lease": a leader that a majority answered lately reads by itself. That trusts clocks: ticks of two members must not differ by
+   * more than (leaseMarginTicks - 1) / (electionTicks - leaseMarginTicks), an eighth by default, and a process that stood still must say so (`expireLease`). Members that do not
+   * read by lease do not count for one. A member that changes back to "safe" must stay down for an election timeout.
    */
   readonly readMode?: "safe" | "lease";
   /** From 1 to below electionTicks; a fifth of electionTicks unless given. */
