@@ -85,6 +85,8 @@ export class GrpcTransport implements Transport {
     call.on("error", () => {});
     const from = this.admit(call);
     if (from === undefined) { refuse(call, refusal()); return; }
+    // The caller's library keeps what it sent for a retry until it has heard something.
+    call.sendMetadata(new grpc.Metadata());
     const previous = this.callers.get(from);
     this.callers.set(from, call);
     previous?.end();

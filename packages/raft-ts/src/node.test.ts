@@ -230,6 +230,127 @@ describe("a raft group on real disks", function () {
     await assert.rejects(one.raft.readIndex(), isKind("closed"));
   });
 
+  it("several members change at once: all of them or none", async () => {
+    const one = await group.three();
+    await group.start(4);
+    await one.raft.addMember({ id: 4, context: Buffer.from("member 4"), isLearner: true });
+    assert.equal(one.raft.status().members.find((m) => m.id === 4)?.staysLearner, true);
+    await one.raft.changeMembers([{ kind: "promote", id: 4 }, { kind: "remove", id: 2 }, { kind: "demote", id: 3 }]);
+    assert.deepEqual(one.raft.status().members.map((m) => [m.id, m.isLearner]), [[1, false], [3, true], [4, false]]);
+    await until(() => group.get(2).raft.status().role === "removed", "the removed one knows");
+    await assert.rejects(one.raft.changeMembers([{ kind: "remove", id: 1 }, { kind: "remove", id: 4 }]), isKind("unfit"));
+    await one.propose("with two voters");
+  });
+
+  it("who is missed is named when a change is refused", async () => {
+    const one = await group.three();
+    await group.kill(3);
+    await until(() => one.raft.status().members.some((m) => !m.isActive), "the leader misses it");
+    await assert.rejects(one.raft.removeMember(2), (error: RaftError) => error.kind === "quorum" && /member 3/.test(error.message) && error.missing.join() === "3");
+  });
+
+  it("a follower sends proposals to the leader, each once, also over a bad network", async () => {
+    group.options = { forwardProposals: true };
+    await group.three();
+    group.network.dropRate = 0.2;
+    const two = group.get(2);
+    await Promise.all(Array.from({ length: 50 }, (_, i) => two.propose(`f${i}`)));
+    group.network.heal();
+    assert.deepEqual([...two.values()].sort(), Array.from({ length: 50 }, (_, i) => `f${i}`).sort());
+  });
+
+  it("a forwarded proposal waits for a leader, and is given up when none comes", async () => {
+    group.options = { forwardProposals: true };
+    await group.three();
+    await group.kill(1);
+    const two = group.get(2);
+    await until(() => two.raft.status().leader !== 1, "the leader is missed");
+    await two.propose("after the election");
+    await group.kill(3);
+    await until(() => two.raft.status().leader === undefined, "no leader is left");
+    await assert.rejects(two.propose("never"), isKind("not-leader"));
+    assert.deepEqual(two.values(), ["after the election"]);
+  });
+
+  it("the last member that is left goes on alone; the others are told when they come back", async () => {
+    group.options = { snapshotEntries: 20, trailingEntries: 5 };
+    const one = await group.three();
+    for (let i = 0; i < 50; i++) await one.propose(`v${i}`);
+    await group.converge();
+    for (const id of [1, 2, 3]) await group.kill(id);
+    const two = await group.start(2, { kind: "recover" });
+    await two.leads();
+    await two.propose("alone");
+    assert.equal(two.values().length, 51);
+    assert.deepEqual(two.raft.status().members.map((m) => m.id), [2]);
+    assert.ok(group.logs.some((line) => line.startsWith("2 warn") && /Members 1, 3 are out/.test(line)));
+    await group.start(1);
+    await group.start(3);
+    await until(() => [1, 3].every((id) => group.get(id).raft.status().role === "removed"), "the others know");
+    // It stays so without being told again, and grows again with new members.
+    await group.kill(1);
+    await group.kill(3);
+    await group.kill(2);
+    await group.start(2);
+    const joined = await group.join(4);
+    await until(() => joined.values().length === 51, "the new one has everything");
+    await assert.rejects(group.start(5, { kind: "recover" }), isKind("storage"));
+  });
+
+  it("two members, of which one is lost, are recovered though the log of the other is damaged", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await group.join(2);
+    for (let i = 0; i < 20; i++) await one.propose(`v${i}`);
+    await group.kill(2);
+    await group.kill(1);
+    const directory = group.directoryOf(1);
+    const file = join(directory, readdirSync(directory).filter((name) => name.endsWith(".seg")).sort().at(-1)!);
+    const bytes = readFileSync(file);
+    bytes[bytes.indexOf("v12")]! ^= 1;
+    writeFileSync(file, bytes);
+    const again = await group.start(1, { kind: "recover" });
+    await again.leads();
+    assert.deepEqual(again.values(), Array.from({ length: 12 }, (_, i) => `v${i}`));
+    assert.ok(group.logs.some((line) => /damaged on its own disk/.test(line)));
+  });
+
+  it("the status shows how each member follows, and metrics count", async () => {
+    const one = await group.three();
+    for (let i = 0; i < 5; i++) await one.propose(`v${i}`);
+    await group.kill(3);
+    for (let i = 0; i < 5; i++) await one.propose(`w${i}`);
+    const of = (id: number) => one.raft.status().members.find((m) => m.id === id)?.progress;
+    assert.equal(of(1), undefined);
+    assert.deepEqual([of(2)?.state, of(2)?.lagEntries], ["replicate", 0]);
+    await until(() => of(3)!.lagEntries >= 5 && of(3)!.lastHeardMs > 0, "the lag of the dead one shows");
+    const { proposals, logSyncs, messagesSent, isLeader, commitIndex } = one.raft.metrics();
+    assert.deepEqual([proposals, isLeader, commitIndex], [10, 1, one.raft.status().commitIndex]);
+    assert.ok(logSyncs > 10 && messagesSent > 10);
+  });
+
+  it("a voter of higher priority gets to lead", async () => {
+    const one = await group.three();
+    await one.raft.updateMember(3, { priority: 5 });
+    await until(() => group.get(3).raft.status().isReady, "it leads", 20_000);
+  });
+
+  it("with leases the leader reads without asking, and a cut off leader does not", async () => {
+    group.options = { readMode: "lease" };
+    const one = await group.three();
+    await one.propose("a");
+    assert.equal(await one.raft.readIndex(), one.raft.status().commitIndex);
+    group.network.partition([1], [2, 3]);
+    await (await group.leader([2, 3])).propose("b");
+    await assert.rejects(one.raft.readIndex(), isKind("quorum"));
+  });
+
+  it("options that cannot work are refused with their range", async () => {
+    for (const [options, words] of [[{ tickMs: Number.NaN }, /"tickMs" is NaN/], [{ electionTicks: 1.5 }, /"electionTicks" is 1.5/], [{ maxInflight: -1 }, /from 1 to/], [{ heartbeatTicks: 8 }, /twice heartbeatTicks/]] as const) {
+      await assert.rejects(group.start(1, { kind: "join" }, options), (error: Error) => error instanceof RangeError && words.test(error.message));
+    }
+  });
+
   it("listeners hear of each change of leader, once at the start, and no more after they end", async () => {
     const one = await group.bootstrap(1);
     await one.leads();

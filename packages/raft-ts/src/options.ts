@@ -19,7 +19,7 @@ const mebibyte = 1024 * 1024;
 
 export function resolveOptions(options: RaftOptions & World): NodeConfig {
   if (!Number.isSafeInteger(options.id) || options.id <= 0 || options.id >= 2 ** 48) throw new RangeError(`Raft id ${options.id} is not a positive integer below 2^48`);
-  return {
+  const config: NodeConfig = {
     ...options,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
@@ -42,4 +42,18 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     snapshotBytes: 64 * mebibyte,
     trailingBytes: 16 * mebibyte,
   };
+  for (const [name, min, max] of ranges) {
+    const value = config[name];
+    if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`Raft option "${name}" is ${value}: it must be an integer from ${min} to ${max}`);
+  }
+  // A follower must not miss its leader because of one lost heartbeat.
+  if (config.electionTicks < config.heartbeatTicks * 2) throw new RangeError(`Raft option "electionTicks" is ${config.electionTicks}: it must be at least twice heartbeatTicks (${config.heartbeatTicks})`);
+  return config;
 }
+
+const largest = 2 ** 31 - 1;
+const ranges: readonly (readonly [Exclude<{ [K in keyof NodeConfig]: NodeConfig[K] extends number ? K : never }[keyof NodeConfig], undefined>, min: number, max: number])[] = [
+  ["tickMs", 1, 60_000], ["electionTicks", 2, 10_000], ["heartbeatTicks", 1, 5_000], ["maxEntryBytes", 1, 256 * mebibyte], ["maxMessageBytes", 1, 64 * mebibyte],
+  ["maxInflight", 1, 1_000_000], ["maxInflightBytes", 1, largest], ["maxUncommittedBytes", 1, largest], ["maxApplyBytes", 1, largest], ["promotionLag", 0, largest],
+  ["snapshotEntries", 1, largest], ["trailingEntries", 0, largest], ["segmentBytes", 4096, largest],
+];
