@@ -25,7 +25,7 @@ import { gpus, learnScarcity, steepest, weightOf } from "./scarcity.js";
  *   cost = (1 − p) × (the cost above)  +  p × (left  +  √left then  −  √left now  +  0.2 nodes × e^(−tasks / 2.5)  +  1 node × turnover, if it has no task yet)
  *
  * where left is what is free on the node, of the scarcest dimension mostly: best fit by what is scarce, better where the task fills the node up exactly, and nodes that have few tasks are left alone, so that they empty
- * some day. p goes from 1 − (how scarce GPUs are / the scarcest)^8 at turnover 0 to 0.5 at turnover 1. Open machines above the bound under churn (bench packing --protocol churn, 6 mixes, 3 to 6 runs each): 4.6 % on openb `default` (CPU is the
+ * some day. p goes from 1 − (how scarce GPUs are / 0.95 of the scarcest)^12 at turnover 0 to 0.5 at turnover 1. Open machines above the bound under churn (bench packing --protocol churn, 6 mixes, 3 to 6 runs each): 4.6 % on openb `default` (CPU is the
  * scarcest; plain best fit 6.2), 8.0 and 8.3 % on cpu050 and multigpu50 (GPUs are; 9.0 and 9.2), which without looking at the turnover were 24 and 19 %, and 42 % on `default` before anything was blended. At saturation
  * the second part costs 1 to 4 points: it must not be there where tasks come to stay.
  *
@@ -138,8 +138,9 @@ interface Slack {
 }
 
 const noSlack: Slack = { part: 0, perUnit: new Float64Array(gpus + 1), nodeGpus: 0, opening: 0 };
-/** GPUs asked for less than nine tenths as much as CPU count less than half, and what is left of CPU decides. */
-const gpuSteepness = 8;
+/** GPUs asked for a tenth less than CPU count for half, and of what is left of CPU as much. Less than a twentieth is chance among the first tasks: saturation is 0.1 points better for leaving it out. */
+const nearlyScarcest = 0.95;
+const gpuSteepness = 12;
 /** Where as many tasks go as come, whatever is scarce. 0.2 and 0.85 are worse on half of the mixes. */
 const partUnderChurn = 0.5;
 const openingUnderChurn = 1;
@@ -150,7 +151,7 @@ const slackChange = 0.02;
 
 function learnSlack(state: ClusterState): Slack {
   const { relative, total } = learnScarcity(state).withGpus;
-  const turnover = state.turnover.of(state.placedTasks), whereTheyStay = 1 - relative[gpus]! ** gpuSteepness, part = whereTheyStay + turnover * (partUnderChurn - whereTheyStay);
+  const turnover = state.turnover.of(state.placedTasks), whereTheyStay = 1 - Math.min(1, relative[gpus]! / nearlyScarcest) ** gpuSteepness, part = whereTheyStay + turnover * (partUnderChurn - whereTheyStay);
   const steepness = staySteepness + turnover * (steepest - staySteepness);
   if (total[gpus] === 0 || part === 0) return noSlack;
   let count = 0;

@@ -14,7 +14,7 @@ export const gpus = fixedDimensions.length;
 /**
  * As if so much of every dimension were asked for before anything is: the first task that comes does not decide alone what is scarce.
  */
-const expectedShare = 0.01;
+const expectedShare = 0.05;
 
 /**
  * So steep, where tasks come and go, that a dimension of which nine tenths as much is asked counts a thirtieth. Nodes are bought for the scarcest one: what is left of the others hardly matters. Open machines over the
