@@ -56,6 +56,7 @@ export class LocalNode {
       Init: unary<InitRequest, InitResponse>(authorize, (request) => this.init(request)),
       Join: unary<JoinRequest, JoinResponse>(authorize, (request) => this.join(request)),
       Leave: unary<LeaveRequest, object>(authorize, async (request) => { await this.leave(request); return {}; }),
+      Recover: unary<object, object>(authorize, async () => { await this.recover(); return {}; }),
     };
   }
 
@@ -131,6 +132,11 @@ export class LocalNode {
       this.#state = state;
       throw error;
     }
+  }
+
+  async recover(): Promise<void> {
+    if (this.#state.kind !== "active") throw new SwarmError("FAILED_PRECONDITION", "Cannot recover: this host is no node of a cluster; run it on the manager that is left");
+    await this.#state.membership.recover();
   }
 
   /** Becoming a node happens once at a time, and only from outside any cluster. */

@@ -146,6 +146,36 @@ export class Membership {
     } finally { client.close(); }
   }
 
+  /** The other managers are lost for good: this one goes on as the only one, with what it has. */
+  async recover(): Promise<void> {
+    const done = this.#turn.then(async () => {
+      const { log } = this.options;
+      if (!this.#manager || this.#isClosing) throw new SwarmError("FAILED_PRECONDITION", "Cannot recover: this host is a worker and holds no copy of the cluster's state; run it on a manager");
+      if (await this.#hasLeader()) throw new SwarmError("FAILED_PRECONDITION", 'Cannot recover: a leader answers, so a majority of the managers is there and nothing is lost; take out those that are gone with "swarmctl node rm --force"');
+      log.warn("this manager becomes the only one of its cluster");
+      await this.#manager.stop();
+      try {
+        this.#manager = await ManagerChild.start(this.#childOptions(), { kind: "recover" });
+      } catch (error) {
+        this.#manager = ManagerChild.resume(this.#childOptions());
+        throw error;
+      }
+      this.settings = { ...this.settings, managers: [this.settings.advertiseAddr] };
+      await saveSettings(this.options.config.stateDir, this.settings);
+    });
+    this.#turn = done.catch(() => {});
+    await done;
+  }
+
+  /** Metrics are the leader's: whoever answers has one. */
+  async #hasLeader(): Promise<boolean> {
+    const client = dialLocal("Control", join(this.options.config.runDir, "manager.sock"));
+    try {
+      await call(client, "getMetrics", {}, { timeoutMs: 10_000 });
+      return true;
+    } catch { return false; } finally { client.close(); }
+  }
+
   async #isConnectedWithin(boundMs: number): Promise<void> {
     const { clock } = this.options;
     for (const end = clock.monotonic() + boundMs; !this.isConnected && clock.monotonic() < end;) await sleep(clock, 50);

@@ -29,7 +29,7 @@ const allowed: Readonly<Record<string, Readonly<Record<string, readonly Caller[]
   Ca: { GetRootCertificate: ["anonymous", ...nodes], IssueCertificate: ["anonymous", ...nodes], RenewCertificate: nodes },
   Managers: { JoinRaft: managers, LeaveRaft: operators, ReportStatuses: managers, ReportLiveness: managers, ReportUsage: managers, RelayLogs: managers },
   // The node process's socket only: on the managers' port nobody has them.
-  LocalNode: { Info: [], Init: [], Join: [], Leave: [] },
+  LocalNode: { Info: [], Init: [], Join: [], Leave: [], Recover: [] },
   Raft: { Stream: managers, Snapshot: managers },
 };
 const raft = new GrpcTransport({ self: 1, dial: () => { throw new Error("unused"); }, identify: () => undefined });

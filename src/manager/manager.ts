@@ -25,6 +25,7 @@ import { managersHandlers } from "./managers-handlers.js";
 import { ExpelledError, ensureMembership } from "./membership.js";
 import { startOrchestrator } from "./orchestrator/index.js";
 import { createRaftTransport } from "./raft-transport.js";
+import { RaftMetricsView } from "./raft-metrics.js";
 import { openReplication, type Replication } from "./replication.js";
 import { startRoleManager } from "./role-manager.js";
 
@@ -33,6 +34,8 @@ export type ManagerStart =
   | { readonly kind: "init"; readonly clusterSpec: ClusterSpec | null; readonly rootCa: Root; readonly self: FirstManager }
   /** Joins the raft group through one of these (host:port). */
   | { readonly kind: "join"; readonly managers: readonly string[] }
+  /** Was a member before, and is to be the only one from now on: the others are lost. */
+  | { readonly kind: "recover" }
   /** Was a member before. `managers` are asked when its address changed or its disk was lost. */
   | { readonly kind: "resume"; readonly managers: readonly string[] };
 
@@ -86,6 +89,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   const { nodeId, clusterId, rootCertificatePem } = config.identity;
   const directory = join(stateDir, "manager");
   const newId = () => idFromBytes(randomBytes(17));
+  const startManagers = "managers" in start ? start.managers : [];
   const stopping = new AbortController();
 
   const store = createStore({ clock, log: log.with({ part: "store" }), random });
@@ -96,7 +100,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
   let replication: Replication | undefined;
   let transport!: GrpcTransport;
   const opened = await openReplication({
-    store, directory, self: { nodeId, addr: advertiseAddr }, start: start.kind === "init" ? "bootstrap" : "join", log: log.with({ part: "raft" }),
+    store, directory, self: { nodeId, addr: advertiseAddr }, start: start.kind === "init" ? "bootstrap" : start.kind === "recover" ? "recover" : "join", log: log.with({ part: "raft" }),
     transport: (raftId) => transport = createRaftTransport({
       raftId, authorize, credentials: () => clients.credentials, members: () => replication?.status.members ?? [], log: log.with({ part: "raft" }),
     }),
@@ -126,6 +130,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
     managers: () => others().map(({ nodeId: id, addr }) => ({ nodeId: id, client: clients.client<Client & ManagersClient>("Managers", addr) })),
   });
   const metrics = new Metrics();
+  const raftMetrics = new RaftMetricsView(metrics, opened);
   let scheduler: ReturnType<typeof startScheduler> | undefined;
   const queries = createSchedulerQueries({
     store, clock, usage: dispatcher.usage,
@@ -148,7 +153,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
       return rebalancing.rebalance(request);
     },
   };
-  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: schedulerQueries, metrics, newId });
+  const api = createControlApi({ store, clock, log: log.with({ part: "control" }), members, logBroker, scheduler: schedulerQueries, metrics: { text() { raftMetrics.look(); return metrics.text(); } }, newId });
   const ca = createCaServer({ store, clock, log: log.with({ part: "ca" }), newId });
 
   const control = (by: Authorize) => controlHandlers({ api, forward, store, replication: opened, authorize: by, log });
@@ -196,7 +201,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
     const { status } = opened;
     dispatcher.setLeader(opened.isLeader);
     leadership.look();
-    clients.keepOnly(new Set([...opened.members.map(({ addr }) => addr), ...(start.kind === "init" ? [] : start.managers)]));
+    clients.keepOnly(new Set([...opened.members.map(({ addr }) => addr), ...startManagers]));
     if (status.role === "failed") end({ kind: "failed", error: status.failure ?? new Error("raft failed") });
     if (status.role === "removed") {
       log.warn("this manager was removed from the raft group");
@@ -214,7 +219,7 @@ export async function startManager(config: ManagerConfig): Promise<Manager> {
 
   async function becomeReady(): Promise<void> {
     await ensureMembership({
-      replication: opened, clients, clock, log, random, nodeId, addr: advertiseAddr, managers: start.kind === "init" ? [] : start.managers, signal: stopping.signal,
+      replication: opened, clients, clock, log, random, nodeId, addr: advertiseAddr, managers: startManagers, signal: stopping.signal,
     });
     await clusterIsThere(store, stopping.signal);
   }

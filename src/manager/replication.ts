@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RaftError, RaftNode, type Member, type Raft, type RaftStatus, type Transport } from "raft-ts";
+import { RaftError, RaftNode, type Member, type Raft, type RaftMetrics, type RaftStatus, type Transport } from "raft-ts";
 import { SwarmError, messageOf, type ErrorCode, type Logger } from "../lib/index.js";
 import { notLeaderMessage, type ReplicatedStore } from "../store/index.js";
 import type { ManagerMember } from "./control-api/index.js";
@@ -15,7 +15,8 @@ export interface ReplicationOptions {
   readonly self: MemberContext;
   /** Log, snapshots, key and id live here. */
   readonly directory: string;
-  readonly start: "bootstrap" | "join";
+  /** "recover": the others are lost, this member goes on alone. */
+  readonly start: "bootstrap" | "join" | "recover";
   readonly log: Logger;
   /** Made once the raft id is known. */
   readonly transport: (raftId: number) => Transport;
@@ -33,6 +34,7 @@ export interface Replication {
   readonly members: readonly ManagerMember[];
   readonly isMember: boolean;
   readonly status: RaftStatus;
+  readonly metrics: RaftMetrics;
   /** Called at each change of leader, role or membership; not at once. Returns the handle that ends it. */
   onChange(listener: () => void): () => void;
   /** Resolves once this store holds everything that was committed before the call; rejects when no majority confirms in time. */
@@ -60,7 +62,7 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
       restore: (chunks, index) => store.restore(chunks, index),
     },
     transport: options.transport(raftId),
-    start: options.start === "bootstrap" ? { kind: "bootstrap", context } : { kind: "join" },
+    start: options.start === "bootstrap" ? { kind: "bootstrap", context } : options.start === "recover" ? { kind: "recover", context } : { kind: "join" },
     sealer,
     log: (level, message, fields) => log[level](message, fields),
     ...(options.tickMs === undefined ? {} : { tickMs: options.tickMs }),
@@ -77,6 +79,7 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
   return {
     raftId,
     get status() { return raft.status(); },
+    get metrics() { return raft.metrics(); },
     get isLeader() { return isLeader(); },
     get leader() {
       const { leader, members } = raft.status();
