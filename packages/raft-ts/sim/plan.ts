@@ -44,6 +44,7 @@ export function makePlan(seed: number): Plan {
   const random = new Random(seed, 1);
   const isStorm = random.chance(0.1);
   const members = isStorm ? random.pick([3, 5, 5, 5]) : random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 5, 7]);
+  const limits = drawLimits(random);
   const quietMs = random.chance(0.2) ? 0 : 2000 + members * 1000;
   const faultsEndMs = quietMs + random.between(8, 40) * 1000;
   return {
@@ -51,14 +52,21 @@ export function makePlan(seed: number): Plan {
     faults: isStorm ? drawStorm(random, quietMs, faultsEndMs) : drawFaults(random, quietMs, faultsEndMs),
     weather: drawWeather(random),
     diskTraits: { sectorBytes: random.pick([512, 4096]), isNameOrderLost: random.chance(0.3) },
-    clockSkew: random.pick([0, 0.01, 0.1]),
+    clockSkew: drawSkew(random, limits),
     load: {
       keys: random.pick([1, 3, 8, 20]), writesPerSecond: random.pick([5, 20, 20, 20, 60]), readsPerSecond: random.pick([0, 5, 10, 20]), burst: random.pick([1, 1, 4, 10]),
       paddingBytes: random.pick([0, 0, 20, 200, 2000]), astray: random.pick([0.05, 0.2, 0.8]),
     },
     snapshotChunkBytes: random.pick([8, 64, 4096]),
-    limits: { ...drawLimits(random), ...(isStorm && { maxMessageBytes: 1 }) },
+    limits: { ...limits, ...(isStorm && { maxMessageBytes: 1 }) },
   };
+}
+
+/** Leases ask that no clock runs faster than another by more than their margin allows: with 10 or 7 ticks an eighth, with 5 nothing. */
+function drawSkew(random: Random, limits: Record<string, unknown>): number {
+  const skew = random.pick([0, 0.01, 0.1]);
+  if (limits.readMode !== "lease") return skew;
+  return limits.electionTicks === 5 ? 0 : Math.min(skew, 0.05);
 }
 
 function drawLimits(random: Random): Record<string, unknown> {
