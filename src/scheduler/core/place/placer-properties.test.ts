@@ -74,6 +74,28 @@ describe("placement on random clusters", () => {
     });
   }
 
+  it("tasks of one service placed together go where each would go if all nodes were looked at for it alone", () => {
+    fc.assert(fc.property(fc.integer(), (seed) => {
+      const random = seededRandom(seed), { nodes, services } = randomCluster(random, { nodes: 12, services: 10 });
+      const together = stateOfNodes(nodes), alone = stateOfNodes(nodes), isUsageAware = random() < 0.5;
+      const options = { defaultStrategy: random() < 0.5 ? "BALANCED" : "SPREAD", nowMs: () => 0, smallCluster: Infinity } as const;
+      for (const state of [together, alone]) state.isUsageAware = isUsageAware;
+      for (const { id } of nodes) { const cpu = Math.floor(random() * 4_000), memory = Math.floor(random() * 2 ** 32); for (const state of [together, alone]) state.setUsage(id, cpu, memory); }
+      const placers = { together: new Placer(together, options), alone: new Placer(alone, options) };
+      for (const { id, spec: given } of services) {
+        if (given.task?.placement?.strategy === "PACK") continue;      // it learns what is scarce from decision to decision
+        // Which nodes have the image is looked at once for all.
+        const spec: ServiceSpec = { ...given, task: { ...given.task!, container: { ...given.task!.container!, image: "" } } };
+        const a = addService(together, id, spec), b = addService(alone, id, spec);
+        const placed = placers.together.place(a.g, a.tasks);
+        let count = 0;
+        while (count < b.tasks.length && placers.alone.place(b.g, [b.tasks[count]!]) === 1) count++;
+        assert.equal(placed, count);
+        assert.equal(whereabouts(together, a.tasks), whereabouts(alone, b.tasks));
+      }
+    }), { numRuns: 60 });
+  });
+
   it("what a filter says of one node, and roomOn of all, is what can really be placed there", () => {
     fc.assert(fc.property(fc.integer(), (seed) => {
       const { state } = runFrom(seed, { nodes: 6, services: 8 }, Infinity);
