@@ -251,6 +251,63 @@ describe("the write-ahead log", () => {
     assert.equal((await open())!.entries.length, 1);
   });
 
+  it("a sync that fails ends it: the write is not acknowledged, nor any after it, though later syncs would succeed", async () => {
+    let isBroken = false;
+    const broken = (): Promise<void> => { isBroken = false; return Promise.reject(Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" })); };
+    await open({ disk: { ...nodeDisk, open: async (path, mode) => {
+      const file = await nodeDisk.open(path, mode);
+      return { ...file, sync: () => isBroken ? broken() : file.sync(), writeSynced: (bytes, at) => isBroken ? broken() : file.writeSynced!(bytes, at) };
+    } } });
+    await write({ entries: [entry(1)] });
+    isBroken = true;
+    const acknowledged: number[] = [];
+    for (const index of [2, 3]) void write({ entries: [entry(index)] }).then(() => acknowledged.push(index));
+    while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    void write({ entries: [entry(4)] }).then(() => acknowledged.push(4));
+    await storage!.close();
+    assert.deepEqual([acknowledged, failures.length, (failures[0] as NodeJS.ErrnoException).code], [[], 1, "EIO"]);
+  });
+
+  it("a new segment and a new snapshot are synced before they get their names, and the directory before anything is acknowledged in them (etcd #6368)", async () => {
+    const calls: string[] = [];
+    const shown = (path: string): string => path.replace(/^.*\//, "").replace(/[-\d].*\./, "*.");
+    await open({ disk: {
+      ...nodeDisk,
+      open: async (path, mode) => {
+        const file = await nodeDisk.open(path, mode);
+        return { ...file, sync: () => { calls.push(`sync ${shown(path)}`); return file.sync(); } };
+      },
+      rename: (from, to) => { calls.push(`rename ${shown(from)} ${shown(to)}`); return nodeDisk.rename(from, to); },
+      syncDirectory: (path) => { calls.push("sync directory"); return nodeDisk.syncDirectory(path); },
+    } });
+    calls.length = 0;
+    for (let i = 1; i <= 20; i++) await write({ entries: [entry(i, 1, "x".repeat(8_000))] });
+    await storage!.saveSnapshot(metaAt(10), chunks("state"));
+    const renames = calls.flatMap((call, at) => call.startsWith("rename") ? [at] : []);
+    assert.ok(renames.length >= 3, calls.join("; "));
+    for (const at of renames) {
+      assert.match(calls[at - 1]!, /^sync (next|snapshot\*)\.tmp$/);
+      assert.equal(calls[at + 1], "sync directory");
+    }
+  });
+
+  it("term and vote change together, or not at all (hashicorp/raft #661): a torn write leaves those before it", async () => {
+    await open();
+    await write({ hardState: { term: 5, vote: 3, commit: 0 }, entries: [configEntry(1, 3)] });
+    await write({ hardState: { term: 6, vote: 2, commit: 0 } });
+    await storage!.close();
+    const state = await open();
+    assert.deepEqual([state!.hardState.term, state!.hardState.vote], [6, 2]);
+    await storage!.close();
+    // The slot that was written last is torn in the middle, and so is the record of the log.
+    const bytes = readFileSync(join(directory, "vote"));
+    const newest = bytes.readUInt32LE(8) > bytes.readUInt32LE(4096 + 8) ? 0 : 4096;
+    bytes.fill(0xee, newest + 13, newest + 20);
+    writeFileSync(join(directory, "vote"), bytes);
+    const again = await open();
+    assert.deepEqual([again!.hardState.term, again!.hardState.vote], [6, 2], "the log has them as well");
+  });
+
   it("segments are full-size before they are used", async () => {
     await open();
     await write({ entries: [entry(1)] });
