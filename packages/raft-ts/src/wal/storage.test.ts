@@ -302,7 +302,7 @@ describe("the write-ahead log", () => {
     // The slot that was written last is torn in the middle, and so is the record of the log.
     const bytes = readFileSync(join(directory, "vote"));
     const newest = bytes.readUInt32LE(8) > bytes.readUInt32LE(4096 + 8) ? 0 : 4096;
-    bytes.fill(0xee, newest + 13, newest + 20);
+    bytes.fill(0xee, newest + 13, newest + 15);
     writeFileSync(join(directory, "vote"), bytes);
     const again = await open();
     assert.deepEqual([again!.hardState.term, again!.hardState.vote], [6, 2], "the log has them as well");
