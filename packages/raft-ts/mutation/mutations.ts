@@ -40,7 +40,7 @@ export const mutations: readonly Mutation[] = [
   { name: "a member whose log lost its end campaigns", file: election, find: " && !s.recovering && s.restoringIndex === undefined", replace: " && s.restoringIndex === undefined" },
   { name: "a member whose log lost its end votes", file: election, find: "const isGranted = isFree && !s.recovering && ", replace: "const isGranted = isFree && " },
   { name: "half is a majority", file: quorum, find: "Math.floor(voterCount / 2) + 1", replace: "Math.ceil(voterCount / 2)" },
-  { name: "all election timeouts are the same", file: state, find: "const timeout = electionTicks + random(electionTicks);", replace: "const timeout = electionTicks;" },
+  { name: "all election timeouts are the same", file: state, find: "const timeout = electionTicks + random(Math.ceil(electionTicks / 2));", replace: "const timeout = electionTicks;" },
   { name: "a follower's timer goes on while it hears of the leader", file: follower, find: "  s.electionElapsed = 0;\n  s.hasYielded = false;", replace: "  s.hasYielded = false;" },
   { name: "a candidate does not give way to a leader of its term", file: follower, find: `if (s.role !== "follower") s.becomeFollower(s.term, from);`, replace: "" },
   { name: "a higher term that is heard of is not taken", file: raft, find: "if (m.term > s.term) this.stepHigherTerm(m);", replace: "" },

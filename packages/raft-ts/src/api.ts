@@ -156,7 +156,7 @@ export interface RaftOptions {
   readonly transport: Transport;
   readonly start: RaftStart;
   readonly tickMs?: number;               // 100
-  readonly electionTicks?: number;        // 10, randomised to [10, 20)
+  readonly electionTicks?: number;        // 8, randomised to [8, 12)
   readonly heartbeatTicks?: number;       // 2
   readonly maxEntryBytes?: number;        // 4 MiB
   readonly maxMessageBytes?: number;      // 1 MiB of entries in one append
@@ -167,7 +167,7 @@ export interface RaftOptions {
   readonly promotionLag?: number;         // 100 entries behind or fewer: a learner is promoted
   /** A follower's proposals go to the leader through raft's own messages; without it they are refused with "not-leader". */
   readonly forwardProposals?: boolean;    // false
-  /** "lease": a leader that a majority answered lately serves reads without asking; trusts that clocks run alike to a fifth. The same on all members. */
+  /** "lease": a leader that a majority answered lately serves reads without asking; trusts that clocks run alike to a tenth. The same on all members. */
   readonly readMode?: "safe" | "lease";   // safe
   readonly snapshotEntries?: number;      // a snapshot each 10,000 entries
   readonly trailingEntries?: number;      // 2,000 kept for slow followers

@@ -24,7 +24,7 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
     tickMs: options.tickMs ?? 100,
-    electionTicks: options.electionTicks ?? 10,
+    electionTicks: options.electionTicks ?? 8,
     heartbeatTicks: options.heartbeatTicks ?? 2,
     maxEntryBytes: options.maxEntryBytes ?? 4 * mebibyte,
     snapshotEntries: options.snapshotEntries ?? 10_000,

@@ -191,7 +191,8 @@ export class CoreState {
 
   randomTimeout(): number {
     const { electionTicks, random } = this.options;
-    const timeout = electionTicks + random(electionTicks);
+    // Half of it is spread enough: of two that try at once one gives way (goesFirst), and the wait for a new leader is shorter.
+    const timeout = electionTicks + random(Math.ceil(electionTicks / 2));
     // One that should rather not lead gives the others a chance first.
     if (!this.hasPriorities) return timeout;
     const own = this.priorityOf(this.id);

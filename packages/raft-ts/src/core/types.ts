@@ -136,7 +136,7 @@ export interface CoreOptions {
   readonly promotionLag: number;
   /**
    * "safe" (default): each read asks a majority. "lease": a leader that a majority answered lately reads by itself. That trusts clocks: ticks of two members must not differ by
-   * more than (leaseMarginTicks - 1) / (electionTicks - leaseMarginTicks), an eighth by default, and a process that stood still must say so (`expireLease`). Members that do not
+   * more than (leaseMarginTicks - 1) / (electionTicks - leaseMarginTicks), a sixth by default, and a process that stood still must say so (`expireLease`). Members that do not
    * read by lease do not count for one. A member that changes back to "safe" must stay down for an election timeout.
    */
   readonly readMode?: "safe" | "lease";
