@@ -6,8 +6,8 @@ import { runSeed, Simulation, type Result } from "./simulation.js";
 // More or less than a minute of new seeds: RAFT_SIM_SECONDS.
 const seconds = Number(process.env.RAFT_SIM_SECONDS ?? 60);
 
-/** Each found something once, in this library or in the simulator. */
-const regressions = [20, 29, 103, 114, 146, 250, 281, 305, 425, 559, 849];
+/** The same worlds each time: lone members, pairs, storms of leaders, members that come and go, flipped bits. What runs found once has a small test of its own (durability.test.ts). */
+const fixedSeeds = [4, 12, 20, 29, 103, 114, 146, 281, 305, 425, 1231, 10012, 30379];
 
 function hold(result: Result): Result {
   assert.equal(result.violation, undefined, `seed ${result.seed} after ${result.violation?.atMs} ms: ${result.violation?.message}\n  npx tsx packages/raft-ts/sim/run.ts --trace ${result.seed}`);
@@ -26,8 +26,8 @@ describe("a simulated group of whole members", function () {
     assert.equal(new Set(first.map((result) => result.hash)).size, seeds.length);
   });
 
-  it("keeps every promise where it once did not", async () => {
-    for (const seed of regressions) hold(await runSeed(seed));
+  it("keeps every promise in worlds that stay the same", async () => {
+    for (const seed of fixedSeeds) hold(await runSeed(seed));
   });
 
   it("keeps every promise in worlds that nobody has seen before", async () => {
