@@ -21,6 +21,8 @@ story("two of three managers are lost for good", { managers: 3, workers: 1 }, (c
     await waitFor("three managers again", async () => (await cluster().json<any[]>(["node", "ls"], { host: left })).filter((node) => node.manager?.isReachable).length === 3, 120_000);
     const after = await cluster().waitRunning("web", 2, 60_000);
     assert.deepEqual(after.map((task) => task.id).sort(), before.map((task) => task.id).sort(), "no task was replaced");
+    const followers = (await cluster().json<any[]>(["cluster", "raft"], { host: left })).filter((row) => !row.isLeader);
+    assert.deepEqual(followers.map((row) => [row.replication, row.isReachable]), [["replicate", true], ["replicate", true]]);
     assert.match(await cluster().ok(["cluster", "metrics"], { host: left }), /^raft_peer_lag_entries\{node="/m);
   });
 });

@@ -44,7 +44,7 @@ class FakeCluster {
       ListRevisions: () => ({ revisions: [], read: fresh }),
       ListServices: () => ({ services: [this.service], statuses: [{ serviceId: "s1", running: 1, desired: 2 }], read: { isStale: true, reason: "no leader for 12 s: this copy may be out of date", index: 7 } }),
       ListTasks: ({ filters }: { filters: { key: string; value: string }[] }) => { this.calls.push(filters.map(({ key, value }) => `${key}=${value}`).join(" ")); return { tasks: this.tasks.map((task) => viewOf(task)), read: fresh }; },
-      ListNodes: () => ({ nodes: [newNode({ id: "n1".padEnd(25, "0"), role: "MANAGER", manager: { raftId: 1, addr: "10.0.0.1:2377", isLeader: true, isReachable: true } })], read: fresh }),
+      ListNodes: () => ({ nodes: [newNode({ id: "n1".padEnd(25, "0"), role: "MANAGER", manager: { raftId: 1, addr: "10.0.0.1:2377", isLeader: true, isReachable: true, lagEntries: 0, lastHeardMs: 0, replication: "" } })], read: fresh }),
       GetCluster: () => ({ cluster: { id: "c1", meta, joinTokens: { worker: "W", manager: "M" } }, read: fresh, leaderId: "n1" }),
       RotateJoinToken: ({ role }: { role: string }) => ({ token: `new-${role}` }),
     },

@@ -100,6 +100,7 @@ export const registry: Readonly<Record<string, Entry>> = {
 
   "cluster inspect": { about: "Show the cluster's settings in full", load: () => import("./commands/cluster/inspect.js") },
   "cluster metrics": { about: "Show what the leader counts and measures", load: () => import("./commands/cluster/metrics.js") },
+  "cluster raft": { about: "Show how the managers follow the leader", load: () => import("./commands/cluster/raft.js") },
   "cluster recover": { about: "Go on with this manager alone, when a majority is lost", load: () => import("./commands/cluster/recover.js") },
   "cluster update": { about: "Change the cluster's settings", load: () => import("./commands/cluster/update.js") },
 

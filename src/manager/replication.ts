@@ -91,7 +91,7 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
     get members() {
       return raft.status().members.flatMap((member) => {
         const known = decodeContext(member);
-        return known ? [{ ...known, raftId: member.id, isLearner: member.isLearner, isReachable: member.id === raftId || member.isActive }] : [];
+        return known ? [{ ...known, raftId: member.id, isLearner: member.isLearner, isReachable: member.id === raftId || member.isActive, ...(member.progress && { progress: member.progress }) }] : [];
       });
     },
     get isMember() { return raft.status().members.some(({ id }) => id === raftId); },

@@ -11,7 +11,7 @@ async function cluster() {
   const store = createTestStore();
   await store.update((tx) => {
     tx.create("cluster", newCluster({ id: "c1", rootCa: root, joinTokens }));
-    tx.create("node", newNode({ id: "m1", role: "MANAGER", spec: newNodeSpec({ desiredRole: "MANAGER" }), manager: { raftId: 1, addr: "198.18.0.1:2377", isLeader: false, isReachable: false } }));
+    tx.create("node", newNode({ id: "m1", role: "MANAGER", spec: newNodeSpec({ desiredRole: "MANAGER" }), manager: { raftId: 1, addr: "198.18.0.1:2377", isLeader: false, isReachable: false, lagEntries: 0, lastHeardMs: 0, replication: "" } }));
   });
   const lines: string[] = [];
   let next = 0;

@@ -8,7 +8,7 @@ import type { RemoveResponse } from "../../gen/swarm/v1/RemoveResponse.js";
 import type { UpdateNodeRequest } from "../../gen/swarm/v1/UpdateNodeRequest.js";
 import type { UpdateNodeResponse } from "../../gen/swarm/v1/UpdateNodeResponse.js";
 import { containsFilter, idFilter, labelFilter, matcher, wordFilter } from "./filters.js";
-import type { ControlDependencies, Members } from "./ports.js";
+import type { ControlDependencies, ManagerMember, Members } from "./ports.js";
 import { reservedOnNodes } from "./node-reserved.js";
 import { nameOf, resolveRef } from "./refs.js";
 import { refuseOldVersion, refuseProblem } from "./refusals.js";
@@ -105,9 +105,11 @@ function withRemovedNode(cluster: Cluster, nodeId: string, now: number): Cluster
 /** Who leads and who answers changes too often for the store: it is filled in when read. */
 function withManagerStatus(node: Node, members: Members): Node {
   const member = members.list().find(({ nodeId }) => nodeId === node.id);
-  if (!member) return node.manager ? { ...node, manager: { ...node.manager, isLeader: false, isReachable: false } } : node;
+  if (!member) return node.manager ? { ...node, manager: { ...node.manager, isLeader: false, isReachable: false, ...following(undefined) } } : node;
   const isLeader = members.leaderNodeId === node.id;
-  return { ...node, manager: { raftId: member.raftId, addr: member.addr, isLeader, isReachable: isLeader || member.nodeId === members.nodeId || member.isReachable } };
+  return { ...node, manager: { raftId: member.raftId, addr: member.addr, isLeader, isReachable: isLeader || member.nodeId === members.nodeId || member.isReachable, ...following(member.progress) } };
 }
+
+const following = (progress: ManagerMember["progress"]) => ({ lagEntries: progress?.lagEntries ?? 0, lastHeardMs: progress?.lastHeardMs ?? 0, replication: progress?.state ?? "" });
 
 const label = (node: Node | undefined): string => node?.description?.hostname || node?.id || "";

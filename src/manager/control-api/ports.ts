@@ -18,6 +18,8 @@ export interface ManagerMember {
   readonly isLearner: boolean;
   /** Known on the leader only: heard from within an election timeout. */
   readonly isReachable: boolean;
+  /** How its log follows; known on the leader only, and not of itself. */
+  readonly progress?: { readonly state: string; readonly lagEntries: number; readonly lastHeardMs: number };
 }
 
 /** What the control API asks of replication. */

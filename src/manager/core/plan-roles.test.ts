@@ -3,7 +3,7 @@ import { newNode, newNodeSpec, type Node } from "../../model/index.js";
 import { planRoles, type RaftMember } from "./plan-roles.js";
 
 const node = (id: string, role: "MANAGER" | "WORKER", desiredRole = role, raftId?: number): Node =>
-  newNode({ id, role, spec: newNodeSpec({ desiredRole }), manager: raftId === undefined ? null : { raftId, addr: `${id}:2377`, isLeader: false, isReachable: false } });
+  newNode({ id, role, spec: newNodeSpec({ desiredRole }), manager: raftId === undefined ? null : { raftId, addr: `${id}:2377`, isLeader: false, isReachable: false, lagEntries: 0, lastHeardMs: 0, replication: "" } });
 const member = (nodeId: string, raftId: number): RaftMember => ({ nodeId, raftId, addr: `${nodeId}:2377`, isLearner: false });
 const plan = (nodes: Node[], members: RaftMember[]) => planRoles({ nodes, members, selfId: "m1" })
   .map((step) => (step.kind === "set" ? `set ${step.nodeId} ${step.role} ${step.manager?.raftId ?? "-"}` : step.kind === "leave-raft" ? `leave-raft ${step.nodeId}` : step.kind));

@@ -22,7 +22,7 @@ export function planRoles({ nodes, members, selfId }: { readonly nodes: readonly
   for (const node of nodes) {
     const desiredRole = node.spec?.desiredRole ?? "WORKER";
     const member = desiredRole === "MANAGER" ? members.find(({ nodeId }) => nodeId === node.id) : undefined;
-    const manager = member ? { raftId: member.raftId, addr: member.addr, isLeader: false, isReachable: false } : null;
+    const manager = member ? { raftId: member.raftId, addr: member.addr, isLeader: false, isReachable: false, lagEntries: 0, lastHeardMs: 0, replication: "" } : null;
     if (node.role === desiredRole && node.manager?.raftId === manager?.raftId && node.manager?.addr === manager?.addr) continue;
     steps.push({ kind: "set", nodeId: node.id, desiredRole, role: desiredRole, manager });
   }

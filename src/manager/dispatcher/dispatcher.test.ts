@@ -89,7 +89,7 @@ describe("dispatcher", () => {
       tx.create("cluster", newCluster({ id: "c", spec: newClusterSpec({ heartbeatMs }), removedNodes: { gone: 1 } }));
       tx.create("node", newNode({ id: "n1" }));
       tx.create("node", newNode({ id: "n2", status: { state: "READY", message: "", addr: "198.18.0.2", sinceMs: 1 } }));
-      tx.create("node", newNode({ id: "m1", manager: { raftId: 1, addr: "198.18.0.9:2377", isLeader: false, isReachable: false } }));
+      tx.create("node", newNode({ id: "m1", manager: { raftId: 1, addr: "198.18.0.9:2377", isLeader: false, isReachable: false, lagEntries: 0, lastHeardMs: 0, replication: "" } }));
       tx.create("network", newNetwork({ id: "net", spec: newNetworkSpec({ name: "front" }), subnet: "10.0.1.0/24" }));
       tx.create("service", newService({ id: "s1", spec: newServiceSpec({ name: "web" }), endpoint: { ports: [], vips: [{ networkId: "net", addr: "10.0.1.2" }] } }));
       tx.create("revision", newRevision("s1", 1, newServiceSpec({ name: "web" })));
