@@ -62,7 +62,7 @@ export function makePlan(seed: number): Plan {
   };
 }
 
-/** Leases ask that no clock runs faster than another by more than their margin allows: with 10 or 7 ticks an eighth, with 5 nothing. */
+/** Leases ask that no clock runs faster than another by more than their margin allows: with 10 ticks an eighth, with 8 a sixth, with 5 nothing. */
 function drawSkew(random: Random, limits: Record<string, unknown>): number {
   const skew = random.pick([0, 0.01, 0.1]);
   if (limits.readMode !== "lease") return skew;
@@ -70,9 +70,9 @@ function drawSkew(random: Random, limits: Record<string, unknown>): number {
 }
 
 function drawLimits(random: Random): Record<string, unknown> {
-  const electionTicks = random.pick([10, 10, 10, 7, 5]);
+  const electionTicks = random.pick([8, 8, 10, 10, 5]);
   return {
-    electionTicks, heartbeatTicks: random.pick(electionTicks >= 7 ? [2, 2, 1, 3] : [1, 2]),
+    electionTicks, heartbeatTicks: random.pick(electionTicks >= 8 ? [1, 1, 2, 3] : [1, 2]),
     snapshotEntries: random.pick([10, 40, 150, 1000]), trailingEntries: random.pick([0, 0, 5, 50, 500]), segmentBytes: random.pick([4096, 8192, 8192, 16384, 65536]),
     maxMessageBytes: random.pick([1, 60, 500, 1 << 20]), maxInflight: random.pick([1, 2, 8, 256]), maxInflightBytes: random.pick([100, 5000, 1 << 26]),
     maxUncommittedBytes: random.pick([1000, 50_000, 1 << 26]), maxApplyBytes: random.pick([1, 300, 1 << 20]),

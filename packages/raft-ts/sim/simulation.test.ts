@@ -45,16 +45,17 @@ describe("a simulated group of whole members", function () {
   it("holds no needless election in an hour of which every fifth message is lost", async () => {
     const hour = 3_600_000;
     const base = makePlan(7);
-    for (const members of [3, 5]) {
+    // Three members are the harder case: the leader misses its majority as soon as both others miss their turns.
+    for (const [members, seed] of [[3, 1], [3, 2], [3, 3], [5, 4]] as const) {
       const plan: Plan = {
-        ...base, seed: 7 + members, members, quietMs: 10_000, faultsEndMs: hour, faults: [{ number: 0, atMs: Infinity, kind: "weather", seed: 0 }], clockSkew: 0.01,
+        ...base, seed, members, quietMs: 10_000, faultsEndMs: hour, faults: [{ number: 0, atMs: Infinity, kind: "weather", seed: 0 }], clockSkew: 0.01,
         weather: { ...fairWeather, loss: 0.2, isOrdered: false }, diskTraits: { sectorBytes: 4096, isNameOrderLost: false },
         load: { keys: 8, writesPerSecond: 1, readsPerSecond: 0, burst: 1, paddingBytes: 0, astray: 0 }, snapshotChunkBytes: 4096,
         // Everything else by default; segments of 16 MiB only take memory here.
         limits: { segmentBytes: 262_144 },
       };
       const result = hold(await new Simulation(plan).run());
-      assert.equal(result.stats.elections, 1, `${members} members held ${result.stats.elections} elections`);
+      assert.equal(result.stats.elections, 1, `${members} members held ${result.stats.elections} elections (seed ${seed})`);
       assert.ok(result.stats.writes > 2000, `${result.stats.writes} writes`);
     }
   });

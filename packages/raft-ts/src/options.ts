@@ -25,7 +25,7 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     random: options.random ?? nodeRandom,
     tickMs: options.tickMs ?? 100,
     electionTicks: options.electionTicks ?? 8,
-    heartbeatTicks: options.heartbeatTicks ?? 2,
+    heartbeatTicks: options.heartbeatTicks ?? 1,
     maxEntryBytes: options.maxEntryBytes ?? 4 * mebibyte,
     snapshotEntries: options.snapshotEntries ?? 10_000,
     trailingEntries: options.trailingEntries ?? 2_000,
