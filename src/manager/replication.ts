@@ -76,6 +76,16 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
     },
   });
 
+  /** A refusal for want of a majority, with the names of those that do not answer. */
+  const missingNamed = (error: unknown): SwarmError | undefined => {
+    if (!(error instanceof RaftError) || error.missing.length === 0) return undefined;
+    const names = raft.status().members.filter(({ id }) => error.missing.includes(id)).map((member) => {
+      const nodeId = decodeContext(member)?.nodeId ?? String(member.id);
+      return `"${store.view((tx) => tx.get("node", nodeId)?.description?.hostname) || nodeId}"`;
+    });
+    return new SwarmError("FAILED_PRECONDITION", `the managers that would remain have no majority without ${names.join(" and ")}, which ${names.length === 1 ? "does" : "do"} not answer; bring back what is missing first`, { cause: error });
+  };
+
   return {
     raftId,
     get status() { return raft.status(); },
@@ -123,7 +133,7 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
     async removeMember(nodeId) {
       for (const member of raft.status().members) {
         if (decodeContext(member)?.nodeId !== nodeId) continue;
-        try { await raft.removeMember(member.id); } catch (error) { throw fromRaftError(error); }
+        try { await raft.removeMember(member.id); } catch (error) { throw missingNamed(error) ?? fromRaftError(error); }
       }
     },
     async transferLeadership() {
