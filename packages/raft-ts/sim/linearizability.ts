@@ -54,29 +54,43 @@ function checkRegister(operations: readonly Operation[], budget: number): "linea
   const head = momentsOf(operations);
   const done = new Uint32Array((count + 31) >>> 5);
   const tried = new Map<number, { readonly done: Uint32Array; readonly state: number }[]>();
-  const stack: { readonly call: Moment; readonly state: number }[] = [];
+  const stack: { readonly call: Moment; readonly state: number; readonly isGuess: boolean }[] = [];
+  /** value → how many that saw it have no place yet */
+  const unplaced = new Map<number, number>();
+  for (const { seen } of operations) if (seen !== undefined) unplaced.set(seen, (unplaced.get(seen) ?? 0) + 1);
   let state = 0, hash = 0, steps = 0;
+  // First those that say what they saw: they fit in one place. Only then one that fits anywhere, such as a write without an answer.
+  let isGuess = false;
   for (let moment = head.next; head.next !== undefined;) {
     if (++steps > budget) return "undecided";
     if (moment === undefined || !moment.isCall) {
+      if (!isGuess) { isGuess = true; moment = head.next; continue; }
       // Nothing that could still go before this return fits.
       const last = stack.pop();
       if (!last) return "violation";
-      state = last.state;
+      ({ state, isGuess } = last);
       done[last.call.operation >>> 5]! &= ~(1 << (last.call.operation & 31));
       hash ^= mixed(last.call.operation);
       insert(last.call);
+      const { seen } = operations[last.call.operation]!;
+      if (seen !== undefined) unplaced.set(seen, unplaced.get(seen)! + 1);
       moment = last.call.next;
       continue;
     }
-    const after = stepRegister(operations[moment.operation]!, state);
+    const operation = operations[moment.operation]!;
+    const isWorthTrying = (operation.seen === undefined) === isGuess && (!isGuess || operation.returned !== undefined || isSeenNext(head, operations, operation));
+    let after = isWorthTrying ? stepRegister(operation, state) : undefined;
+    // A value comes once: it goes only when all have seen it that did.
+    if (after !== undefined && after !== state && (unplaced.get(state) ?? 0) > (operation.seen === undefined ? 0 : 1)) after = undefined;
     if (after !== undefined) {
       const number = moment.operation;
       done[number >>> 5]! |= 1 << (number & 31);
       hash ^= mixed(number);
       if (remember(tried, hash, done, after)) {
-        stack.push({ call: moment, state });
+        if (operation.seen !== undefined) unplaced.set(operation.seen, unplaced.get(operation.seen)! - 1);
+        stack.push({ call: moment, state, isGuess });
         state = after;
+        isGuess = false;
         remove(moment);
         // An operation without an answer is over when all others are.
         if (onlyOpenLeft(head)) return "linearizable";
@@ -132,6 +146,16 @@ function insert(call: Moment): void {
     moment.previous.next = moment;
     if (moment.next) moment.next.previous = moment;
   }
+}
+
+/** Without an answer it need not take place at all: only if what comes right behind it can have met its value. */
+function isSeenNext(head: Moment, operations: readonly Operation[], { value }: Operation): boolean {
+  for (let moment = head.next; moment?.isCall; moment = moment.next) {
+    const next = operations[moment.operation]!;
+    if (next.seen === value) return true;
+    if (next.seen === undefined && next.kind === "compare-and-swap" && (next.expected === value || next.returned !== undefined)) return true;
+  }
+  return false;
 }
 
 function onlyOpenLeft(head: Moment): boolean {
