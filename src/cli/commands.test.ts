@@ -198,6 +198,15 @@ describe("cli: commands against the API", () => {
     assert.ok(!cluster.exists);
   });
 
+  it("cluster recover wants a yes, also where nobody can be asked", async () => {
+    const alone = await run(["cluster", "recover"]);
+    assert.equal(alone.code, 2);
+    assert.match(alone.stderr, /nobody can be asked here.*is lost.*Add --yes/s);
+    const terminal = Object.assign(new RecordingTerminal(), { canAsk: true, answers: ["n"] });
+    assert.equal((await run(["cluster", "recover"], { terminal })).code, 1);
+    assert.match(terminal.questions[0]!, /Go on with this manager alone\?/);
+  });
+
   it("logs keep the two streams apart and name task and node", async () => {
     const { stdout, stderr } = await run(["service", "logs", "--timestamps", "web"]);
     assert.equal(stdout, "web.1@h1 | 2026-11-21T08:00:00.000000001Z to out\n");

@@ -173,7 +173,11 @@ export class Membership {
     try {
       await call(client, "getMetrics", {}, { timeoutMs: 10_000 });
       return true;
-    } catch { return false; } finally { client.close(); }
+    } catch (error) {
+      if (error instanceof SwarmError && error.code === "UNAVAILABLE") return false;
+      // A leader that is slow is one all the same: what it confirmed must not be lost to a guess.
+      throw new SwarmError("FAILED_PRECONDITION", `Cannot recover: the manager does not say whether a leader is there: ${messageOf(error)}; try again`, { cause: error });
+    } finally { client.close(); }
   }
 
   async #isConnectedWithin(boundMs: number): Promise<void> {

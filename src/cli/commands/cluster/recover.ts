@@ -1,3 +1,4 @@
+import { SwarmError } from "../../../lib/index.js";
 import type { Command } from "../../command.js";
 import { confirm, yesFlag } from "../../confirm.js";
 
@@ -10,6 +11,8 @@ export default {
   args: { min: 0 },
   flags: [yesFlag],
   async run(input) {
+    // Too much is lost by a script that ran in the wrong place.
+    if (!input.terminal.canAsk && !input.flags.on("yes")) throw new SwarmError("INVALID_ARGUMENT", `Cannot recover: nobody can be asked here. ${warning} Add --yes if that is what you want.`);
     await confirm(input, `${warning}\nGo on with this manager alone?`);
     await input.connection.node("recover", {}, { timeoutMs: 120_000 });
     input.terminal.out('This host is the only manager of its cluster now. Have three again soon: "swarmctl node promote", or "swarmctl join-token manager".\n');
