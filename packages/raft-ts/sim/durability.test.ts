@@ -41,14 +41,14 @@ class Machine {
     this.disk.afterCrash(kind);
   }
 
-  private async wait<T>(promise: Promise<T>): Promise<T> {
+  async wait<T>(promise: Promise<T>): Promise<T> {
     let result: { value: T } | undefined;
     promise.then((value) => { result = { value }; }, (error: Error) => { this.world.failure = error; });
     await this.until(() => result !== undefined);
     return result!.value;
   }
 
-  private async until(isOver: () => boolean): Promise<void> {
+  async until(isOver: () => boolean): Promise<void> {
     for (let i = 0; i < 1000 && !isOver(); i++) {
       this.world.at(1, () => {});
       await this.world.run(this.world.now + 1);
@@ -85,6 +85,23 @@ describe("what is on the simulated disk", () => {
       machine.crash("kill");
       machine.disk.loseSector("/d/vote", slot);
       assert.ok((await machine.open()).isRecovering, `slot at ${slot}`);
+    }
+  });
+
+  it("leaves nobody waiting for a snapshot to count when it is closed", async () => {
+    for (const isFailing of [false, true]) {
+      const machine = new Machine(1);
+      const { storage } = await machine.open();
+      await machine.write(storage, 1);
+      if (isFailing) machine.disk.nextError = { on: "write", code: "EIO" };
+      const meta = { index: 1, term: 1, config: emptyConfig };
+      let outcome = "";
+      // Behind a write that is under way, so that it is still in the queue.
+      storage.write({ id: 2, entries: [{ index: 2, term: 1, kind: "data", data: new Uint8Array(40) }], mustSync: true, messages: [] }, () => {});
+      storage.commitSnapshot(meta, { index: 0, term: 0 }).then(() => { outcome = "done"; }, (error: Error) => { outcome = error.message; });
+      if (isFailing) await machine.until(() => machine.failure !== undefined);
+      await machine.wait(storage.close());
+      assert.match(outcome, isFailing ? /EIO/ : /closed/);
     }
   });
 });

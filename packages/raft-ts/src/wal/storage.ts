@@ -29,7 +29,7 @@ export interface StorageOptions {
 }
 
 interface Vote { readonly term: number; readonly vote: number; readonly recovering: boolean }
-type Job = { readonly records: readonly LogRecord[]; readonly mustSync: boolean; readonly vote?: Vote; readonly done: () => void };
+type Job = { readonly records: readonly LogRecord[]; readonly mustSync: boolean; readonly vote?: Vote; readonly done: () => void; /** Instead of `done`, when it will not be done any more. */ readonly dropped?: (error: Error) => void };
 
 export class Storage {
   private queue: Job[] = [];
@@ -103,7 +103,7 @@ export class Storage {
   get bytesWritten(): number { return this.writer.bytesWritten; }
 
   private enqueue(job: Job): void {
-    if (this.failure || this.isClosed) return;
+    if (this.failure || this.isClosed) { job.dropped?.(this.failure ?? closedError()); return; }
     this.queue.push(job);
     if (!this.isRunning) { this.isRunning = true; this.idle = this.run(); }
   }
@@ -120,6 +120,7 @@ export class Storage {
       } catch (error) {
         this.failure = error as Error;
         this.options.onFailure(this.failure);
+        for (const job of [...jobs, ...this.queue.splice(0)]) job.dropped?.(this.failure);
         break;
       }
       for (const job of jobs) job.done();
@@ -132,10 +133,10 @@ export class Storage {
 
   readSnapshot(id: SnapshotId): AsyncIterable<Uint8Array> { return this.snapshots.chunks(id); }
 
-  /** From now on the snapshot stands for the log up to `base`; then older snapshots and segments go. */
+  /** From now on the snapshot stands for the log up to `base`; then older snapshots and segments go. Rejects when the storage ends before. */
   commitSnapshot(meta: SnapshotMeta, base: { index: number; term: number }): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.enqueue({ records: [{ marker: { meta, base }, entries: [] }], mustSync: true, done: () => { this.removeCovered(meta.index, base.index).then(resolve, reject); } });
+      this.enqueue({ records: [{ marker: { meta, base }, entries: [] }], mustSync: true, done: () => { this.removeCovered(meta.index, base.index).then(resolve, reject); }, dropped: reject });
     });
   }
 
@@ -160,7 +161,7 @@ export class Storage {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.queue = [];
+    for (const job of this.queue.splice(0)) job.dropped?.(closedError());
     await this.idle;
     if (this.isMarking) await new Promise<void>((resolve) => { this.marking = resolve; });
     if (!this.failure) await this.markSlots.write(encodeMark({ synced: this.writer.synced, isAlone: this.markedAlone }), { isSynced: false }).catch(() => {});
@@ -168,6 +169,7 @@ export class Storage {
   }
 }
 
+const closedError = (): RaftError => new RaftError("closed", "The Raft log is closed");
 const startMarker: Marker = { meta: { index: 0, term: 0, config: emptyConfig }, base: { index: 0, term: 0 } };
 const maxLater = (replayed: Replayed): number => Math.max(0, ...replayed.segments.map((s) => s.number - replayed.end.segment));
 
