@@ -26,11 +26,11 @@ class Machine {
   }
 
   /** The first entry is the configuration, with these voters. */
-  async write(storage: Storage, index: number, voters: readonly number[] = [1]): Promise<void> {
+  async write(storage: Storage, index: number, voters: readonly number[] = [1], term = 1, dataBytes = 40): Promise<void> {
     const entry: Entry = index === 1
-      ? { index, term: 1, kind: "config", data: encodeConfig({ ...emptyConfig, members: voters.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })) }) }
-      : { index, term: 1, kind: "data", data: new Uint8Array(40) };
-    const write: Write = { id: index, hardState: { term: 1, vote: 1, commit: index - 1 }, entries: [entry], mustSync: true, messages: [] };
+      ? { index, term, kind: "config", data: encodeConfig({ ...emptyConfig, members: voters.map((id) => ({ id, isLearner: false, context: new Uint8Array(0) })) }) }
+      : { index, term, kind: "data", data: new Uint8Array(dataBytes) };
+    const write: Write = { id: index, hardState: { term, vote: 1, commit: index - 1 }, entries: [entry], mustSync: true, messages: [] };
     let isOver = false;
     storage.write(write, () => { isOver = true; });
     await this.until(() => isOver || this.failure !== undefined);
@@ -102,6 +102,22 @@ describe("what is on the simulated disk", () => {
       if (isFailing) await machine.until(() => machine.failure !== undefined);
       await machine.wait(storage.close());
       assert.match(outcome, isFailing ? /EIO/ : /closed/);
+    }
+  });
+
+  it("forgets the segments behind a damaged one when it writes the log anew", async () => {
+    // Smaller entries, so that the new segments reach further than the old ones of the same number: what follows would fit behind them.
+    for (let more = 20; more <= 600; more += 40) {
+      const machine = new Machine(1);
+      const { storage } = await machine.open();
+      for (let index = 1; index <= 900; index++) await machine.write(storage, index, [1, 2, 3]);
+      machine.crash("kill");
+      machine.disk.loseSector("/d/log-0000000002.seg", 4096);
+      const cut = await machine.open();
+      assert.ok(cut.isRecovering && cut.entries > 50 && cut.entries < 300, `${cut.entries} entries are left`);
+      for (let index = cut.entries + 1; index <= cut.entries + more; index++) await machine.write(cut.storage, index, [1], 2, 1);
+      machine.crash("kill");
+      assert.equal((await machine.open()).entries, cut.entries + more);
     }
   });
 });

@@ -30,7 +30,7 @@ export async function replay(disk: Disk, directory: string, sealer: Sealer | und
     const isLast = position === numbers.length - 1;
     if (position > 0 && number !== numbers[position - 1]! + 1) {
       // A rewritten log (see rewrite in log-writer.ts) leaves a gap and begins with a reset; else a file is missing.
-      if (!await beginsAnew(disk, directory, number, sealer)) { state.ending = "broken"; return state; }
+      if (!await beginsAnew(disk, directory, number, sealer)) return broken(state, numbers.slice(position));
     }
     const ending = await replaySegment(disk, directory, number, sealer, state);
     if (ending === "clean") continue;
@@ -38,9 +38,17 @@ export async function replay(disk: Disk, directory: string, sealer: Sealer | und
     // what it replaces is the exception.
     const next = numbers[position + 1];
     if (!isLast && next !== undefined && await beginsAnew(disk, directory, next, sealer)) continue;
-    state.ending = isLast ? ending : "broken";
+    if (!isLast) return broken(state, numbers.slice(position + 1));
+    state.ending = ending;
     return state;
   }
+  return state;
+}
+
+/** What comes behind the break is not read, but it is there: whoever writes the log anew has to begin behind it and remove it. */
+function broken(state: Replayed, unread: readonly number[]): Replayed {
+  state.ending = "broken";
+  for (const number of unread) state.segments.push({ number, lastIndex: 0 });
   return state;
 }
 
