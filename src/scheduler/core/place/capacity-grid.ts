@@ -43,8 +43,8 @@ const gpuLayers = wholeLayer + 1 + 31;
  * ones, and leaves out cells whose least amounts are no better than what it has found: some five blocks and a few nodes, whatever the number of nodes.
  *
  * The node that it finds is the best one of its layer, but for cells of more than eight nodes: there it may have an eighth more free (and one thousandth of a core, and 2 MiB), or more where eight nodes that
- * do not fit are in front of it in a cell that is just as large as the request. To stop where a cell is better by less than an eighth is no faster, and cost a machine of 1,471 in some orders (bench packing
- * --protocol cpu: now the same number as an exact best fit in each of 88 orders). Where it finds none, none fits.
+ * do not fit are in front of it in a cell that is just as large as the request. With a smaller
+ * `closeEnough` the search ends sooner. (1: as many machines as an exact best fit in each of 88 orders; 8/9: one more of 1,471 in some orders, bench packing --protocol cpu.) Where it finds none, none fits.
  */
 export class CapacityGrid {
   readonly #layers: (Layer | undefined)[] = [];
@@ -64,6 +64,8 @@ export class CapacityGrid {
   #isCutShort = false;
   #asksMore = false;
   lastUse = 0;
+  /** A cell whose least amounts are not below this part of the best cost so far is left out. 1: none is that could be better. */
+  closeEnough = 1;
   #best = outside;
   #bestCost = Infinity;
 
@@ -133,14 +135,15 @@ export class CapacityGrid {
     const largeColumns = Math.imul((0xff << (fromColumn & 7)) & 0xff, 0x01010101);
     // Nearly every request is about these two; the rest is asked where there is any. Who asks for nothing fits where less than nothing is left.
     const neededCpu = state.requests.cpuOf(r) || -Infinity, neededMemory = state.requests.memoryOf(r) || -Infinity, asksMore = this.#asksMore;
-    let best = this.#best, bestCost = this.#bestCost;
+    const closeEnough = this.closeEnough;
+    let best = this.#best, bestCost = this.#bestCost, enough = bestCost * closeEnough;
     for (let ofLayer = layer.filledOctaves & (-1 << fromOctave); ofLayer !== 0; ofLayer &= ofLayer - 1) {
       const octave = 31 - Math.clz32(ofLayer & -ofLayer), isFirst = octave === fromOctave;
       const leastCpu = cpuCost[isFirst ? fromRow : octave << 3]!;
-      if (leastCpu + leastMemory >= bestCost) break;
+      if (leastCpu + leastMemory >= enough) break;
       for (let ofOctave = filled[octave]! & (-1 << fromBlock); ofOctave !== 0; ofOctave &= ofOctave - 1) {
         const block = 31 - Math.clz32(ofOctave & -ofOctave);
-        if (leastCpu + memoryCost[block << 3]! >= bestCost) break;
+        if (leastCpu + memoryCost[block << 3]! >= enough) break;
         const at = (octave * octaves + block) * blockWords;
         let cells = blocks[at + low]!, later = blocks[at + high]!;
         if (isFirst) { cells &= lowRows; later &= highRows; }
@@ -150,7 +153,7 @@ export class CapacityGrid {
         while (cells !== 0) {
           const cell = 31 - Math.clz32(cells & -cells);
           cells &= cells - 1;
-          if (cpuCost[row + (cell >>> 3)]! + memoryCost[(block << 3) + (cell & 7)]! < bestCost) {
+          if (cpuCost[row + (cell >>> 3)]! + memoryCost[(block << 3) + (cell & 7)]! < enough) {
             let left = looks;
             for (let n = heads[first + cell]!; n !== outside; n = rows[n * rowWords + nextAt]!) {
               if (left-- <= 0) { this.#isCutShort = true; break; }
@@ -160,6 +163,7 @@ export class CapacityGrid {
                 || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, r))) continue;
               best = n;
               bestCost = cost;
+              enough = cost * closeEnough;
             }
           }
           if (cells === 0) { cells = later; later = 0; first += 32; row += 4; }
