@@ -109,6 +109,7 @@ export const mutations: readonly Mutation[] = [
   { name: "who was removed is not told", file: raft, find: "if (s.wasRemoved(m.from)) return s.send(", replace: "if (s.wasRemoved(m.from)) return void (" },
   { name: "a learner is promoted at once", file: membership, find: "if (progress.match === 0 || progress.match + s.options.promotionLag < s.log.lastIndex) continue;", replace: "" },
   { name: "a learner counts for the majority", file: config, find: "config.members.filter((m) => !m.isLearner);\n/** The member", replace: "config.members;\n/** The member" },
+  { name: "a removal is told before the leader would know of it after a crash", file: replication, find: "if (change !== undefined && change > s.syncedCommit) {", replace: "if (s.term < 0) {" },
   { name: "a member that was demoted is promoted again", file: membership, find: "if (!member.isLearner || member.staysLearner) continue;", replace: "if (!member.isLearner) continue;" },
   { name: "the target of a transfer stays although it was removed (etcd #11417)", file: membership, find: "if (s.transferee !== undefined && !isVoter(s.config, s.transferee)) s.transferee = undefined;", replace: "" },
   { name: "a leader that is removed does not hand over", file: membership, find: "if (successor !== undefined && transfer(s, successor)) return;", replace: "" },

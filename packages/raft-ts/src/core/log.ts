@@ -161,12 +161,15 @@ export class RaftLog {
   }
 
   /** Is there an entry with `test` in (after, upTo]? */
-  some(after: number, upTo: number, test: (entry: Entry) => boolean): boolean {
+  some(after: number, upTo: number, test: (entry: Entry) => boolean): boolean { return this.firstIndexOf(after, upTo, test) !== undefined; }
+
+  /** The first entry with `test` in (after, upTo]. */
+  firstIndexOf(after: number, upTo: number, test: (entry: Entry) => boolean): number | undefined {
     for (let index = after + 1; index <= upTo; index++) {
       const entry = this.entry(index);
-      if (entry && test(entry)) return true;
+      if (entry && test(entry)) return index;
     }
-    return false;
+    return undefined;
   }
 }
 

@@ -26,10 +26,12 @@ export function takeReady(s: CoreState): Ready {
 
 function takeWrite(s: CoreState): Write | undefined {
   const { hasNewVoteState, snapshotToWrite: snapshot, recoveringToWrite: recovering } = s;
-  const mustSync = hasNewVoteState || s.log.hasUnwritten || snapshot !== undefined || recovering !== undefined;
+  const isCommitSyncDue = s.commitToSync > s.syncedCommit && s.commitToSync > (s.commitSyncs.at(-1)?.commit ?? 0);
+  const mustSync = hasNewVoteState || s.log.hasUnwritten || snapshot !== undefined || recovering !== undefined || isCommitSyncDue;
   if (!mustSync && !s.isCommitFlushDue && s.acknowledgements.length === 0) return undefined;
   const id = s.nextWriteId++;
-  const { commit } = s.log;
+  const commit = Math.max(s.log.commit, s.commitToSync);
+  if (isCommitSyncDue) s.commitSyncs.push({ id, commit });
   // The commit index goes with every entry that is written: a member that holds a config entry must, after a restart, know that
   // the config entry before it was committed, or it might campaign with the members of two changes ago (etcd #7280).
   const hasHardState = hasNewVoteState || s.isCommitFlushDue || (mustSync && commit !== s.written.commit);

@@ -169,6 +169,7 @@ export class RaftCore {
     s.isDirty = true;
     s.persistedWriteId = Math.max(s.persistedWriteId, writeId);
     s.log.writeDone(writeId);
+    while (s.commitSyncs.length > 0 && s.commitSyncs[0]!.id <= writeId) s.syncedCommit = s.commitSyncs.shift()!.commit;
     ownVotePersisted(s, writeId);
     maybeCommit(s);
     checkRecovered(s);

@@ -100,12 +100,21 @@ export function onHeartbeatResponse(s: CoreState, m: Extract<Message, { type: "h
   if (m.isPromise && m.round > s.leaseFloorRound) progress.promisedAt = Math.max(progress.promisedAt, s.reads.tickOf(m.round));
 }
 
-/** The commit index follows what a majority has synced. */
+/**
+ * The commit index follows what a majority has synced. A change of members is committed here once the leader would know so after a crash: a member that hears of its own removal ends, and
+ * a leader that then forgot about it would wait for that member's vote for ever.
+ */
 export function maybeCommit(s: CoreState): void {
   if (s.role !== "leader") return;
-  const index = quorumIndex(s.halves, s.matchOf);
+  let index = quorumIndex(s.halves, s.matchOf);
   // Counting replicas of an older term's entry proves nothing (Raft figure 8).
   if (index <= s.log.commit || s.log.term(index) !== s.term) return;
+  const change = s.log.firstIndexOf(s.log.commit, index, isConfig);
+  if (change !== undefined && change > s.syncedCommit) {
+    if (index > s.commitToSync) { s.commitToSync = index; s.isDirty = true; }
+    index = change - 1;
+    if (index === s.log.commit) return;
+  }
   const hadOwnCommit = s.hasOwnCommit;
   for (let i = s.log.commit + 1; i <= index; i++) s.uncommittedBytes -= entryBytes(s.log.entry(i)!);
   assert(s.uncommittedBytes >= 0, "what was committed was counted before");

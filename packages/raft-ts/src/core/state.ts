@@ -108,6 +108,12 @@ export class CoreState {
   nextWriteId = 1;
   persistedWriteId = 0;
   isCommitFlushDue = false;
+  /** The leader: so far a majority has come, and it is to be known after a crash before it is called committed (a change of members). */
+  commitToSync = 0;
+  /** Writes on their way that make a commit index durable, in order. */
+  readonly commitSyncs: { readonly id: number; readonly commit: number }[] = [];
+  /** The commit index that this member would know after a crash, at least. */
+  syncedCommit: number;
   snapshotToWrite: SnapshotMeta | undefined;
   recoveringToWrite: boolean | undefined;
   /** The last config entry that was handed out to be applied. */
@@ -123,6 +129,7 @@ export class CoreState {
     this.vote = state.hardState.vote;
     this.log = new RaftLog(state.base, state.entries, state.hardState.commit, state.applied);
     this.written = { ...state.hardState, commit: this.log.commit };
+    this.syncedCommit = this.log.commit;
     this.recovering = state.recovering;
     this.snapshot = state.snapshot;
     this.configIndex = state.applied;
