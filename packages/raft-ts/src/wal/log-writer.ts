@@ -66,7 +66,7 @@ export class LogWriter {
   async append(records: readonly LogRecord[], mustSync: boolean): Promise<void> {
     let payloads: Uint8Array[] = [];
     let bytes = 0;
-    for (const record of records.flatMap(splitEntries)) {
+    for (const record of records.some(isLarge) ? records.flatMap(splitEntries) : records) {
       const payload = encodeRecord(record, this.options.sealer);
       const size = payload.length + recordHeaderBytes;
       if (this.position.offset + bytes + size > this.fileBytes) {
@@ -82,7 +82,7 @@ export class LogWriter {
       bytes += size;
     }
     await this.flush(payloads, bytes, mustSync);
-    if (mustSync) await this.sync();
+    if (mustSync && this.hasUnsynced) await this.sync();
     if (this.position.offset > this.fileBytes / 2) this.maker.prepare();
   }
 
@@ -108,7 +108,9 @@ export class LogWriter {
   }
 
   private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {
-    const buffer = Buffer.allocUnsafe(payloads.reduce((sum, payload) => sum + payload.length + recordHeaderBytes, 0));
+    let bytes = 0;
+    for (const payload of payloads) bytes += payload.length + recordHeaderBytes;
+    const buffer = Buffer.allocUnsafe(bytes);
     let at = 0;
     for (const payload of payloads) at += frameRecord(buffer, at, payload, segment, offset + at);
     return buffer;
@@ -158,6 +160,13 @@ export class LogWriter {
     await this.file?.close();
     this.file = undefined;
   }
+}
+
+/** More than one record's worth. */
+function isLarge({ entries }: LogRecord): boolean {
+  let bytes = 0;
+  for (const entry of entries) bytes += entryBytes(entry);
+  return bytes > recordBytes;
 }
 
 /** The same record as several, each with a part of the entries. */

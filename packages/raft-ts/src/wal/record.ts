@@ -27,12 +27,16 @@ export interface LogRecord {
   readonly entries: readonly Entry[];
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 export const recordHeaderBytes = 8;
 
 const hasHardState = 1, hasMarker = 2, reset = 4, checkpoint = 8;
 
 export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uint8Array {
-  const w = new Writer(record.entries.reduce((sum, entry) => sum + entry.data.length + 16, 128));
+  let capacity = 128;
+  for (const entry of record.entries) capacity += entry.data.length + 16;
+  const w = new Writer(capacity);
   w.byte((record.hardState ? hasHardState : 0) | (record.marker ? hasMarker : 0) | (record.isReset ? reset : 0) | (record.isCheckpoint ? checkpoint : 0));
   if (record.hardState) w.int(record.hardState.term).int(record.hardState.vote).int(record.hardState.commit);
   if (record.marker) {
@@ -47,13 +51,12 @@ export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uin
 export function decodeRecord(payload: Uint8Array, sealer: Sealer | undefined): LogRecord {
   const r = new Reader(unseal(payload, sealer));
   const flags = r.byte();
-  return {
-    ...(flags & hasHardState && { hardState: { term: r.int(), vote: r.int(), commit: r.int() } }),
-    ...(flags & hasMarker && { marker: { meta: readSnapshotMeta(r), base: { index: r.int(), term: r.int() } } }),
-    isReset: (flags & reset) !== 0,
-    isCheckpoint: (flags & checkpoint) !== 0,
-    entries: readEntries(r),
-  };
+  // No spreads: with small records they take longer than all the rest.
+  const record: Mutable<LogRecord> = { isReset: (flags & reset) !== 0, isCheckpoint: (flags & checkpoint) !== 0, entries: [] };
+  if (flags & hasHardState) record.hardState = { term: r.int(), vote: r.int(), commit: r.int() };
+  if (flags & hasMarker) record.marker = { meta: readSnapshotMeta(r), base: { index: r.int(), term: r.int() } };
+  record.entries = readEntries(r);
+  return record;
 }
 
 /** For bytes whose checksum fits: if they do not open, it is the key that is wrong, not the disk. */

@@ -29,7 +29,7 @@ export interface StorageOptions {
 }
 
 interface Vote { readonly term: number; readonly vote: number; readonly recovering: boolean }
-type Job = { readonly records: readonly LogRecord[]; readonly mustSync: boolean; readonly vote?: Vote; readonly done: () => void; /** Instead of `done`, when it will not be done any more. */ readonly dropped?: (error: Error) => void };
+type Job = { readonly record: LogRecord | undefined; readonly mustSync: boolean; readonly vote: Vote | undefined; readonly done: () => void; /** Instead of `done`, when it will not be done any more. */ readonly dropped?: (error: Error) => void };
 
 export class Storage {
   private queue: Job[] = [];
@@ -87,16 +87,17 @@ export class Storage {
 
   /** Writes are done in order; those that come while a sync runs share the next one. `done` is not called after a failure. */
   write(write: Write, done: () => void): void {
-    const record: LogRecord = {
-      ...(write.hardState && { hardState: write.hardState }),
-      ...(write.snapshot && { marker: { meta: write.snapshot, base: { index: write.snapshot.index, term: write.snapshot.term } }, isReset: true }),
-      entries: write.entries,
-    };
-    const hasRecord = write.hardState !== undefined || write.snapshot !== undefined || write.entries.length > 0;
+    const { hardState, snapshot, entries } = write;
+    let record: LogRecord | undefined;
+    if (snapshot) record = { ...(hardState && { hardState }), marker: { meta: snapshot, base: { index: snapshot.index, term: snapshot.term } }, isReset: true, entries };
+    else if (hardState) record = { hardState, entries };
+    else if (entries.length > 0) record = { entries };
     let vote: Vote | undefined;
-    const next: Vote = { term: write.hardState?.term ?? this.vote.term, vote: write.hardState?.vote ?? this.vote.vote, recovering: write.recovering ?? this.vote.recovering };
-    if (next.term !== this.vote.term || next.vote !== this.vote.vote || next.recovering !== this.vote.recovering) vote = this.vote = next;
-    this.enqueue({ records: hasRecord ? [record] : [], mustSync: write.mustSync, ...(vote && { vote }), done });
+    const known = this.vote, recovering = write.recovering ?? known.recovering;
+    if ((hardState && (hardState.term !== known.term || hardState.vote !== known.vote)) || recovering !== known.recovering) {
+      vote = this.vote = { term: hardState?.term ?? known.term, vote: hardState?.vote ?? known.vote, recovering };
+    }
+    this.enqueue({ record, mustSync: write.mustSync, vote, done });
   }
 
   get syncs(): number { return this.writer.syncs; }
@@ -110,12 +111,18 @@ export class Storage {
 
   private async run(): Promise<void> {
     while (this.queue.length > 0 && !this.failure) {
-      const jobs = this.queue.splice(0);
+      const jobs = this.queue;
+      this.queue = [];
+      let vote: Vote | undefined;
+      let mustSync = false;
+      const records: LogRecord[] = [];
+      for (const job of jobs) {
+        vote = job.vote ?? vote;
+        mustSync ||= job.mustSync;
+        if (job.record) records.push(job.record);
+      }
       try {
-        const vote = jobs.findLast((job) => job.vote)?.vote;
         if (vote) await this.voteSlots.write(encodeVote(vote), { isSynced: true });
-        const records = jobs.flatMap((job) => job.records);
-        const mustSync = jobs.some((job) => job.mustSync);
         if (records.length > 0 || mustSync) await this.writer.append(records, mustSync);
       } catch (error) {
         this.failure = error as Error;
@@ -136,7 +143,7 @@ export class Storage {
   /** From now on the snapshot stands for the log up to `base`; then older snapshots and segments go. Rejects when the storage ends before. */
   commitSnapshot(meta: SnapshotMeta, base: { index: number; term: number }): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.enqueue({ records: [{ marker: { meta, base }, entries: [] }], mustSync: true, done: () => { this.removeCovered(meta.index, base.index).then(resolve, reject); }, dropped: reject });
+      this.enqueue({ record: { marker: { meta, base }, entries: [] }, mustSync: true, vote: undefined, done: () => { this.removeCovered(meta.index, base.index).then(resolve, reject); }, dropped: reject });
     });
   }
 
