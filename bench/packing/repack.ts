@@ -62,13 +62,13 @@ function withWaiting(state: ClusterState): RebalanceProblem {
   const steps = snapshotOf(state, { isPacking: false, mayMove: () => true });
   let step = steps.next();
   while (!step.done) step = steps.next();
-  const { problem } = step.value, waiting = [...state.tasks.rows()].filter((t) => state.tasks.node[t] === nowhere);
+  const { problem } = step.value, waiting = [...state.tasks.rows()].filter((t) => state.tasks.nodeOf(t) === nowhere);
   const extended = (column: Int32Array, of: (t: number) => number) => Int32Array.from([...column, ...waiting.map(of)]);
   return {
     ...problem,
     tasks: {
       count: problem.tasks.count + waiting.length, node: extended(problem.tasks.node, () => nowhere), request: extended(problem.tasks.request, (t) => state.requestOf(t)),
-      service: extended(problem.tasks.service, (t) => state.groups.service[state.tasks.group[t]!]!), gpuMask: extended(problem.tasks.gpuMask, () => 0), movable: Uint8Array.from([...problem.tasks.movable, ...waiting.map(() => 1)]),
+      service: extended(problem.tasks.service, (t) => state.groups.service[state.tasks.groupOf(t)]!), gpuMask: extended(problem.tasks.gpuMask, () => 0), movable: Uint8Array.from([...problem.tasks.movable, ...waiting.map(() => 1)]),
     },
   };
 }

@@ -34,5 +34,5 @@ export function addWaiting(state: ClusterState, name: string, spec: ServiceSpec,
 const taskId = (name: string, i: number): string => `${name}.${i}`.padEnd(25, "x");
 
 export function unplaceAll(state: ClusterState): void {
-  for (let t = 0; t < state.tasks.size; t++) if (state.tasks.node[t] !== nowhere) state.unplace(t);
+  for (let t = 0; t < state.tasks.size; t++) if (state.tasks.nodeOf(t) !== nowhere) state.unplace(t);
 }

@@ -100,7 +100,7 @@ function churn(name: string, nodes: number, tasks: number, services: number): Ca
             placer.place(groups[ended]!, one);
             waiting[coming] = come;
           }
-          if (state.tasks.node[rows[running[ending]!]!] === nowhere) throw new Error("a task that had just left found no room");
+          if (state.tasks.nodeOf(rows[running[ending]!]!) === nowhere) throw new Error("a task that had just left found no room");
         }
         if (run > 0) times.push(performance.now() - start);
       }

@@ -72,7 +72,7 @@ function keptForIt({ state, queue }: Picture, group: WaitingGroup): string {
 
 /** Why a task waits that can only be on one node. */
 export function explainBound({ state, queue }: Picture, t: number): Explanation {
-  const g = state.tasks.group[t]!;
+  const g = state.tasks.groupOf(t);
   const nodeId = queue.bound.nodeOf(t);
   const n = state.nodes.rowOf(nodeId);
   const refusals = queue.quotas.room(state, g) === 0 ? queue.quotas.refusals(state, g) : [];

@@ -62,31 +62,31 @@ export class Picture {
     if (!holds && !waits) return this.forgetTask(task.id);
     let t = state.tasks.rowOf(task.id);
     // Most news of tasks is what was decided here, and their way to RUNNING.
-    if (t !== undefined && holds && state.tasks.node[t] !== nowhere && state.nodes.ids[state.tasks.node[t]!] === task.nodeId && (state.tasks.counts[t] === 1) === isWanted(task)) return;
+    if (t !== undefined && holds && state.tasks.nodeOf(t) !== nowhere && state.nodes.ids[state.tasks.nodeOf(t)] === task.nodeId && (state.tasks.countOf(t) === 1) === isWanted(task)) return;
     const key = revisionId(task.serviceId, task.revision);
-    if (t !== undefined && state.groups.keys[state.tasks.group[t]!] !== key) { this.forgetTask(task.id); t = undefined; }
+    if (t !== undefined && state.groups.keys[state.tasks.groupOf(t)] !== key) { this.forgetTask(task.id); t = undefined; }
     t ??= state.addNewTask(task.id, this.#groupOf(tx, key, task), task.meta?.createdAtMs ?? this.clock.now());
     if (waits) {
       // On a node in the state: decided about, and on its way to the store.
-      if (state.tasks.node[t] !== nowhere || queue.isWaiting(t)) return;
+      if (state.tasks.nodeOf(t) !== nowhere || queue.isWaiting(t)) return;
       if (t >= this.waitsSinceMs.length) this.waitsSinceMs = grown(this.waitsSinceMs, t + 1);
       this.waitsSinceMs[t] = this.clock.now();
       return queue.add(t, task.nodeId);
     }
-    const before = state.tasks.node[t]!, wasWanted = state.tasks.counts[t] === 1;
+    const before = state.tasks.nodeOf(t), wasWanted = state.tasks.countOf(t) === 1;
     if (before === nowhere) queue.drop(t);
     else if (state.nodes.ids[before] !== task.nodeId) { queue.left(t, before); state.unplace(t); }
     state.placeById(t, task.nodeId, isWanted(task), task.gpus.length === 0 ? none : task.gpus.map(({ id }) => id), task.assigned, task.volumes);
-    const after = state.tasks.node[t]!;
+    const after = state.tasks.nodeOf(t);
     if (after !== before && after !== nowhere) queue.arrived(t);
-    else if (after === before && wasWanted && state.tasks.counts[t] === 0) queue.unwanted(t);
+    else if (after === before && wasWanted && state.tasks.countOf(t) === 0) queue.unwanted(t);
   }
 
   forgetTask(id: string): void {
     const { state, queue } = this;
     const t = state.tasks.rowOf(id);
     if (t === undefined) return;
-    const n = state.tasks.node[t]!;
+    const n = state.tasks.nodeOf(t);
     if (n !== nowhere) queue.left(t, n);
     queue.drop(t);
     state.removeTask(t);

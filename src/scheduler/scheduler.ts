@@ -186,7 +186,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     void worker.decide(packed).then((nodes) => {
       if (isStopped || of !== picture) return;
       if (nodes) metrics.workerDecisions.add();
-      const isWaiting = (i: number) => state.tasks.ids[heavy.tasks[i]!] === ids[i] && state.tasks.node[heavy.tasks[i]!] === nowhere;
+      const isWaiting = (i: number) => state.tasks.ids[heavy.tasks[i]!] === ids[i] && state.tasks.nodeOf(heavy.tasks[i]!) === nowhere;
       const batch = queue.settleHeavy(heavy, isWaiting, nodes, { nowMs: clock.now(), maxTasks: ids.length, mayPreempt: of.mayPreempt, isTimeUp: () => false });
       send(of, batch, () => false);
       loop.wake();
@@ -198,10 +198,10 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     for (const group of batch.blocked) explainer!.blocked(group);
     for (const t of batch.refused) explainer!.refused(t);
     const assignments = batch.placed.map((t) => ({
-      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), volumes: [...state.volumes.heldBy(t)], waitsSinceMs: of.waitsSinceMs[t]!,
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.nodeOf(t)]!, assigned: assignGeneric(state, t), gpus: assignedGpus(state, t), volumes: [...state.volumes.heldBy(t)], waitsSinceMs: of.waitsSinceMs[t]!,
     }));
     const preemptions = batch.preemptions.flatMap(({ g, victims }) => victims.map((t) => ({
-      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.node[t]!]!, byKey: state.groups.keys[g]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
+      taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.nodeOf(t)]!, byKey: state.groups.keys[g]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
     })));
     const explanations = explainer!.explain(Math.max(0, writesPerTransaction - assignments.length - preemptions.length), isTimeUp);
     if (assignments.length + preemptions.length + explanations.length > 0) write(of, { assignments, preemptions, explanations });

@@ -90,7 +90,7 @@ export function stateOfNodes(nodes: Iterable<Node>): ClusterState {
 
 /** "web.1@n1 web.2@n2 web.3@-": where the tasks are, for comparing. */
 export function whereabouts(state: ClusterState, tasks: Iterable<number>): string {
-  return [...tasks].map((t) => `${state.tasks.ids[t]}@${state.tasks.node[t]! < 0 ? "-" : state.nodes.names[state.tasks.node[t]!]}`).join(" ");
+  return [...tasks].map((t) => `${state.tasks.ids[t]}@${state.tasks.nodeOf(t) < 0 ? "-" : state.nodes.names[state.tasks.nodeOf(t)]}`).join(" ");
 }
 
 export { seededRandom };
@@ -176,9 +176,9 @@ export function fitsNaively(spec: ServiceSpec, serviceId: string, node: Node, no
 export function placedTasks(state: ClusterState, specs: ReadonlyMap<string, ServiceSpec>): PlacedTask[] {
   const placed: PlacedTask[] = [];
   for (const t of state.tasks.rows()) {
-    const n = state.tasks.node[t]!;
+    const n = state.tasks.nodeOf(t);
     if (n < 0) continue;
-    const serviceId = state.services.ids[state.groups.service[state.tasks.group[t]!]!]!;
+    const serviceId = state.services.ids[state.groups.service[state.tasks.groupOf(t)]!]!;
     const devices = state.nodeObjects[n]?.description?.resources?.gpus ?? [];
     const millis = state.requests.gpuMillis[state.requestOf(t)]!;
     const gpus = devices.filter((_, i) => (state.tasks.gpuMask[t]! & (1 << i)) !== 0).map(({ id }) => ({ id, millis }));

@@ -54,11 +54,11 @@ class Transcript {
     const placed = this.#placer.place(g, tasks);
     const byNode = new Map<string, string[]>();
     for (const t of tasks.slice(0, placed)) {
-      const name = state.nodes.names[state.tasks.node[t]!]!;
+      const name = state.nodes.names[state.tasks.nodeOf(t)]!;
       byNode.set(name, [...(byNode.get(name) ?? []), state.tasks.ids[t]!.split(".").at(-1)!]);
     }
     const lines = [...byNode].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, slots]) => `${name}  ${spec.name}.${slots.join(",")}`);
-    const left = tasks.filter((t) => state.tasks.node[t] === nowhere);
+    const left = tasks.filter((t) => state.tasks.nodeOf(t) === nowhere);
     return left.length === 0 ? lines : [...lines, `${left.length} of ${tasks.length} wait: ${sentenceOf(explainRefusals(state, g))}`];
   }
 }

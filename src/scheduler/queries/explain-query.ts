@@ -57,9 +57,9 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   const t = rows.get(taskId);
   if (t === undefined) return { ...nothing, ...subject, fits: task.nodeId !== "", placed: task.nodeId === "" ? 0 : 1, headline: headlineOutside(name, task) };
 
-  const g = state.tasks.group[t]!;
+  const g = state.tasks.groupOf(t);
   openFor(copy, g);
-  const n = state.tasks.node[t]!;
+  const n = state.tasks.nodeOf(t);
   if (n !== nowhere) {
     // As it was when it was placed: without itself.
     state.unplace(t);
@@ -106,13 +106,13 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   if (!service?.spec) throw new SwarmError("NOT_FOUND", `Cannot explain service "${serviceId}": it was removed meanwhile`);
   const name = service.spec.name;
   const wanted = tasks.filter((task) => isWanted(task) && !isTerminal(stateOf(task)));
-  const waitingTasks = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.node[t] === nowhere; });
-  const placed = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.node[t] !== nowhere; }).length;
+  const waitingTasks = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.nodeOf(t) === nowhere; });
+  const placed = wanted.filter(({ id }) => { const t = rows.get(id); return t !== undefined && state.tasks.nodeOf(t) !== nowhere; }).length;
   const isGlobal = service.spec.mode === "GLOBAL";
   const total = isGlobal ? wanted.length : Math.max(service.spec.replicas, wanted.length);
   // Of an update that hangs, the tasks that wait say why.
   const first = waitingTasks[0];
-  const g = first ? state.tasks.group[rows.get(first.id)!]! : presentGroup(state, service);
+  const g = first ? state.tasks.groupOf(rows.get(first.id)!) : presentGroup(state, service);
   openFor(copy, g);
   const quota = (yield* quotasIn(copy))?.refusals(state, g) ?? [];
   const gang = first ? placeGang(copy, g) : undefined;
@@ -208,7 +208,7 @@ interface Gang { readonly wanted: number; readonly fitting: number; readonly isW
 /** Places what waits of a gang on the copy, as many as fit: what keeps the next one out is asked after that. undefined: it is none. */
 function placeGang({ state, placer, rows }: Copy, g: number): Gang | undefined {
   if (!state.groups.rules[g]!.isGang) return undefined;
-  const waiting = [...rows.values()].filter((t) => state.tasks.group[t] === g && state.tasks.node[t] === nowhere);
+  const waiting = [...rows.values()].filter((t) => state.tasks.groupOf(t) === g && state.tasks.nodeOf(t) === nowhere);
   const fitting = placer.place(g, waiting);
   return { wanted: waiting.length, fitting, isWhole: fitting === waiting.length };
 }
@@ -224,8 +224,8 @@ function ofGang(explanation: Explanation, { wanted, fitting }: Gang): Explanatio
 
 /** The tasks of a stored service that have this revision: an update changes all of them. */
 function wholeOf({ state, placer, rows }: Copy, g: number): { readonly whole: WholeService } {
-  const own = [...rows.values()].filter((t) => state.tasks.group[t] === g && (state.tasks.node[t] === nowhere || state.tasks.counts[t] === 1));
-  return { whole: { placer, placed: own.filter((t) => state.tasks.node[t] !== nowhere), wanted: own.length } };
+  const own = [...rows.values()].filter((t) => state.tasks.groupOf(t) === g && (state.tasks.nodeOf(t) === nowhere || state.tasks.countOf(t) === 1));
+  return { whole: { placer, placed: own.filter((t) => state.tasks.nodeOf(t) !== nowhere), wanted: own.length } };
 }
 
 /** Makes room on the copy as the scheduler does, for as many as `most` in all: adds to `placed`, and returns who would have to go. */
@@ -248,7 +248,7 @@ function* placeByPreemption({ state, placer, store }: Copy, g: number, placed: n
 /** The same for a gang, all of it or nothing. */
 function placeGangByPreemption({ state, placer, store }: Copy, g: number, placed: number[], most: number): readonly string[] {
   if (store.view((tx) => tx.list("cluster")[0]?.spec?.preemptionOff ?? false)) return [];
-  const fitting = placed.map((t) => ({ t, n: state.tasks.node[t]! }));
+  const fitting = placed.map((t) => ({ t, n: state.tasks.nodeOf(t) }));
   for (const t of placed) state.unplace(t);
   const members = [...placed, ...Array.from({ length: most - placed.length }, (_, i) => state.addNewTask(`in the place of ${i}`, g, 0))];
   const plan = planGang(state, g, members, { canFit: (group, n) => placer.canFit(group, n), place: (group, tasks) => placer.place(group, tasks) });
@@ -258,7 +258,7 @@ function placeGangByPreemption({ state, placer, store }: Copy, g: number, placed
   }
   const gone = new Set(plan.victims);
   // What is being stopped there already will have ended by then.
-  for (const n of plan.nodes.keys()) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.counts[t] === 0) gone.add(t);
+  for (const n of plan.nodes.keys()) for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.countOf(t) === 0) gone.add(t);
   for (const t of gone) state.unplace(t);
   placed.splice(0, placed.length, ...members.slice(0, placer.place(g, members)));
   return plan.victims.map((t) => state.tasks.ids[t]!);
@@ -273,7 +273,7 @@ function victimsText(taskIds: readonly string[], names: Names): string {
 /** "3 on n1, 2 on n2 and 4 on 4 other nodes" */
 function distribution({ state }: Copy, placed: readonly number[]): string {
   const counts = new Map<number, number>();
-  for (const t of placed) counts.set(state.tasks.node[t]!, (counts.get(state.tasks.node[t]!) ?? 0) + 1);
+  for (const t of placed) counts.set(state.tasks.nodeOf(t), (counts.get(state.tasks.nodeOf(t)) ?? 0) + 1);
   const sorted = [...counts].sort(([n, a], [m, b]) => b - a || n - m);
   const named = sorted.slice(0, 4).map(([n, count]) => `${count} on ${state.nodes.names[n]}`);
   const others = sorted.slice(4);

@@ -74,7 +74,7 @@ export function* quotasIn({ state, store }: Pick<Copy, "state" | "store">): Gene
   quotas.setLimits(limits);
   const { tasks, groups } = state, placed = new Int32Array(groups.size);
   for (let t = 0; t < tasks.size; t++) {
-    if (tasks.ids[t] !== "" && tasks.node[t] !== nowhere) placed[tasks.group[t]!]!++;
+    if (tasks.ids[t] !== "" && tasks.nodeOf(t) !== nowhere) placed[tasks.groupOf(t)]!++;
     if (t % rowsPerStep === rowsPerStep - 1) yield;
   }
   for (let g = 0; g < groups.size; g++) {

@@ -54,7 +54,7 @@ const costOf = (changes: readonly Change[]): number => changes.reduce((sum, chan
 function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly number[]): Change[] | undefined {
   const { state, g } = trial;
   const { tasks, nodes, groups } = state;
-  const before = moved.map((t) => ({ t, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
+  const before = moved.map((t) => ({ t, counts: tasks.countOf(t) === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
   for (const t of moved) state.unplace(t);
   let changes: Change[] | undefined;
   if (trial.canFit(n)) {
@@ -62,10 +62,10 @@ function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly numbe
     state.place(placed, n);
     changes = [];
     for (const { t, counts } of before) {
-      const rules = groups.rules[tasks.group[t]!]!;
+      const rules = groups.rules[tasks.groupOf(t)]!;
       if (!counts) { changes.push({ kind: "stop", taskId: tasks.ids[t]!, nodeName: nodes.names[n]! }); continue; }
       // How many replicas are wanted is not known of global services' tasks, which have no other place.
-      const to = rules.mayMove && rules.replicas > 0 ? homes.of(tasks.group[t]!, n) : undefined;
+      const to = rules.mayMove && rules.replicas > 0 ? homes.of(tasks.groupOf(t), n) : undefined;
       if (to === undefined) { changes = undefined; break; }
       state.place(t, to);
       changes.push({ kind: "move", taskId: tasks.ids[t]!, fromNodeId: nodes.ids[n]!, fromNode: nodes.names[n]!, toNodeId: nodes.ids[to]!, toNode: nodes.names[to]! });
@@ -73,7 +73,7 @@ function tryWithout(trial: Trial, homes: Homes, n: number, moved: readonly numbe
     state.removeTask(placed);
   }
   for (const { t, counts, mask, volumes } of before) {
-    if (tasks.node[t] !== nowhere) state.unplace(t);
+    if (tasks.nodeOf(t) !== nowhere) state.unplace(t);
     state.place(t, n, counts, mask, volumes);
   }
   return changes;
@@ -102,11 +102,11 @@ function movable({ state, g }: Trial, n: number, limit: number): number[] {
   const rows: { t: number; size: number }[] = [];
   for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
     // Where another of the same group would fit, this one would have.
-    if (tasks.group[t] === g) continue;
+    if (tasks.groupOf(t) === g) continue;
     const r = state.requestOf(t);
     let size = requests.gpuCount[r]! * requests.gpuMillis[r]! / wholeGpu;
     for (let d = 0; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0) size += requests.amount[d]![r]! / nodes.total[d]![n]!;
-    rows.push({ t, size: tasks.counts[t] === 1 ? size : -1 });
+    rows.push({ t, size: tasks.countOf(t) === 1 ? size : -1 });
   }
   return rows.sort((a, b) => a.size - b.size || a.t - b.t).slice(0, limit).map(({ t }) => t);
 }

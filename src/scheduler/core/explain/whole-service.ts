@@ -22,7 +22,7 @@ export const mostOfWhole = 2_000;
  */
 export function* amountsForAll(state: ClusterState, g: number, { placer, placed, wanted }: WholeService, short: readonly Cause[]): Generator<void, Suggestion[]> {
   const { tasks } = state;
-  const before = placed.map((t) => ({ t, n: tasks.node[t]!, counts: tasks.counts[t] === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
+  const before = placed.map((t) => ({ t, n: tasks.nodeOf(t), counts: tasks.countOf(t) === 1, mask: tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }));
   for (const { t } of before) state.unplace(t);
   const found: Suggestion[] = [];
   for (const { dimension, needed } of short) {

@@ -61,8 +61,8 @@ export function countOfGroupAround(state: ClusterState, group: number, key: stri
   const values = key === "node.id" ? undefined : state.attribute(key).valueOf;
   let count = 0;
   for (let t = services.firstTaskOf(groups.service[group]!); t !== nowhere; t = tasks.nextOfService(t)) {
-    if (tasks.group[t] !== group || tasks.counts[t] === 0) continue;
-    const m = tasks.node[t]!;
+    if (tasks.groupOf(t) !== group || tasks.countOf(t) === 0) continue;
+    const m = tasks.nodeOf(t);
     if (values === undefined ? m === n : values[m] === values[n]) count++;
   }
   return count;

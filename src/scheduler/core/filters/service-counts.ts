@@ -6,7 +6,7 @@ import { nowhere, type ClusterState } from "../state/index.js";
  */
 export function countOnNode({ nodes, tasks, groups }: ClusterState, s: number, n: number): number {
   let count = 0;
-  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.counts[t] === 1 && groups.service[tasks.group[t]!] === s) count++;
+  for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.countOf(t) === 1 && groups.service[tasks.groupOf(t)] === s) count++;
   return count;
 }
 
@@ -17,7 +17,7 @@ export function countAround(state: ClusterState, s: number, key: string, n: numb
 
 export function countAnywhere({ services, tasks }: ClusterState, s: number): number {
   let count = 0;
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) count += tasks.counts[t]!;
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) count += tasks.countOf(t);
   return count;
 }
 
@@ -38,6 +38,6 @@ function countByValue(state: ClusterState, s: number, key: string): Int32Array {
   const { tasks, services } = state;
   const { values, valueOf } = state.attribute(key);
   const counts = new Int32Array(values.names.length);
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) counts[valueOf[tasks.node[t]!]!]!++;
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) counts[valueOf[tasks.nodeOf(t)]!]!++;
   return counts;
 }

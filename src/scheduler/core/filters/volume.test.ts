@@ -160,6 +160,6 @@ describe("filter: volumes of the cluster", () => {
     assert.equal(asked("v")["n1"], "volume v is not shared, and a task on node n1 has it");
     state.removeTask(t);
     assert.equal(asked("v")["n1"], "fits");
-    assert.equal(state.tasks.node[t], nowhere);
+    assert.equal(state.tasks.nodeOf(t), nowhere);
   });
 });

@@ -26,7 +26,7 @@ describe("a packed decision", () => {
         const { g, tasks } = addService(state, id, spec);
         const answer = elsewhere(state, g, tasks.length);
         placer.place(g, tasks);
-        assert.deepEqual(answer, tasks.map((t) => state.tasks.node[t]), `${id} (seed ${seed})`);
+        assert.deepEqual(answer, tasks.map((t) => state.tasks.nodeOf(t)), `${id} (seed ${seed})`);
       }
     }), { numRuns: 40 });
   });
@@ -42,7 +42,7 @@ describe("a packed decision", () => {
       const { g, tasks } = addService(state, id, specOf(words));
       const answer = elsewhere(state, g, tasks.length);
       placer.place(g, tasks);
-      assert.deepEqual(answer, tasks.map((t) => state.tasks.node[t]), id);
+      assert.deepEqual(answer, tasks.map((t) => state.tasks.nodeOf(t)), id);
     };
     submit("a", { affinities: [{ service: "b", anti: true, required: true, weight: 0, key: "node.labels.rack" }] });
     submit("b", { replicas: 3, hostPorts: [80] });

@@ -7,7 +7,7 @@ export function decidePacked(packed: PackedDecision): Int32Array {
   const state = new ClusterState();
   const { g, tasks } = unpack(state, packed);
   new Placer(state, { defaultStrategy: packed.defaultStrategy, nowMs: () => packed.nowMs }).place(g, tasks);
-  return tasks.map((t) => state.tasks.node[t]!);
+  return tasks.map((t) => state.tasks.nodeOf(t));
 }
 
 /** Columns and counts are taken as they are, last: what tasks hold is in them already. */
@@ -37,9 +37,9 @@ function unpack(state: ClusterState, packed: PackedDecision): { readonly g: numb
   state.isUsageAware = packed.isUsageAware;
   state.turnover = Turnover.fixedAt(packed.turnover);
   const tasks = Int32Array.from({ length: packed.tasks }, (_, i) => state.addNewTask(`waiting ${i}`, groups[0]!, packed.nowMs));
-  for (const { placed, waiting, among, ...request } of packed.requests) {
+  for (const { tasks: users, among, ...request } of packed.requests) {
     const r = state.requests.acquire({ ...request, eligibility: classes[among]! }, packed.dimensions.length);
-    state.requests.setTasks(r, placed, waiting);
+    state.requests.setTasks(r, users);
   }
   const { size: _size, free, total, alive, ...columns } = packed.nodes;
   nodes.alive.words = alive;

@@ -17,7 +17,7 @@ export interface PackedGroup extends Omit<CompiledSpec, "predicates" | "rules"> 
 export interface PackedTasks { readonly group: number; readonly nodes: Int32Array; readonly counts: Uint8Array }
 
 /** Amounts asked for by tasks of any group, with how many: what scores learn from. `among`: the class in `classes` that it is confined to. */
-export interface PackedRequest { readonly among: number; readonly amounts: readonly number[]; readonly gpuCount: number; readonly gpuMillis: number; readonly gpuModels: readonly number[]; readonly placed: number; readonly waiting: number }
+export interface PackedRequest { readonly among: number; readonly amounts: readonly number[]; readonly gpuCount: number; readonly gpuMillis: number; readonly gpuModels: readonly number[]; readonly tasks: number }
 
 export interface PackedDecision {
   readonly defaultStrategy: Strategy;
@@ -58,7 +58,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     [...predicates.classes[requests.eligibility[state.groups.request[g]!]!]!].map((p) => predicates.predicates[p]!), ...rules.preferences.map(({ predicate }) => [predicate]),
     ...(state.softTaintedCount > 0 ? [[prefersOthers(rules.tolerations)]] : []),
   ];
-  const requestRows = [...requests.rows()].filter((r) => requests.placedOf(r) + requests.waitingOf(r) > 0).slice(0, mostRequests);
+  const requestRows = [...requests.rows()].filter((r) => requests.tasksOf(r) > 0).slice(0, mostRequests);
   const rowOfClass = new Map<number, number>();
   for (const r of requestRows) {
     const c = requests.eligibility[r]!;
@@ -83,7 +83,7 @@ export function packDecision(state: ClusterState, g: number, tasks: number, opti
     failing: Int32Array.from(state.failures.nodesFailing(state.groups.keys[g]!, options.nowMs)),
     imageHolders: imageHolders(state, rules.image),
     requests: requestRows.map((r) => ({
-      among: rowOfClass.get(requests.eligibility[r]!)!, amounts: amountsOf(state, r), gpuCount: requests.gpuCount[r]!, gpuMillis: requests.gpuMillis[r]!, gpuModels: modelsOf(state, r), placed: requests.placedOf(r), waiting: requests.waitingOf(r),
+      among: rowOfClass.get(requests.eligibility[r]!)!, amounts: amountsOf(state, r), gpuCount: requests.gpuCount[r]!, gpuMillis: requests.gpuMillis[r]!, gpuModels: modelsOf(state, r), tasks: requests.tasksOf(r),
     })),
   };
 }
@@ -140,14 +140,14 @@ function servicesThatCount(state: ClusterState, g: number): Set<number> {
 function packTasks({ services, tasks }: ClusterState, s: number, groupRows: number[], placed: PackedTasks[]): void {
   const byGroup = new Map<number, number[]>();
   for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) {
-    const rows = byGroup.get(tasks.group[t]!);
+    const rows = byGroup.get(tasks.groupOf(t));
     if (rows) rows.push(t);
-    else byGroup.set(tasks.group[t]!, [t]);
+    else byGroup.set(tasks.groupOf(t), [t]);
   }
   for (const [g, rows] of byGroup) {
     let at = groupRows.indexOf(g);
     if (at < 0) at = groupRows.push(g) - 1;
-    placed.push({ group: at, nodes: Int32Array.from(rows, (t) => tasks.node[t]!), counts: Uint8Array.from(rows, (t) => tasks.counts[t]!) });
+    placed.push({ group: at, nodes: Int32Array.from(rows, (t) => tasks.nodeOf(t)), counts: Uint8Array.from(rows, (t) => tasks.countOf(t)) });
   }
 }
 
@@ -156,7 +156,7 @@ function imageHolders({ groups, services, tasks }: ClusterState, image: string):
   if (image === "") return new Int32Array(0);
   let looks = 0;
   for (const g of groups.withImage(image)) {
-    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < mostImageLooks; t = tasks.nextOfService(t), looks++) if (tasks.group[t] === g) holders.add(tasks.node[t]!);
+    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < mostImageLooks; t = tasks.nextOfService(t), looks++) if (tasks.groupOf(t) === g) holders.add(tasks.nodeOf(t));
     if (++looks >= mostImageLooks) break;
   }
   return Int32Array.from(holders);

@@ -98,17 +98,17 @@ export class CapacityGrid {
     this.#changes = nodes.changes;
   }
 
-  /** The tightest node for one of `r`; -1: it fits on none. Nodes with `most` tasks of the service or more (`own`) are passed by. */
-  find(r: number, own: Int32Array | undefined, most: number): number {
-    const found = this.#search(r, own, most, looksPerCell);
+  /** The tightest node for one of group `g`; -1: it fits on none. Nodes with `most` tasks of the service or more (`own`) are passed by. */
+  find(g: number, own: Int32Array | undefined, most: number): number {
+    const found = this.#search(g, own, most, looksPerCell);
     // A node that fits may be behind eight that do not, in the cells that are as large as the request.
-    return found >= 0 || !this.#isCutShort ? found : this.#search(r, own, most, Infinity);
+    return found >= 0 || !this.#isCutShort ? found : this.#search(g, own, most, Infinity);
   }
 
-  #search(r: number, own: Int32Array | undefined, most: number, looks: number): number {
-    const { requests } = this.state;
-    const row = levelOf(requests.cpuOf(r)), column = levelOf(requests.memoryOf(r) * (1 / mib));
-    const count = requests.gpuCountOf(r), dimensions = requests.dimensionsOf(r);
+  #search(g: number, own: Int32Array | undefined, most: number, looks: number): number {
+    const { groups, requests } = this.state;
+    const row = levelOf(groups.cpuOf(g)), column = levelOf(groups.memoryOf(g) * (1 / mib));
+    const r = groups.requestOf(g), count = groups.gpuCountOf(g), dimensions = groups.dimensionsOf(g);
     const first = count === 0 ? 0 : requests.isWholeGpus(r) ? wholeLayer + count : 1 + ((requests.gpuMillis[r]! * 8) / wholeGpu | 0);
     const layers = this.#layers;
     this.#best = outside;
@@ -118,13 +118,13 @@ export class CapacityGrid {
     const isGeneric = dimensions > pids + 1;
     for (let at = first; at < gpuLayers && at < layers.length && this.#best < 0; at++) {
       const plain = layers[at], generic = layers[gpuLayers + at];
-      if (!isGeneric && plain !== undefined && plain.nodes > 0) this.#searchLayer(plain, r, row, column, own, most, looks);
-      if (this.#best < 0 && generic !== undefined && generic.nodes > 0) this.#searchLayer(generic, r, row, column, own, most, looks);
+      if (!isGeneric && plain !== undefined && plain.nodes > 0) this.#searchLayer(plain, g, row, column, own, most, looks);
+      if (this.#best < 0 && generic !== undefined && generic.nodes > 0) this.#searchLayer(generic, g, row, column, own, most, looks);
     }
     return this.#best;
   }
 
-  #searchLayer(layer: Layer, r: number, fromRow: number, fromColumn: number, own: Int32Array | undefined, most: number, looks: number): void {
+  #searchLayer(layer: Layer, g: number, fromRow: number, fromColumn: number, own: Int32Array | undefined, most: number, looks: number): void {
     const { state } = this;
     const { blocks, filled } = layer;
     const cpuCost = this.#cpuCost, memoryCost = this.#memoryCost, rows = this.#rows, heads = this.#heads, cpuWeight = this.#cpuWeight, memoryWeight = this.#memoryWeight;
@@ -134,7 +134,7 @@ export class CapacityGrid {
     const lowRows = (fromRow & 7) < 4 ? -1 << ((fromRow & 3) << 3) : 0, highRows = (fromRow & 7) < 4 ? -1 : -1 << ((fromRow & 3) << 3);
     const largeColumns = Math.imul((0xff << (fromColumn & 7)) & 0xff, 0x01010101);
     // Nearly every request is about these two; the rest is asked where there is any. Who asks for nothing fits where less than nothing is left.
-    const neededCpu = state.requests.cpuOf(r) || -Infinity, neededMemory = state.requests.memoryOf(r) || -Infinity, asksMore = this.#asksMore;
+    const neededCpu = state.groups.cpuOf(g) || -Infinity, neededMemory = state.groups.memoryOf(g) || -Infinity, asksMore = this.#asksMore;
     const closeEnough = this.closeEnough;
     let best = this.#best, bestCost = this.#bestCost, enough = bestCost * closeEnough;
     for (let ofLayer = layer.filledOctaves & (-1 << fromOctave); ofLayer !== 0; ofLayer &= ofLayer - 1) {
@@ -160,7 +160,7 @@ export class CapacityGrid {
               const nodeCpu = freeCpu[n]!, nodeMemory = freeMemory[n]!;
               const cost = nodeCpu * cpuWeight + nodeMemory * memoryWeight;
               if (cost > bestCost || (cost === bestCost && n > best) || nodeCpu < neededCpu || nodeMemory < neededMemory
-                || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, r))) continue;
+                || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, state.groups.requestOf(g)))) continue;
               best = n;
               bestCost = cost;
               enough = cost * closeEnough;

@@ -300,7 +300,7 @@ function groupBy<K>(items: Iterable<number>, keyOf: (item: number) => K): Map<K,
 /** The node of each wanted task of the service. */
 function placedNodes({ services, tasks }: ClusterState, s: number): number[] {
   const nodes: number[] = [];
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) nodes.push(tasks.node[t]!);
+  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) nodes.push(tasks.nodeOf(t));
   return nodes;
 }
 

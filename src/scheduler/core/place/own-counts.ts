@@ -21,7 +21,7 @@ export class OwnCounts {
     this.#touched = [];
     this.most = 0;
     if (this.counts.length < nodes.size) this.counts = new Int32Array(nodes.capacity);
-    for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) this.#add(tasks.node[t]!, 1);
+    for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) this.#add(tasks.nodeOf(t), 1);
     this.#service = s;
     this.#changes = nodes.changes;
     return this.counts;

@@ -35,7 +35,7 @@ describe("packing with a grid over free capacity", () => {
           ...(random() < 0.1 ? { generic: { licence: 1 } } : {}), ...(random() < 0.3 ? { constraints: [`node.labels.rack==r${pick(3)}`] } : {}),
         }));
         const placed = packer.place(g, tasks, tasks.length, classOf(state, g));
-        for (const [i, t] of tasks.entries()) assert.equal(state.tasks.node[t] !== nowhere, i < placed);
+        for (const [i, t] of tasks.entries()) assert.equal(state.tasks.nodeOf(t) !== nowhere, i < placed);
         if (placed < tasks.length) assert.deepEqual(fitting(state, g), []);
         if (random() < 0.3) for (const t of [...state.tasks.rows()]) if (random() < 0.2) state.removeTask(t);
         if (random() < 0.1) state.setNode({ ...state.nodeObjects[0]!, spec: { ...state.nodeObjects[0]!.spec!, availability: random() < 0.5 ? "DRAIN" : "ACTIVE" } });
@@ -60,7 +60,7 @@ describe("packing with a grid over free capacity", () => {
         const { g, tasks } = addService(state, `s${step}`, specOf({ cpu: (1 + Math.floor(random() * 2_000)) / 1000, memoryMiB: 1 + Math.floor(random() * 1_000) }));
         const least = Math.min(...fitting(state, g).map(freeOf)), free = Array.from({ length: nodeCount }, (_, n) => freeOf(n));
         if (packer.place(g, tasks, 1, classOf(state, g)) === 0) continue;
-        assert.ok(free[state.tasks.node[tasks[0]!]!]! <= least + 1e-9);
+        assert.ok(free[state.tasks.nodeOf(tasks[0]!)]! <= least + 1e-9);
       }
     }), { numRuns: 200 });
   });
@@ -83,7 +83,7 @@ describe("packing with a grid over free capacity", () => {
     const state = stateOfNodes([nodeOf("eight", { gpus: { T4: 8 }, cpu: 1 }), nodeOf("one", { gpus: { T4: 1 }, cpu: 1 }), nodeOf("licensed", { generic: { licence: 1 }, cpu: 1 }), nodeOf("plain", { cpu: 1 })]);
     const { g, tasks } = addService(state, "s", specOf({ cpu: 1, memoryMiB: 1, replicas: 1 }), 5);
     const packer = packerFor(state);
-    const order = tasks.map((t) => (packer.place(g, [t], 1, classOf(state, g)) === 1 ? state.nodes.names[state.tasks.node[t]!] : "-"));
+    const order = tasks.map((t) => (packer.place(g, [t], 1, classOf(state, g)) === 1 ? state.nodes.names[state.tasks.nodeOf(t)] : "-"));
     assert.deepEqual(order, ["plain", "licensed", "one", "eight", "-"]);
   });
 
@@ -97,10 +97,10 @@ describe("packing with a grid over free capacity", () => {
         const spec = specOf({ cpu: (1 + Math.floor(random() * 900)) / 1000, memoryMiB: Math.floor(random() * 700), replicas: 3 });
         const { g, tasks } = addService(state, `s${step}`, spec), { tasks: others } = addService(rebuilt, `s${step}`, spec);
         packer.place(g, tasks, 3, classOf(state, g));
-        for (const [i, t] of tasks.entries()) if (state.tasks.node[t] !== nowhere) rebuilt.placeById(others[i]!, state.nodes.ids[state.tasks.node[t]!]!, true);
+        for (const [i, t] of tasks.entries()) if (state.tasks.nodeOf(t) !== nowhere) rebuilt.placeById(others[i]!, state.nodes.ids[state.tasks.nodeOf(t)]!, true);
       }
       assert.deepEqual(audit(state, rebuilt), []);
-      return [...state.tasks.node];
+      return Array.from({ length: state.tasks.size }, (_, t) => state.tasks.nodeOf(t));
     };
     assert.deepEqual(run(), run());
   });

@@ -46,7 +46,7 @@ export class Packer {
   /** How many of the first `wanted` were placed, on nodes of class `eligibility`. */
   place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number {
     const { state } = this;
-    const { groups, requests, services } = state;
+    const { groups, services } = state;
     const r = groups.requestOf(g), s = groups.serviceOf(g), replicas = (groups.traitsOf(g) & hasReplicas) === 0 ? 1 : groups.rules[g]!.replicas;
     if (this.#refused.covers(r, eligibility)) return 0;
     const grid = this.#grid(eligibility);
@@ -54,18 +54,18 @@ export class Packer {
     if (wanted === 1 && half < unlimited && services.tasksOf(s) > manyTasks) {
       // One more of a large service: how many the best node has is told by that node's tasks sooner than by the service's.
       grid.catchUp();
-      const n = this.#find(grid, r, undefined, unlimited);
+      const n = this.#find(grid, g, undefined, unlimited);
       if (n >= 0 && countOnNode(state, s, n) < half) {
         state.place(tasks[0]!, n);
         return 1;
       }
     }
     const own = half < unlimited && (wanted > 1 || services.tasksOf(s) > 0) ? this.own.of(s) : undefined;
-    const hasGpus = requests.gpuCountOf(r) > 0;
+    const hasGpus = groups.gpuCountOf(g) > 0;
     let placed = 0, most = half;
     while (placed < wanted) {
       grid.catchUp();
-      const n = this.#find(grid, r, own, most);
+      const n = this.#find(grid, g, own, most);
       if (n < 0) {
         if (most === unlimited || own === undefined) { this.#refused.add(r, eligibility); break; }
         most = unlimited;
@@ -85,19 +85,19 @@ export class Packer {
    * Nodes whose GPUs are all in use are nodes like others; those with free ones are the last that a task gets that asks for none. Unless tasks come and go: then GPUs are free and in use by turns,
    * and what a place costs decides among all nodes with GPUs (churn: 4.6 % over the bound instead of 4.9 %).
    */
-  #find(grid: CapacityGrid, r: number, own: Int32Array | undefined, most: number): number {
-    const { nodes, requests } = this.state, waiting = this.state.tasks.count - this.state.placedTasks;
+  #find(grid: CapacityGrid, g: number, own: Int32Array | undefined, most: number): number {
+    const { nodes, groups, requests } = this.state, waiting = this.state.tasks.count - this.state.placedTasks;
     grid.closeEnough = waiting > manyWaiting ? nearlyTightest : 1;
-    if (nodes.devices === 0 || (requests.kinds > mostKinds && (waiting + looksOfLearning) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(r, own, most);
-    if (requests.gpuCountOf(r) === 0) {
-      const n = grid.find(r, own, most);
+    if (nodes.devices === 0 || (requests.kinds > mostKinds && (waiting + looksOfLearning) * (nodes.devices + requests.kinds) > mostWork)) return grid.find(g, own, most);
+    if (groups.gpuCountOf(g) === 0) {
+      const n = grid.find(g, own, most);
       if (n < 0 || nodes.gpuCount[n] === 0) return n;
       this.scores.gpuCost.refresh();
       if (nodes.gpuFreeMillis[n]! <= 0 && !this.scores.gpuCost.isUsedAgain) return n;
     } else this.scores.gpuCost.refresh();
-    const n = this.#gpuNodes.find(r, own, most);
+    const n = this.#gpuNodes.find(groups.requestOf(g), own, most);
     // Of the nodes that the request may go to it knows all: where only some of them are to be chosen from, the grid knows better.
-    return n < 0 || this.state.predicates.eligible[grid.eligibility]!.has(n) ? n : grid.find(r, own, most);
+    return n < 0 || this.state.predicates.eligible[grid.eligibility]!.has(n) ? n : grid.find(g, own, most);
   }
 
   #grid(eligibility: number): CapacityGrid {

@@ -44,7 +44,7 @@ describe("placement on random clusters", () => {
     it(`a task that is left waiting fits nowhere, and the filters say why on every node (${words})`, () => {
       fc.assert(fc.property(fc.integer(), (seed) => {
         runFrom(seed, { nodes: 10, services: 12 }, smallCluster, ({ state, specs }, g, serviceId, tasks, placed) => {
-          assert.deepEqual(tasks.map((t) => state.tasks.node[t] !== nowhere), tasks.map((_, i) => i < placed));
+          assert.deepEqual(tasks.map((t) => state.tasks.nodeOf(t) !== nowhere), tasks.map((_, i) => i < placed));
           if (placed === tasks.length) return;
           const all = placedTasks(state, specs), nodes = nodesOf(state);
           for (const node of nodes) {

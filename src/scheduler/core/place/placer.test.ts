@@ -13,7 +13,7 @@ const stateOf = (nodes: Readonly<Record<string, NodeWords>>) => stateOfNodes(Obj
 function countsOf(state: ClusterState, tasks: readonly number[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const t of tasks) {
-    const n = state.tasks.node[t]!;
+    const n = state.tasks.nodeOf(t);
     if (n !== nowhere) counts[state.nodes.names[n]!] = (counts[state.nodes.names[n]!] ?? 0) + 1;
   }
   return counts;
@@ -272,7 +272,7 @@ describe("where a task would go", () => {
     assert.deepEqual(ranked.map(({ n, total }) => [state.nodes.names[n], Math.round(total * 100) / 100]), [["a", 43.75], ["b", 28.75]]);
     assert.deepEqual(ranked[1]!.terms.map(({ name, value }) => `${name} ${Math.round(value)}`), ["preference node.labels.disk==ssd 10", "pack 19"]);
     assert.equal(placer.place(g, tasks), 1);
-    assert.equal(state.tasks.node[tasks[0]!], ranked[0]!.n);
+    assert.equal(state.tasks.nodeOf(tasks[0]!), ranked[0]!.n);
   });
 
   it("the branch of a placement preference with the fewest tasks comes first", () => {

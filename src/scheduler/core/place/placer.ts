@@ -77,7 +77,7 @@ export class Placer {
     if (!chooser) return undefined;
     // Who spreads counts tasks: what CPU and memory are worth, which takes a look at all nodes, is not asked.
     if (chooser === this.#packer && this.#scores.refreshScale()) this.#packer.scaleChanged();
-    const eligibility = state.requests.eligibilityOf(state.groups.requestOf(g));
+    const eligibility = state.groups.eligibilityOf(g);
     if (state.softTaintedCount === 0) return chooser.place(g, tasks, wanted, eligibility);
     // Nodes that had rather not have the tasks come after all others.
     const placed = chooser.place(g, tasks, wanted, this.#withoutSoftTaints(eligibility, state.groups.rules[g]!.tolerations));
@@ -100,7 +100,7 @@ export class Placer {
 
   /** For a task that names its node. False: something refuses it there (the filters and predicates say what). */
   placeOn(t: number, n: number): boolean {
-    if (!this.canFit(this.state.tasks.group[t]!, n)) return false;
+    if (!this.canFit(this.state.tasks.groupOf(t), n)) return false;
     this.state.place(t, n);
     return true;
   }

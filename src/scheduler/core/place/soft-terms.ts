@@ -63,7 +63,7 @@ function nodesWithImage({ groups, services, tasks }: ClusterState, image: string
   let looks = 0;
   for (const g of groups.withImage(image)) {
     for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < maxLooks; t = tasks.nextOfService(t), looks++) {
-      if (tasks.group[t] === g) holders.add(tasks.node[t]!);
+      if (tasks.groupOf(t) === g) holders.add(tasks.nodeOf(t));
     }
     if (++looks >= maxLooks) break;
   }

@@ -8,7 +8,7 @@ import { Spreader } from "./spreader.js";
 /** One after the other on the node that fits with the fewest tasks of the service, then the fewest tasks, then the lowest row. */
 function spreadNaively(state: ClusterState, g: number, tasks: readonly number[]): number {
   const own = new Map<number, number>();
-  for (const t of state.tasks.rows()) if (state.tasks.node[t] !== nowhere && state.groups.service[state.tasks.group[t]!] === state.groups.service[g]) own.set(state.tasks.node[t]!, (own.get(state.tasks.node[t]!) ?? 0) + 1);
+  for (const t of state.tasks.rows()) if (state.tasks.nodeOf(t) !== nowhere && state.groups.service[state.tasks.groupOf(t)] === state.groups.service[g]) own.set(state.tasks.nodeOf(t), (own.get(state.tasks.nodeOf(t)) ?? 0) + 1);
   for (const [placed, t] of tasks.entries()) {
     let best = -1;
     for (let n = 0; n < state.nodes.size; n++) {
@@ -29,7 +29,7 @@ const nodesFrom = (random: () => number, count: number) => Array.from({ length: 
 
 const countsOf = (state: ClusterState, tasks: readonly number[]): number[] => {
   const counts = new Array<number>(state.nodes.size).fill(0);
-  for (const t of tasks) if (state.tasks.node[t] !== nowhere) counts[state.tasks.node[t]!]!++;
+  for (const t of tasks) if (state.tasks.nodeOf(t) !== nowhere) counts[state.tasks.nodeOf(t)]!++;
   return counts;
 };
 
@@ -53,11 +53,11 @@ describe("spreading with an index or by water-filling", () => {
         const others = Array.from({ length: count }, (_, i) => naive.addTask(`${id}.${step}.${i}`, h, 0));
         assert.equal(spreader.place(g, tasks, count, classOf(fast, g)), spreadNaively(naive, h, others));
         assert.deepEqual(countsOf(fast, tasks), countsOf(naive, others));
-        placed.push(...tasks.map((t) => t).filter((t) => fast.tasks.node[t] !== nowhere));
+        placed.push(...tasks.map((t) => t).filter((t) => fast.tasks.nodeOf(t) !== nowhere));
         // Some end, the same ones by number and node on both sides: those of whole nodes.
         if (random() < 0.4) {
           const n = pick(nodeCount);
-          for (const state of [fast, naive]) for (const t of [...state.tasks.rows()]) if (state.tasks.node[t] === n) state.removeTask(t);
+          for (const state of [fast, naive]) for (const t of [...state.tasks.rows()]) if (state.tasks.nodeOf(t) === n) state.removeTask(t);
         }
       }
       for (let n = 0; n < nodeCount; n++) assert.ok(fast.nodes.free[0]![n]! >= 0 && fast.nodes.free[1]![n]! >= 0);

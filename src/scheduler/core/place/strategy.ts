@@ -26,10 +26,9 @@ const pointsOfLoad = 10;
 const leastReallyFree = 0.1;
 
 /** Tasks that reserve nothing would fit anywhere in any number: whatever is asked for, they are spread. */
-export function strategyOf({ groups, requests }: ClusterState, g: number, byDefault: Strategy): Strategy {
+export function strategyOf({ groups }: ClusterState, g: number, byDefault: Strategy): Strategy {
   const wanted = groups.strategyOf(g);
-  const r = groups.requestOf(g);
-  if (requests.dimensionsOf(r) === 0 && requests.gpuCountOf(r) === 0) return "SPREAD";
+  if (groups.dimensionsOf(g) === 0 && groups.gpuCountOf(g) === 0) return "SPREAD";
   return wanted === "DEFAULT" ? byDefault : wanted;
 }
 

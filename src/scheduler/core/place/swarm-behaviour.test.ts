@@ -13,7 +13,7 @@ function run(state: ClusterState, id: string, words: SpecWords, count = words.re
   new Placer(state, { defaultStrategy: "SPREAD", nowMs: () => nowMs, smallCluster }).place(g, tasks);
   const counts: Record<string, number> = {};
   for (const t of tasks) {
-    const name = state.tasks.node[t] === nowhere ? "-" : state.nodes.names[state.tasks.node[t]!]!;
+    const name = state.tasks.nodeOf(t) === nowhere ? "-" : state.nodes.names[state.tasks.nodeOf(t)]!;
     counts[name] = (counts[name] ?? 0) + 1;
   }
   return counts;
@@ -82,7 +82,7 @@ for (const [words, smallCluster] of [["node by node", Infinity], ["by indexes", 
     const spec = specOf({});
     const { g, tasks } = addService(state, "ingress", { ...spec, endpoint: { mode: "VIP", ports: [{ protocol: "TCP", targetPort: 80, publishedPort: 80, mode: "INGRESS" }] } }, 1);
     assert.equal(new Placer(state, { defaultStrategy: "SPREAD", nowMs: () => nowMs, smallCluster }).place(g, tasks), 1);
-    assert.notEqual(state.nodes.names[state.tasks.node[tasks[0]!]!], "amd");
+    assert.notEqual(state.nodes.names[state.tasks.nodeOf(tasks[0]!)], "amd");
   });
 
   it("HostPort, MaxReplicas: once for each port and protocol on a node; at most so many of a service", () => {
@@ -104,7 +104,7 @@ for (const [words, smallCluster] of [["node by node", Infinity], ["by indexes", 
     const state = stateOfNodes([nodeOf("a", { cpu: 100, labels: { zone: "1" } }), nodeOf("b", { cpu: 100, labels: { zone: "2" } })]);
     const rules = { spread: ["node.labels.zone"], cpu: 0.1 };
     run(state, "s", rules, 4, smallCluster);
-    const onA = [...state.tasks.rows()].filter((t) => state.tasks.node[t] === 0);
+    const onA = [...state.tasks.rows()].filter((t) => state.tasks.nodeOf(t) === 0);
     state.setCounts(onA[0]!, false);
     state.removeTask(onA[1]!);
     assert.deepEqual(run(state, "s", rules, 2, smallCluster), { a: 2 });

@@ -25,7 +25,7 @@ describe("placing tasks with volumes of the cluster", () => {
     const readers = addService(state, "readers", specOf({ volumes: ["w!"], replicas: 4 })), writers = addService(state, "writers", specOf({ volumes: ["w"], replicas: 2 }));
     assert.equal(placerOf(state).place(readers.g, readers.tasks), 4);
     assert.equal(placerOf(state).place(writers.g, writers.tasks), 1);
-    assert.deepEqual(readers.tasks.map((t) => state.nodes.names[state.tasks.node[t]!]), ["n2", "n1", "n2", "n1"], "they are spread as if they had none");
+    assert.deepEqual(readers.tasks.map((t) => state.nodes.names[state.tasks.nodeOf(t)]), ["n2", "n1", "n2", "n1"], "they are spread as if they had none");
   });
 
   it("each task of a service gets a volume of the group of its own, and meets it again", () => {
@@ -37,10 +37,10 @@ describe("placing tasks with volumes of the cluster", () => {
     const chosen = tasks.slice(0, 3).map((t) => state.volumes.heldBy(t)[0]!.volumeId);
     assert.deepEqual(chosen, ["a", "b", "c"]);
     // What the store would say now; then the task on n2 ends.
-    for (const t of tasks.slice(0, 3)) state.setVolume(volumeOf(state.volumes.heldBy(t)[0]!.volumeId, { group: "pg", nodeId: state.nodes.ids[state.tasks.node[t]!]! }));
+    for (const t of tasks.slice(0, 3)) state.setVolume(volumeOf(state.volumes.heldBy(t)[0]!.volumeId, { group: "pg", nodeId: state.nodes.ids[state.tasks.nodeOf(t)]! }));
     state.removeTask(tasks[1]!);
     assert.equal(placer.place(g, [tasks[3]!]), 1);
-    assert.equal(state.nodes.names[state.tasks.node[tasks[3]!]!], "n2");
+    assert.equal(state.nodes.names[state.tasks.nodeOf(tasks[3]!)], "n2");
     assert.equal(state.volumes.heldBy(tasks[3]!)[0]!.volumeId, "b");
   });
 
@@ -129,7 +129,7 @@ class World {
       return;
     }
     seen.placed++;
-    const nodeId = this.state.nodes.ids[this.state.tasks.node[t]!]!;
+    const nodeId = this.state.nodes.ids[this.state.tasks.nodeOf(t)]!;
     assert.ok(possible.includes(nodeId), `${this.specs[which]!.join(" ")} may not be on ${nodeId}`);
     const volumes = this.state.volumes.heldBy(t);
     this.running.set(id, { t, id, nodeId, volumes });
@@ -179,10 +179,10 @@ class World {
     const rebuilt = stateOfNodes(this.nodes.values());
     for (const volume of this.volumes.values()) rebuilt.setVolume(volume);
     for (const { t, id, nodeId, volumes } of this.running.values()) {
-      const key = this.state.groups.keys[this.state.tasks.group[t]!]!, which = Number(key.slice(1, key.indexOf(".")));
+      const key = this.state.groups.keys[this.state.tasks.groupOf(t)]!, which = Number(key.slice(1, key.indexOf(".")));
       const g = rebuilt.groupOf(key, `s${which}`, () => compileSpec(`s${which}`, specOf({ volumes: this.specs[which]! })));
       rebuilt.placeById(rebuilt.addTask(id, g, 0), nodeId, true, [], [], volumes);
-      if (this.nodes.has(nodeId)) assert.notEqual(this.state.tasks.node[t], nowhere);
+      if (this.nodes.has(nodeId)) assert.notEqual(this.state.tasks.nodeOf(t), nowhere);
     }
     assert.deepEqual(audit(this.state, rebuilt), []);
     assert.deepEqual(audit(this.state.copy(), rebuilt), []);

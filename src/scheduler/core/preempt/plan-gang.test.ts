@@ -116,7 +116,7 @@ describe("whom to stop for a gang", () => {
           cpu: pick([0, 0.5, 1, 1.5, 2]), memoryMiB: pick([0, 512, 1024]), priority: Math.floor(random() * 4), noMove: random() < 0.1, gang: random() < 0.1, ...(random() < 0.2 ? { gpu: { count: 1 } } : {}),
         }));
         placer.place(g, tasks);
-        if (random() < 0.1 && state.tasks.node[tasks[0]!] !== nowhere) state.setCounts(tasks[0]!, false);
+        if (random() < 0.1 && state.tasks.nodeOf(tasks[0]!) !== nowhere) state.setCounts(tasks[0]!, false);
       }
       const byZone = random() < 0.2;
       const { g, tasks } = addService(state, "gang", specOf({
@@ -129,12 +129,12 @@ describe("whom to stop for a gang", () => {
         return placed === tasks.length;
       });
       if (placer.place(g, tasks) === tasks.length) return;
-      for (const t of tasks) if (state.tasks.node[t] !== nowhere) state.unplace(t);
+      for (const t of tasks) if (state.tasks.nodeOf(t) !== nowhere) state.unplace(t);
       const plan = planned(state, g, tasks);
       const least = fewest(state, g, fits);
       if (!plan) { none++; assert.ok(least === undefined || byZone, `a plan was there to be found (seed ${seed})`); return; }
       found++;
-      for (const t of plan.victims) assert.ok(state.groups.priority[state.tasks.group[t]!]! < 3 && !state.groups.rules[state.tasks.group[t]!]!.isGang && state.groups.rules[state.tasks.group[t]!]!.mayMove);
+      for (const t of plan.victims) assert.ok(state.groups.priority[state.tasks.groupOf(t)]! < 3 && !state.groups.rules[state.tasks.groupOf(t)]!.isGang && state.groups.rules[state.tasks.groupOf(t)]!.mayMove);
       assert.equal([...plan.nodes.values()].reduce((sum, count) => sum + count, 0), tasks.length);
       assert.ok(fits(plan.victims), `all fit without them (seed ${seed})`);
       if (byZone) for (const kept of plan.victims) assert.ok(!fits(plan.victims.filter((t) => t !== kept)), `${state.tasks.ids[kept]} need not go (seed ${seed})`);
@@ -144,13 +144,13 @@ describe("whom to stop for a gang", () => {
   });
 });
 
-const endingOf = (state: ClusterState): number[] => [...state.tasks.rows()].filter((t) => state.tasks.node[t] !== nowhere && state.tasks.counts[t] === 0);
+const endingOf = (state: ClusterState): number[] => [...state.tasks.rows()].filter((t) => state.tasks.nodeOf(t) !== nowhere && state.tasks.countOf(t) === 0);
 
 /** The least number of victims with which all fit, tried one after the other. */
 function fewest(state: ClusterState, g: number, fits: (gone: readonly number[]) => boolean): number | undefined {
   const may = [...state.tasks.rows()].filter((t) => {
-    const group = state.tasks.group[t]!, rules = state.groups.rules[group]!;
-    return state.tasks.node[t] !== nowhere && state.tasks.counts[t] === 1 && state.groups.priority[group]! < state.groups.priority[g]! && !rules.isGang && rules.mayMove;
+    const group = state.tasks.groupOf(t), rules = state.groups.rules[group]!;
+    return state.tasks.nodeOf(t) !== nowhere && state.tasks.countOf(t) === 1 && state.groups.priority[group]! < state.groups.priority[g]! && !rules.isGang && rules.mayMove;
   });
   let least: number | undefined;
   for (let set = 0; set < 1 << may.length; set++) {

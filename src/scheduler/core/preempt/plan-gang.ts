@@ -146,8 +146,8 @@ function choicesOn(state: ClusterState, { n, fitting, most }: Candidate, missing
   const { nodes, tasks } = state;
   const stoppables: number[] = [], ending: number[] = [];
   for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-    if (tasks.counts[t] === 0) ending.push(t);
-    else if (mayStop[tasks.group[t]!] === 1) stoppables.push(t);
+    if (tasks.countOf(t) === 0) ending.push(t);
+    else if (mayStop[tasks.groupOf(t)] === 1) stoppables.push(t);
   }
   const choices: Choice[] = [];
   for (let members = fitting + 1; members <= Math.min(most, fitting + missing) && budget.trials-- > 0;) {
@@ -194,7 +194,7 @@ function findCandidates(state: ClusterState, g: number, wanted: number, mayStop:
     let fits = state.room(n, r);
     if (tally.hasEnding || ports.length > 0) {
       trial.begin(n, 0);
-      if (tally.hasEnding) for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.counts[t] === 0) trial.give(t, 1);
+      if (tally.hasEnding) for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.countOf(t) === 0) trial.give(t, 1);
       fits = trial.room;
     }
     fits = Math.min(fits, limit);
@@ -263,7 +263,7 @@ function chooseOneByOne(state: ClusterState, g: number, members: readonly number
 
 /** Takes `t` from its node; returns what puts it back. */
 function takenFrom(state: ClusterState, t: number): () => void {
-  const n = state.tasks.node[t]!, mask = state.tasks.gpuMask[t]!, volumes = state.volumes.heldBy(t), assigned = state.assignedIds.get(t), counts = state.tasks.counts[t] === 1;
+  const n = state.tasks.nodeOf(t), mask = state.tasks.gpuMask[t]!, volumes = state.volumes.heldBy(t), assigned = state.assignedIds.get(t), counts = state.tasks.countOf(t) === 1;
   state.unplace(t);
   return () => {
     state.place(t, n, counts, mask, volumes);
@@ -276,18 +276,17 @@ function takenFrom(state: ClusterState, t: number): () => void {
 function allEnding({ nodes, tasks, placedTasks }: ClusterState): number[] {
   const ending: number[] = [];
   const { tasks: counted, firstTask, size } = nodes;
-  const { counts } = tasks;
   let wanted = 0;
   for (let n = 0; n < size; n++) wanted += counted[n]!;
   if (wanted === placedTasks) return ending;
-  for (let n = 0; n < size; n++) for (let t = firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (counts[t] === 0) ending.push(t);
+  for (let n = 0; n < size; n++) for (let t = firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) if (tasks.countOf(t) === 0) ending.push(t);
   return ending;
 }
 
 /** Whether all of the gang really get a node with `victims` gone, and which; those who fit beside it are victims no more. */
 function carryOut(state: ClusterState, g: number, members: readonly number[], victims: readonly number[], { place }: GangOptions): GangPlan | undefined {
   const ending = allEnding(state);
-  const homes = new Map(victims.map((t) => [t, { n: state.tasks.node[t]!, mask: state.tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }]));
+  const homes = new Map(victims.map((t) => [t, { n: state.tasks.nodeOf(t), mask: state.tasks.gpuMask[t]!, volumes: state.volumes.heldBy(t) }]));
   return without(state, [...victims, ...ending], () => {
     const placed = place(g, members);
     const stays: number[] = [];
@@ -300,7 +299,7 @@ function carryOut(state: ClusterState, g: number, members: readonly number[], vi
         stays.push(t);
       }
       const nodes = new Map<number, number>();
-      for (const t of members) nodes.set(state.tasks.node[t]!, (nodes.get(state.tasks.node[t]!) ?? 0) + 1);
+      for (const t of members) nodes.set(state.tasks.nodeOf(t), (nodes.get(state.tasks.nodeOf(t)) ?? 0) + 1);
       return { victims: victims.filter((t) => !stays.includes(t)), nodes };
     } finally {
       for (const t of [...stays, ...members.slice(0, placed)]) state.unplace(t);
@@ -314,7 +313,7 @@ function fitsBack(state: ClusterState, t: number, n: number, mask: number, volum
   const r = state.requestOf(t);
   for (let d = 0; d < requests.amount.length; d++) if (requests.amount[d]![r]! > 0 && nodes.free[d]![n]! < requests.amount[d]![r]!) return false;
   for (let i = 0; i < nodes.gpuCount[n]!; i++) if ((mask & (1 << i)) !== 0 && nodes.deviceFree[nodes.gpuStart[n]! + i]! < requests.gpuMillis[r]!) return false;
-  const rules: Rules = state.groups.rules[state.tasks.group[t]!]!;
+  const rules: Rules = state.groups.rules[state.tasks.groupOf(t)]!;
   if (rules.hostPorts.some((port) => ports.isTaken(port, n))) return false;
   return volumes.every(({ volumeId, readOnly }) => refusalOfVolume(state, volumeId, !readOnly || writesTo(rules.volumes, volumeId), n) === undefined);
 }

@@ -179,13 +179,13 @@ describe("whom to stop", () => {
         const groups = Array.from({ length: 14 }, (_, i) => addService(state, `s${i}`, specOf({ cpu: pick([0, 0.5, 1, 2]), volumes: mounts(), priority: Math.floor(random() * 4), noMove: random() < 0.1 })));
         for (const { g, tasks } of groups) placer.place(g, tasks);
         for (const { g, tasks } of groups) {
-          if (tasks.every((t) => state.tasks.node[t] !== nowhere) || [0, 1, 2].some((n) => placer.canFit(g, n))) continue;
+          if (tasks.every((t) => state.tasks.nodeOf(t) !== nowhere) || [0, 1, 2].some((n) => placer.canFit(g, n))) continue;
           const before = state.copy();
           const found = planPreemption(state, g, { canFit: (group, n) => placer.canFit(group, n), claimed: () => 0 });
           assert.deepEqual(audit(state, before), [], `the state is as it was (seed ${seed})`);
           if (!found) continue;
           planned++;
-          for (const t of found.victims) assert.ok(state.groups.priority[state.tasks.group[t]!]! < state.groups.priority[g]!);
+          for (const t of found.victims) assert.ok(state.groups.priority[state.tasks.groupOf(t)]! < state.groups.priority[g]!);
           without(state, found.victims, () => assert.ok(placer.canFit(g, found.node), `it fits without them (seed ${seed})`));
           for (const kept of found.victims) without(state, found.victims.filter((t) => t !== kept), () => assert.ok(!placer.canFit(g, found.node), `${state.tasks.ids[kept]} need not go (seed ${seed})`));
         }
@@ -214,7 +214,7 @@ describe("whom to stop", () => {
       const groups = services.map(({ id, spec }) => addService(state, id, { ...spec, priority: Math.floor(random() * 5), gang: random() < 0.1 }, spec.replicas));
       for (const { g, tasks } of groups) placer.place(g, tasks);
       for (const { g, tasks } of groups) {
-        if (tasks.every((t) => state.tasks.node[t] !== nowhere) || nodes.some((_, n) => placer.canFit(g, n))) continue;
+        if (tasks.every((t) => state.tasks.nodeOf(t) !== nowhere) || nodes.some((_, n) => placer.canFit(g, n))) continue;
         const before = whereabouts(state, state.tasks.rows());
         const found = planPreemption(state, g, { canFit: (group, n) => placer.canFit(group, n), claimed: () => 0 });
         assert.equal(whereabouts(state, state.tasks.rows()), before, `the state is as it was (seed ${seed})`);
@@ -223,9 +223,9 @@ describe("whom to stop", () => {
         const { node, victims } = found;
         assert.ok(victims.length > 0, `it did not fit (seed ${seed})`);
         for (const t of victims) {
-          assert.equal(state.tasks.node[t], node);
-          assert.ok(state.groups.priority[state.tasks.group[t]!]! < state.groups.priority[g]!, `a victim is less important (seed ${seed})`);
-          assert.ok(!state.groups.rules[state.tasks.group[t]!]!.isGang);
+          assert.equal(state.tasks.nodeOf(t), node);
+          assert.ok(state.groups.priority[state.tasks.groupOf(t)]! < state.groups.priority[g]!, `a victim is less important (seed ${seed})`);
+          assert.ok(!state.groups.rules[state.tasks.groupOf(t)]!.isGang);
         }
         without(state, victims, () => assert.ok(placer.canFit(g, node), `it fits without them (seed ${seed})`));
         for (const kept of victims) without(state, victims.filter((t) => t !== kept), () => assert.ok(!placer.canFit(g, node), `${state.tasks.ids[kept]} need not go (seed ${seed})`));
@@ -241,7 +241,7 @@ function couldFit(state: ClusterState, placer: Placer, g: number): boolean {
   for (let n = 0; n < state.nodes.size; n++) {
     const all: number[] = [];
     for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) {
-      const group = state.tasks.group[t]!;
+      const group = state.tasks.groupOf(t);
       if (state.groups.priority[group]! < state.groups.priority[g]! && !state.groups.rules[group]!.isGang) all.push(t);
     }
     without(state, all, () => { fits ||= placer.canFit(g, n); });

@@ -83,7 +83,7 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
   const others = filters.filter((filter) => !(filter.name in curable) && filter.concerns(state, g));
   const tally = new Tally(state, r, mayStop);
   const { count, amounts, free, held, largest, ending, gpuNeeded } = tally;
-  const { counts, group: groupOf, gpuMask } = tasks;
+  const { gpuMask } = tasks;
   const { request, priority: priorities } = groups;
   const lowestOfAll = lowestStoppable(state, mayStop);
   let perfect = 0, looked = 0, isLimited = false;
@@ -114,8 +114,8 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
     // Whether one alone could do, and the least important of those: most decisions end with it.
     let single = Infinity;
     for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-      const group = groupOf[t]!;
-      if (counts[t] === 0 || mayStop[group] === 0 || priorities[group]! >= single) continue;
+      const group = tasks.groupOf(t);
+      if (tasks.countOf(t) === 0 || mayStop[group] === 0 || priorities[group]! >= single) continue;
       const of = request[group]!;
       let covers = gpuMissing <= 0 || (gpuMask[t] !== 0 && requests.gpuCount[of]! * requests.gpuMillis[of]! >= gpuMissing);
       for (let i = 0; i < count && covers; i++) covers = amounts[i]![of]! >= missing[i]!;
@@ -142,8 +142,8 @@ function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Ui
   trial.begin(n, claimed);
   const candidates: number[] = [];
   for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-    if (tasks.counts[t] === 0 || forVolumes.includes(t)) trial.give(t, 1);
-    else if (mayStop[tasks.group[t]!] === 1) candidates.push(t);
+    if (tasks.countOf(t) === 0 || forVolumes.includes(t)) trial.give(t, 1);
+    else if (mayStop[tasks.groupOf(t)] === 1) candidates.push(t);
   }
   const beside = fewestVictims(state, trial, candidates);
   return beside && forVolumes.length > 0 ? [...forVolumes, ...beside] : beside;
@@ -154,6 +154,6 @@ const none: readonly number[] = [];
 /** Whether one of `g` really fits on `n` once `gone`, and those that are being stopped there, are gone. The state is as before afterwards. */
 function fitsWithout(state: ClusterState, g: number, n: number, gone: readonly number[], canFit: (g: number, n: number) => boolean): boolean {
   const all = new Set(gone);
-  for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.counts[t] === 0) all.add(t);
+  for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) if (state.tasks.countOf(t) === 0) all.add(t);
   return without(state, all, () => canFit(g, n));
 }

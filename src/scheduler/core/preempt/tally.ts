@@ -35,13 +35,13 @@ export class Tally {
   take(n: number): void {
     const { amounts, held, largest, ending, count, gpuNeeded, mayStop } = this;
     const { nodes, tasks, requests, groups } = this.state;
-    const { counts, group: groupOf, gpuMask } = tasks;
+    const { gpuMask } = tasks;
     const { request, priority: priorities } = groups;
     held.fill(0); largest.fill(0); ending.fill(0);
     let stoppables = 0, gpuHeld = 0, gpuLargest = 0, gpuEnding = 0, lowest = Infinity, hasEnding = false;
     for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
-      const group = groupOf[t]!;
-      const isEnding = counts[t] === 0;
+      const group = tasks.groupOf(t);
+      const isEnding = tasks.countOf(t) === 0;
       if (!isEnding && mayStop[group] === 0) continue;
       const of = request[group]!;
       if (isEnding) hasEnding = true;

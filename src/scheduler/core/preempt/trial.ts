@@ -52,7 +52,7 @@ export class NodeTrial {
   /** How many of the ports that are needed `t` holds. */
   portsOf(t: number): number {
     if (this.#ports.length === 0) return 0;
-    const held = this.state.groups.rules[this.state.tasks.group[t]!]!.hostPorts;
+    const held = this.state.groups.rules[this.state.tasks.groupOf(t)]!.hostPorts;
     return held.length === 0 ? 0 : this.#ports.filter((port) => held.includes(port)).length;
   }
 

@@ -72,7 +72,7 @@ function coverGreedily(state: ClusterState, trial: NodeTrial, inOrder: readonly 
   return needed.sort((a, b) => inOrder.indexOf(a) - inOrder.indexOf(b));
 }
 
-const priorityOf = (state: ClusterState, t: number): number => state.groups.priority[state.tasks.group[t]!]!;
+const priorityOf = (state: ClusterState, t: number): number => state.groups.priority[state.tasks.groupOf(t)]!;
 
 /** Negative: `a` is the better set of victims. */
 export function compareVictims(state: ClusterState, a: readonly number[], b: readonly number[]): number {
@@ -89,7 +89,7 @@ export const mostImportantFirst = (state: ClusterState, victims: readonly number
 export function amountOf(state: ClusterState, victims: readonly number[]): number {
   let sum = 0;
   for (const t of victims) {
-    const n = state.tasks.node[t]!, r = state.requestOf(t);
+    const n = state.tasks.nodeOf(t), r = state.requestOf(t);
     for (let d = 0; d < state.requests.amount.length; d++) {
       const total = state.nodes.total[d]![n]!;
       if (total > 0) sum += state.requests.amount[d]![r]! / total;

@@ -38,7 +38,7 @@ export class VolumeHolders {
       const option = this.#first(n, options, (id) => isNamed || (!taken.has(id) && !this.#named.includes(id)));
       if (!option) return undefined;
       taken.add(option.entry.id);
-      for (const t of option.holders) if (this.state.tasks.counts[t] === 1) victims.add(t);
+      for (const t of option.holders) if (this.state.tasks.countOf(t) === 1) victims.add(t);
     }
     return [...victims];
   }
@@ -87,8 +87,8 @@ export class VolumeHolders {
     for (const n of new Set([...entry.writers.keys(), ...(onlyWriters ? [] : entry.readers.keys())])) {
       for (let t = state.nodes.firstTask[n]!; t !== nowhere; t = state.tasks.nextOnNode(t)) {
         if (!has(state.volumes.heldBy(t), entry.id, onlyWriters)) continue;
-        if (state.tasks.counts[t] === 0) this.ending.add(t);
-        else if (this.mayStop[state.tasks.group[t]!] === 0 || state.nodeObjects[n]?.status?.state !== "READY") return undefined;
+        if (state.tasks.countOf(t) === 0) this.ending.add(t);
+        else if (this.mayStop[state.tasks.groupOf(t)] === 0 || state.nodeObjects[n]?.status?.state !== "READY") return undefined;
         holders.push(t);
       }
     }
@@ -97,8 +97,8 @@ export class VolumeHolders {
 
   #compare(a: Option, b: Option): number {
     const { tasks, groups } = this.state;
-    const wanted = ({ holders }: Option) => holders.filter((t) => tasks.counts[t] === 1);
-    const most = (option: Option) => wanted(option).reduce((highest, t) => Math.max(highest, groups.priority[tasks.group[t]!]!), -Infinity);
+    const wanted = ({ holders }: Option) => holders.filter((t) => tasks.countOf(t) === 1);
+    const most = (option: Option) => wanted(option).reduce((highest, t) => Math.max(highest, groups.priority[tasks.groupOf(t)]!), -Infinity);
     const youngest = (option: Option) => wanted(option).reduce((latest, t) => Math.max(latest, tasks.sinceMs[t]!), -Infinity);
     return wanted(a).length - wanted(b).length || (most(a) > most(b) ? 1 : most(a) < most(b) ? -1 : youngest(b) > youngest(a) ? 1 : youngest(b) < youngest(a) ? -1 : 0);
   }

@@ -7,7 +7,7 @@ import { nowhere, pids, type ClusterState } from "../state/index.js";
  */
 export function assignGeneric(state: ClusterState, t: number): AssignedGeneric[] {
   const { dimensions, requests, nodes, tasks } = state;
-  const r = state.requestOf(t), n = tasks.node[t]!;
+  const r = state.requestOf(t), n = tasks.nodeOf(t);
   const assigned: AssignedGeneric[] = [];
   for (let d = pids + 1; d < requests.amount.length; d++) {
     const count = requests.amount[d]![r]!;
@@ -31,7 +31,7 @@ export function assignGeneric(state: ClusterState, t: number): AssignedGeneric[]
 export function assignedGpus(state: ClusterState, t: number): AssignedGpu[] {
   const mask = state.tasks.gpuMask[t]!;
   if (mask === 0) return [];
-  const devices = state.nodeObjects[state.tasks.node[t]!]?.description?.resources?.gpus ?? [];
+  const devices = state.nodeObjects[state.tasks.nodeOf(t)]?.description?.resources?.gpus ?? [];
   const millis = state.requests.gpuMillis[state.requestOf(t)]!;
   return devices.filter((_, i) => (mask & (1 << i)) !== 0).map(({ id }) => ({ id, millis }));
 }

@@ -13,6 +13,6 @@ export function gangReadiness(state: ClusterState, g: number, waiting: number, s
   if (waiting >= replicas || untilMs <= nowMs) return undefined;
   const { tasks, services, groups } = state;
   let wanted = waiting;
-  for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere; t = tasks.nextOfService(t)) wanted += tasks.counts[t]!;
+  for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere; t = tasks.nextOfService(t)) wanted += tasks.countOf(t);
   return wanted >= replicas ? undefined : { untilMs };
 }

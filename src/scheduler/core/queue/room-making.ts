@@ -101,7 +101,7 @@ export class RoomMaking {
   /** These of the group were placed. */
   arrived(group: WaitingGroup, placed: ArrayLike<number>): void {
     if (this.reservations.of(group.key).length === 0) return;
-    for (let i = 0; i < placed.length; i++) this.arrivedAt(group.key, this.ports.state.tasks.node[placed[i]!]!);
+    for (let i = 0; i < placed.length; i++) this.arrivedAt(group.key, this.ports.state.tasks.nodeOf(placed[i]!));
     // Others went elsewhere: what was kept for them is not needed any more.
     let needed = group.tasks.size;
     for (const reservation of this.reservations.of(group.key)) {
@@ -179,7 +179,7 @@ export class RoomMaking {
     const planned: PlannedPreemption[] = [];
     this.#lowest = undefined;
     for (const [t, n] of refused) {
-      const g = state.tasks.group[t]!;
+      const g = state.tasks.groupOf(t);
       if (state.groups.priority[g]! <= this.#lowestPriority() || quotas.room(state, g) === 0 || this.reservations.at(n)?.key === state.groups.keys[g]! || this.#wantsNoMore(g)) continue;
       this.#preemptOnce(g, nowMs, n, planned);
     }

@@ -32,7 +32,7 @@ class World {
 
   end(taskId: string): void {
     const t = this.state.tasks.rowOf(taskId)!;
-    const n = this.state.tasks.node[t]!;
+    const n = this.state.tasks.nodeOf(t);
     if (n !== nowhere) this.queue.left(t, n);
     this.queue.drop(t);
     this.state.removeTask(t);
@@ -53,7 +53,7 @@ class World {
 
   pass(ms: number): void { this.nowMs += ms; }
   nodeOf(taskId: string): string {
-    const n = this.state.tasks.node[this.state.tasks.rowOf(taskId)!]!;
+    const n = this.state.tasks.nodeOf(this.state.tasks.rowOf(taskId)!);
     return n === nowhere ? "-" : this.state.nodes.names[n]!;
   }
   where(id: string, count: number): string { return Array.from({ length: count }, (_, i) => this.nodeOf(`${id}.${i + 1}`)).join(" "); }
@@ -212,8 +212,8 @@ describe("groups that fit nowhere", () => {
       world.settle();
       const placed = placedTasks(world.state, world.specs);
       for (const t of world.state.tasks.rows()) {
-        if (world.state.tasks.node[t] !== nowhere) continue;
-        const id = world.state.services.ids[world.state.groups.service[world.state.tasks.group[t]!]!]!;
+        if (world.state.tasks.nodeOf(t) !== nowhere) continue;
+        const id = world.state.services.ids[world.state.groups.service[world.state.tasks.groupOf(t)]!]!;
         for (const node of nodes) assert.ok(!fitsNaively(world.specs.get(id)!, id, node, nodes, placed), `${world.state.tasks.ids[t]} fits on ${node.id} (seed ${seed})`);
       }
       for (let n = 0; n < world.state.nodes.size; n++) for (const column of world.state.nodes.free) assert.ok(column[n]! >= 0, `node ${n} is over its capacity (seed ${seed})`);
@@ -491,7 +491,7 @@ describe("making room for higher priorities", () => {
     assert.equal(kept().length, 2);
     const [gone] = kept();
     const n = world.state.nodes.rowOf(gone!)!;
-    for (const t of [...world.state.tasks.rows()]) if (world.state.tasks.node[t] === n) world.end(world.state.tasks.ids[t]!);
+    for (const t of [...world.state.tasks.rows()]) if (world.state.tasks.nodeOf(t) === n) world.end(world.state.tasks.ids[t]!);
     world.queue.nodeChanged(n);
     world.state.removeNode(gone!);
     world.settle();

@@ -83,7 +83,7 @@ export class SchedulingQueue {
   /** A task that waits; `nodeId`: "" or the one node that it may go to. */
   add(t: number, nodeId: string): void {
     if (nodeId !== "") return this.bound.add(t, nodeId);
-    const g = this.state.tasks.group[t]!;
+    const g = this.state.tasks.groupOf(t);
     let group = this.#groups[g];
     // One whose tasks were all away, and are gone, may have left its row to another.
     if (!group || group.key !== this.state.groups.keys[g]) {
@@ -102,10 +102,10 @@ export class SchedulingQueue {
   drop(t: number): void {
     if (this.bound.has(t)) {
       const n = this.state.nodes.rowOf(this.bound.nodeOf(t));
-      if (n !== undefined) this.#rooms.arrivedAt(this.state.groups.keys[this.state.tasks.group[t]!]!, n);
+      if (n !== undefined) this.#rooms.arrivedAt(this.state.groups.keys[this.state.tasks.groupOf(t)]!, n);
       return this.bound.remove(t);
     }
-    const group = this.#groups[this.state.tasks.group[t]!];
+    const group = this.#groups[this.state.tasks.groupOf(t)];
     if (!group?.tasks.delete(t)) return;
     this.#waiting--;
     group.newcomers?.delete(t);
@@ -117,18 +117,18 @@ export class SchedulingQueue {
   /** Who is blocked may make room by stopping others, and could not before. */
   preemptionAllowed(): void { this.#rooms.preemptionAllowed(); }
 
-  isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups[this.state.tasks.group[t]!]?.tasks.has(t) ?? false); }
+  isWaiting(t: number): boolean { return this.bound.has(t) || (this.#groups[this.state.tasks.groupOf(t)]?.tasks.has(t) ?? false); }
 
   /** A task is on a node now, whoever put it there. */
   arrived(t: number): void {
-    const g = this.state.tasks.group[t]!;
+    const g = this.state.tasks.groupOf(t);
     this.quotas.count(this.state, g, 1);
     this.#noteService(g);
   }
 
   /** A task gives node `n` back what it held there. Before its row goes. */
   left(t: number, n: number): void {
-    const g = this.state.tasks.group[t]!;
+    const g = this.state.tasks.groupOf(t);
     this.quotas.count(this.state, g, -1);
     if (!this.#anybodyListens) return;
     const { project, hostPorts } = this.state.groups.rules[g]!;
@@ -140,7 +140,7 @@ export class SchedulingQueue {
   }
 
   /** A task holds what it holds, but is not wanted any more. */
-  unwanted(t: number): void { this.#noteService(this.state.tasks.group[t]!); }
+  unwanted(t: number): void { this.#noteService(this.state.tasks.groupOf(t)); }
 
   nodeChanged(n: number): void {
     if (!this.#anybodyListens) return;
@@ -208,7 +208,7 @@ export class SchedulingQueue {
     if (freed.isEmpty) return;
     this.#placementsAtWake = this.placements;
     for (const n of freed.nodes) if (this.bound.waitsForAny) this.bound.wake(this.state.nodes.ids[n]!);
-    if (freed.volumes.size > 0 && this.bound.waitsForAny) this.bound.wakeWhere((t) => this.state.groups.rules[this.state.tasks.group[t]!]!.volumes.length > 0);
+    if (freed.volumes.size > 0 && this.bound.waitsForAny) this.bound.wakeWhere((t) => this.state.groups.rules[this.state.tasks.groupOf(t)]!.volumes.length > 0);
     for (const group of this.blocked.awakened(this.state, freed, (g, n) => this.placer.canFit(g, n))) this.#wake(group);
     if (this.reservations.size > 0) {
       for (const n of freed.nodes) {
@@ -230,8 +230,8 @@ export class SchedulingQueue {
 
   #decideBound(batch: Deciding): void {
     const { state, placer } = this;
-    for (const t of this.bound.take(batch.room, (row) => state.groups.priority[state.tasks.group[row]!]!)) {
-      const g = state.tasks.group[t]!;
+    for (const t of this.bound.take(batch.room, (row) => state.groups.priority[state.tasks.groupOf(row)]!)) {
+      const g = state.tasks.groupOf(t);
       const n = state.nodes.rowOf(this.bound.nodeOf(t));
       this.tries++;
       const isPlaced = n !== undefined && this.quotas.room(state, g) > 0 && this.reservations.opened(state, state.groups.keys[g]!, state.groups.priority[g]!, () => placer.placeOn(t, n));

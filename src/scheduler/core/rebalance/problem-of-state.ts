@@ -37,12 +37,12 @@ export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: Snapsho
   const taskIds: string[] = [], group = new Int32Array(placed), counts = new Uint8Array(placed);
   for (let t = 0; t < table.size; t++) {
     if (t % rowsPerStep === rowsPerStep - 1) yield;
-    if (table.ids[t] === "" || table.node[t]! < 0) continue;
-    const i = taskIds.push(table.ids[t]!) - 1, g = table.group[t]!;
-    node[i] = table.node[t]!;
+    if (table.ids[t] === "" || table.nodeOf(t) < 0) continue;
+    const i = taskIds.push(table.ids[t]!) - 1, g = table.groupOf(t);
+    node[i] = table.nodeOf(t);
     gpuMask[i] = table.gpuMask[t]!;
     group[i] = g;
-    counts[i] = table.counts[t]!;
+    counts[i] = table.countOf(t);
     service[i] = groups.service[g]!;
   }
 

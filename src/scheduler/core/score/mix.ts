@@ -79,7 +79,7 @@ export function learnMix(state: ClusterState): Mix {
   const demandOf = new Map<number, number>();      // eligibility class → GPUs
   let demandGpus = 0;
   for (let r = 0; r < requests.size; r++) {
-    const tasks = requests.placedOf(r) + requests.waitingOf(r);
+    const tasks = requests.tasksOf(r);
     if (tasks <= 0 || requests.gpuCount[r] === 0) continue;
     const gpus = (tasks * requests.gpuCount[r]! * requests.gpuMillis[r]!) / wholeGpu, c = requests.eligibility[r]!;
     demandGpus += gpus;
@@ -141,7 +141,7 @@ function pressUnknown({ nodes }: ClusterState, demandGpus: number, price: Float6
 function largeRequests({ requests }: ClusterState): { readonly gpus: number; readonly amounts: Float64Array; readonly eligibility: number; demand: number }[] {
   const found: { gpus: number; amounts: Float64Array; eligibility: number; demand: number }[] = [];
   for (let r = 0; r < requests.size; r++) {
-    const tasks = requests.placedOf(r) + requests.waitingOf(r), gpus = requests.gpuCount[r]!;
+    const tasks = requests.tasksOf(r), gpus = requests.gpuCount[r]!;
     if (tasks > 0 && gpus > 1) found.push({ gpus, amounts: Float64Array.from(fixedDimensions, (_, d) => requests.amount[d]![r]!), eligibility: requests.eligibility[r]!, demand: tasks * gpus });
   }
   found.sort((a, b) => b.gpus - a.gpus || a.eligibility - b.eligibility || b.amounts[cpu]! - a.amounts[cpu]!);

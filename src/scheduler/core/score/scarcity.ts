@@ -42,7 +42,7 @@ export function learnScarcity({ nodes, requests }: ClusterState): { readonly pla
   });
   const step = Math.ceil(requests.size / mostRows);
   for (let r = 0; r < requests.size; r += step) {
-    const tasks = (requests.placedOf(r) + requests.waitingOf(r)) * step;
+    const tasks = requests.tasksOf(r) * step;
     if (tasks <= 0) continue;
     const asked = requests.gpuCount[r]! > 0 ? gpuAsked : plainAsked;
     for (let d = 0; d < gpus; d++) asked[d]! += tasks * requests.amount[d]![r]!;

@@ -103,7 +103,7 @@ describe("scheduler state", () => {
     const state = new ClusterState();
     const { tasks } = addService(state, "web", specOf({ cpu: 1 }));
     state.placeById(tasks[0]!, "n1", true);
-    assert.equal(state.tasks.node[tasks[0]!], nowhere);
+    assert.equal(state.tasks.nodeOf(tasks[0]!), nowhere);
     state.setNode(nodeOf("n1", { cpu: 4 }));
     assert.equal(state.nodes.free[cpu]![0], 3000);
     state.removeNode("n1");
@@ -146,7 +146,7 @@ describe("scheduler state", () => {
           const g = state.groupOf(`${id}.1`, id, () => compileSpec(id, spec));
           const t = state.addTask(taskId, g, step);
           const hasDevices = state.requests.gpuCount[state.requestOf(t)] === 0 || state.fits(state.nodes.rowOf(node.id)!, state.requestOf(t));
-          if (state.tasks.node[t] === nowhere && !where.has(taskId) && hasDevices) {
+          if (state.tasks.nodeOf(t) === nowhere && !where.has(taskId) && hasDevices) {
             state.placeById(t, node.id, true);
             const gpuIds = node.description!.resources!.gpus.filter((_, i) => (state.tasks.gpuMask[t]! & (1 << i)) !== 0).map((gpu) => gpu.id);
             where.set(taskId, { service, nodeId: node.id, counts: true, gpuIds });

@@ -126,9 +126,9 @@ export class ClusterState {
       const next = this.tasks.nextOnNode(t);
       const mask = this.tasks.gpuMask[t]!;
       this.#orphans.set(this.tasks.ids[t]!, { nodeId: id, gpuIds: devicesOf(this.nodeObjects[n]).filter((_, i) => i < maxGpus && (mask & (1 << i)) !== 0).map((device) => device.id), volumes: this.volumes.heldBy(t) });
-      const wasCounted = this.tasks.counts[t]!;
+      const wasCounted = this.tasks.countOf(t);
       this.#take(t);
-      this.tasks.counts[t] = wasCounted;
+      this.tasks.setCounts(t, wasCounted === 1);
       t = next;
     }
     this.nodes.remove(n);
@@ -209,7 +209,7 @@ export class ClusterState {
     for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       if (tasks.gpuMask[t] === 0) continue;
       if (!isSame) tasks.gpuMask[t] = renamed(tasks.gpuMask[t]!, before, devices);
-      if (this.#isNoted) this.#noteTask(t, tasks.group[t]!);
+      if (this.#isNoted) this.#noteTask(t, tasks.groupOf(t));
       this.#useDevices(n, tasks.gpuMask[t]!, this.requests.gpuMillis[this.requestOf(t)]!);
     }
     nodes.gpusChanged(n);
@@ -246,7 +246,7 @@ export class ClusterState {
 
   addGroup(key: string, serviceId: string, spec: CompiledSpec): number {
     const r = this.requestFor(spec);
-    const g = this.groups.add(key, this.services.acquire(serviceId), r, spec.priority, spec.rules);
+    const g = this.groups.add(key, this.services.acquire(serviceId), r, this.requests, spec.priority, spec.rules);
     if (this.#isNoted) for (const journal of this.#journals) this.#noteGroup(journal, g);
     for (const rule of spec.rules.affinities) {
       if (!rule.isAnti || !rule.isRequired || rule.serviceId === serviceId) continue;
@@ -307,19 +307,19 @@ export class ClusterState {
   addNewTask(id: string, g: number, sinceMs: number): number {
     const t = this.tasks.add(id, g, sinceMs);
     this.holdGroup(g);
-    this.requests.noteWaiting(this.groups.requestOf(g), 1);
+    this.requests.noteTasks(this.groups.requestOf(g), 1);
     if (this.#isNoted) this.#noteTask(t, g);
     return t;
   }
 
   removeTask(t: number): void {
-    if (this.tasks.node[t] !== nowhere) {
+    if (this.tasks.nodeOf(t) !== nowhere) {
       this.unplace(t);
       this.turnover.noteGone();
     }
-    const g = this.tasks.group[t]!;
+    const g = this.tasks.groupOf(t);
     if (this.#isNoted) this.#noteTask(t, g);
-    this.requests.noteWaiting(this.groups.requestOf(g), -1);
+    this.requests.noteTasks(this.groups.requestOf(g), -1);
     this.assignedIds.delete(t);
     this.#orphans.delete(this.tasks.ids[t]!);
     this.tasks.remove(t);
@@ -332,23 +332,23 @@ export class ClusterState {
    */
   place(t: number, n: number, counts = true, gpuMask?: number, volumes?: readonly TaskVolume[]): void {
     const { nodes, tasks, groups, requests, services } = this;
-    const g = tasks.group[t]!, r = groups.requestOf(g), s = groups.serviceOf(g);
-    this.#give(n, r, -1);
-    if (requests.gpuCountOf(r) > 0) {
+    const g = tasks.groupOf(t), s = groups.serviceOf(g);
+    this.#give(n, g, -1);
+    if (groups.gpuCountOf(g) > 0) {
+      const r = groups.requestOf(g);
       const mask = gpuMask ?? this.chooseDevices(n, r);
       tasks.gpuMask[t] = mask;
       this.#useDevices(n, mask, requests.gpuMillis[r]!);
       nodes.gpusChanged(n);
     }
-    tasks.node[t] = n;
-    tasks.counts[t] = counts ? 1 : 0;
+    tasks.setNode(t, n);
+    tasks.setCounts(t, counts);
     if (counts) nodes.tasks[n]!++;
     tasks.link(t, onNode, nodes.firstTask[n]!);
     nodes.firstTask[n] = t;
     tasks.link(t, ofService, services.firstTaskOf(s));
     services.noteFirst(s, t, 1);
     this.placedTasks++;
-    requests.notePlaced(r, 1);
     if ((groups.traitsOf(g) & claimsThings) !== 0) {
       const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
       for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, 1);
@@ -363,30 +363,14 @@ export class ClusterState {
    * for all of them. A million in 25 ms instead of 90 (S3).
    */
   placeRun(g: number, tasks: ArrayLike<number>, from: number, to: number, n: number): void {
-    const { nodes, groups, requests, services } = this;
-    const { node, counts, links } = this.tasks;
-    const r = groups.requestOf(g), s = groups.serviceOf(g), count = to - from;
-    this.#give(n, r, -count);
-    let firstHere = nodes.firstTask[n]!, firstOfService = services.firstTaskOf(s);
-    for (let i = from; i < to; i++) {
-      const t = tasks[i]!;
-      node[t] = n;
-      counts[t] = 1;
-      const at = t << 2;
-      links[at | onNode] = firstHere;
-      if (firstHere !== nowhere) links[((firstHere << 2) | onNode) + 1] = t;
-      firstHere = t;
-      links[at | ofService] = firstOfService;
-      if (firstOfService !== nowhere) links[((firstOfService << 2) | ofService) + 1] = t;
-      firstOfService = t;
-    }
-    links[((firstHere << 2) | onNode) + 1] = nowhere;
-    links[((firstOfService << 2) | ofService) + 1] = nowhere;
-    nodes.firstTask[n] = firstHere;
+    const { nodes, groups, services } = this;
+    const s = groups.serviceOf(g), count = to - from;
+    this.#give(n, g, -count);
+    const last = this.tasks.linkRun(tasks, from, to, n, nodes.firstTask[n]!, services.firstTaskOf(s));
+    nodes.firstTask[n] = last;
     nodes.tasks[n]! += count;
-    services.noteFirst(s, firstOfService, count);
+    services.noteFirst(s, last, count);
     this.placedTasks += count;
-    requests.notePlaced(r, count);
     nodes.touch(n);
     if (this.#isNoted) for (let i = from; i < to; i++) this.#noteTask(tasks[i]!, g);
   }
@@ -398,10 +382,10 @@ export class ClusterState {
   }
 
   setCounts(t: number, counts: boolean): void {
-    if (this.tasks.counts[t] === (counts ? 1 : 0)) return;
-    this.tasks.counts[t] = counts ? 1 : 0;
+    if (this.tasks.countOf(t) === (counts ? 1 : 0)) return;
+    this.tasks.setCounts(t, counts);
     if (this.#isNoted) for (const journal of this.#journals) journal.tasks.add(t);
-    const n = this.tasks.node[t]!;
+    const n = this.tasks.nodeOf(t);
     if (n === nowhere) return;
     this.nodes.tasks[n]! += counts ? 1 : -1;
     this.nodes.touch(n);
@@ -409,21 +393,20 @@ export class ClusterState {
 
   #take(t: number): void {
     const { nodes, tasks, groups, requests, services } = this;
-    if (this.#isNoted) this.#noteTask(t, tasks.group[t]!);
-    const n = tasks.node[t]!, g = tasks.group[t]!, r = groups.requestOf(g), s = groups.serviceOf(g);
-    this.#give(n, r, 1);
-    if (requests.gpuCountOf(r) !== 0 && tasks.gpuMask[t] !== 0) {
-      this.#useDevices(n, tasks.gpuMask[t]!, -requests.gpuMillis[r]!);
+    if (this.#isNoted) this.#noteTask(t, tasks.groupOf(t));
+    const n = tasks.nodeOf(t), g = tasks.groupOf(t), s = groups.serviceOf(g);
+    this.#give(n, g, 1);
+    if (groups.gpuCountOf(g) !== 0 && tasks.gpuMask[t] !== 0) {
+      this.#useDevices(n, tasks.gpuMask[t]!, -requests.gpuMillis[groups.requestOf(g)]!);
       tasks.gpuMask[t] = 0;
       nodes.gpusChanged(n);
     }
-    if (tasks.counts[t] === 1) nodes.tasks[n]!--;
-    tasks.counts[t] = 0;
+    if (tasks.countOf(t) === 1) nodes.tasks[n]!--;
+    tasks.setCounts(t, false);
     nodes.firstTask[n] = tasks.unlink(t, onNode, nodes.firstTask[n]!);
     services.noteFirst(s, tasks.unlink(t, ofService, services.firstTaskOf(s)), -1);
     this.placedTasks--;
-    requests.notePlaced(r, -1);
-    tasks.node[t] = nowhere;
+    tasks.setNode(t, nowhere);
     if ((groups.traitsOf(g) & claimsThings) !== 0) {
       const { hostPorts: ports, volumes: mounts } = groups.rules[g]!;
       for (let i = 0; i < ports.length; i++) this.ports.change(ports[i]!, n, -1);
@@ -433,12 +416,12 @@ export class ClusterState {
     nodes.touch(n);
   }
 
-  /** Node `n` has what `times` tasks of `r` hold more than it had (less: below zero). */
-  #give(n: number, r: number, times: number): void {
-    const { nodes: { free }, requests } = this, dimensions = requests.dimensionsOf(r);
-    free[cpu]![n]! += requests.cpuOf(r) * times;
-    free[memory]![n]! += requests.memoryOf(r) * times;
-    for (let d = memory + 1; d < dimensions; d++) free[d]![n]! += requests.amount[d]![r]! * times;
+  /** Node `n` has what `times` tasks of `g` hold more than it had (less: below zero). */
+  #give(n: number, g: number, times: number): void {
+    const { nodes: { free }, groups, requests } = this, dimensions = groups.dimensionsOf(g);
+    free[cpu]![n]! += groups.cpuOf(g) * times;
+    free[memory]![n]! += groups.memoryOf(g) * times;
+    for (let d = memory + 1; d < dimensions; d++) free[d]![n]! += requests.amount[d]![groups.requestOf(g)]! * times;
   }
 
   #useDevices(n: number, mask: number, millis: number): void {
@@ -455,18 +438,18 @@ export class ClusterState {
     const gpuIds = gpus.length > 0 ? gpus : undefined;
     if (n === undefined) {
       this.#orphans.set(this.tasks.ids[t]!, { nodeId, gpuIds, volumes });
-      this.tasks.counts[t] = counts ? 1 : 0;
-      if (this.#isNoted) this.#noteTask(t, this.tasks.group[t]!);
+      this.tasks.setCounts(t, counts);
+      if (this.#isNoted) this.#noteTask(t, this.tasks.groupOf(t));
       return;
     }
-    if (this.tasks.node[t] === n) this.setCounts(t, counts);
+    if (this.tasks.nodeOf(t) === n) this.setCounts(t, counts);
     else {
-      if (this.tasks.node[t] !== nowhere) this.unplace(t);
+      if (this.tasks.nodeOf(t) !== nowhere) this.unplace(t);
       this.place(t, n, counts, this.#maskOf(n, gpuIds), volumes);
     }
     if (!assigned.some(({ ids }) => ids.length > 0)) return;
     this.assignedIds.set(t, assigned);
-    if (this.#isNoted) this.#noteTask(t, this.tasks.group[t]!);
+    if (this.#isNoted) this.#noteTask(t, this.tasks.groupOf(t));
   }
 
   /** undefined: nobody says which. Devices that the node does not have any more are none, and no other stands in for them. */
@@ -484,13 +467,13 @@ export class ClusterState {
       if (wantedId !== nodeId) continue;
       this.#orphans.delete(taskId);
       const t = this.tasks.rowOf(taskId);
-      if (t !== undefined) this.place(t, n, this.tasks.counts[t] === 1, this.#maskOf(n, gpuIds), volumes);
+      if (t !== undefined) this.place(t, n, this.tasks.countOf(t) === 1, this.#maskOf(n, gpuIds), volumes);
     }
   }
 
   // ---- questions ----
 
-  requestOf(t: number): number { return this.groups.request[this.tasks.group[t]!]!; }
+  requestOf(t: number): number { return this.groups.request[this.tasks.groupOf(t)]!; }
   isEligible(n: number, r: number): boolean { return this.predicates.eligible[this.requests.eligibility[r]!]!.has(n); }
   attribute(key: string): AttributeColumn { return this.attributes.column(key, this.nodeObjects); }
   /** Nodes that pass `predicate`; kept up to date like those of constraints. */
@@ -614,12 +597,12 @@ export class ClusterState {
   /** Task `t` of group `g` comes, goes, or changes its place: with the neighbours that it has in its lists. */
   #noteTask(t: number, g: number): void {
     const { tasks, groups } = this;
-    const n = tasks.node[t]!;
+    const n = tasks.nodeOf(t);
     for (const journal of this.#journals) {
       journal.tasks.add(t);
       this.#noteGroup(journal, g);
       if (n === nowhere) continue;
-      for (let at = t << 2; at < (t + 1) << 2; at++) if (tasks.links[at] !== nowhere) journal.tasks.add(tasks.links[at]!);
+      tasks.eachNeighbour(t, (neighbour) => { journal.tasks.add(neighbour); });
       for (const port of groups.rules[g]!.hostPorts) journal.notePort(port, n);
       if (groups.rules[g]!.volumes.length > 0) for (const { volumeId } of this.volumes.heldBy(t)) journal.volumes.add(volumeId);
     }

@@ -1,12 +1,20 @@
 import type { PlacementStrategy } from "../../../model/index.js";
 import { RowIndex, capacityFor, grown, isAlike, rowsPerStep, sharedColumn, type TypedArray } from "./columns.js";
+import { cpu, memory } from "./dimensions.js";
+import type { RequestTable } from "./request-table.js";
 import type { Rules } from "./rules.js";
 
-// Of a group in GroupTable.#words.
-const rowWords = 4;
-const requestAt = 0;
-const serviceAt = 1;
-const traitsAt = 2;
+// Of a group in GroupTable.#words; the first two are doubles, of its request. Traits: eligibility above them. Shape: dimensions, and GPUs above them.
+const rowWords = 8;
+const rowDoubles = rowWords / 2;
+const cpuAt = 0;
+const memoryAt = 1;
+const requestAt = 4;
+const serviceAt = 5;
+const traitsAt = 6;
+const shapeAt = 7;
+const eligibilityShift = 8;
+const gpuShift = 16;
 
 /** Bits of traitsOf: so that nobody looks at the rules of a group that has none to speak of. */
 export const claimsThings = 1;      // host ports or volumes
@@ -16,8 +24,8 @@ const strategyShift = 3;
 const strategies: readonly PlacementStrategy[] = ["DEFAULT", "PACK", "SPREAD", "BALANCED"];
 
 /**
- * Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. What a task that comes or goes needs of its group is side by side as well
- * (see RequestTable).
+ * Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. What a task that comes or goes needs of its group, and of what that asks for, is side
+ * by side, copied from where it does not change: one line of the cache instead of six, and the request's own row is not read at all.
  */
 export class GroupTable {
   size = 0;
@@ -31,6 +39,7 @@ export class GroupTable {
   users = new Int32Array(0);
   generation = new Int32Array(0);
   #words = new Int32Array(0);
+  #doubles = new Float64Array(this.#words.buffer);
   #free: number[] = [];
   #rows = new RowIndex(this.keys, (g) => this.keys[g] !== "");
   /** Of a copy: undefined until it is asked for. */
@@ -41,7 +50,7 @@ export class GroupTable {
 
   rowOf(key: string): number | undefined { return this.#rows.get(key); }
 
-  add(key: string, service: number, request: number, priority: number, rules: Rules): number {
+  add(key: string, service: number, request: number, requests: RequestTable, priority: number, rules: Rules): number {
     const g = this.#free.pop() ?? this.size++;
     this.#reserve(this.size);
     this.keys[g] = key;
@@ -53,7 +62,10 @@ export class GroupTable {
     this.generation[g]!++;
     this.#words[g * rowWords + requestAt] = request;
     this.#words[g * rowWords + serviceAt] = service;
-    this.#words[g * rowWords + traitsAt] = traitsOfRules(rules);
+    this.#words[g * rowWords + traitsAt] = traitsOfRules(rules) | (requests.eligibility[request]! << eligibilityShift);
+    this.#words[g * rowWords + shapeAt] = requests.dimensionsOf(request) | (requests.gpuCount[request]! << gpuShift);
+    this.#doubles[g * rowDoubles + cpuAt] = requests.amount[cpu]![request]!;
+    this.#doubles[g * rowDoubles + memoryAt] = requests.amount[memory]![request]!;
     this.#rows.set(key, g);
     if (this.#byImage) note(this.#byImage, rules.image, g);
     return g;
@@ -61,9 +73,15 @@ export class GroupTable {
 
   requestOf(g: number): number { return this.#words[g * rowWords + requestAt]!; }
   serviceOf(g: number): number { return this.#words[g * rowWords + serviceAt]!; }
-  traitsOf(g: number): number { return this.#words[g * rowWords + traitsAt]!; }
+  traitsOf(g: number): number { return this.#words[g * rowWords + traitsAt]! & ((1 << eligibilityShift) - 1); }
   /** As in its rules. */
   strategyOf(g: number): PlacementStrategy { return strategies[this.traitsOf(g) >>> strategyShift]!; }
+  // As of its request.
+  cpuOf(g: number): number { return this.#doubles[g * rowDoubles + cpuAt]!; }
+  memoryOf(g: number): number { return this.#doubles[g * rowDoubles + memoryAt]!; }
+  eligibilityOf(g: number): number { return this.#words[g * rowWords + traitsAt]! >>> eligibilityShift; }
+  dimensionsOf(g: number): number { return this.#words[g * rowWords + shapeAt]! & ((1 << gpuShift) - 1); }
+  gpuCountOf(g: number): number { return this.#words[g * rowWords + shapeAt]! >>> gpuShift; }
 
   remove(g: number): void {
     this.#rows.delete(this.keys[g]!);
@@ -91,6 +109,7 @@ export class GroupTable {
     copy.users = sharedColumn(this.users);
     copy.generation = sharedColumn(this.generation);
     copy.#words = sharedColumn(this.#words);
+    copy.#doubles = new Float64Array(copy.#words.buffer);
     return copy;
   }
 
@@ -133,6 +152,7 @@ export class GroupTable {
     this.users = grown(this.users, capacity);
     this.generation = grown(this.generation, capacity);
     this.#words = grown(this.#words, capacity * rowWords);
+    this.#doubles = new Float64Array(this.#words.buffer);
   }
 }
 

@@ -20,8 +20,7 @@ const rowWords = 8;
 const rowDoubles = rowWords / 2;
 const cpuAt = 0;
 const memoryAt = 1;
-const placedAt = 4;
-const waitingAt = 5;
+const tasksAt = 4;
 const eligibilityAt = 6;
 const shapeAt = 7;      // dimensions, and GPUs above them
 const gpuShift = 16;
@@ -68,7 +67,7 @@ export class RequestTable {
       this.#users[r] = 0;
       this.#doubles[r * rowDoubles + cpuAt] = this.amount[cpu]![r]!;
       this.#doubles[r * rowDoubles + memoryAt] = this.amount[memory]![r]!;
-      this.setTasks(r, 0, 0);
+      this.setTasks(r, 0);
       this.#words[r * rowWords + eligibilityAt] = request.eligibility;
       this.#words[r * rowWords + shapeAt] = asked | (this.gpuCount[r]! << gpuShift);
       this.generation[r]!++;
@@ -89,28 +88,16 @@ export class RequestTable {
   /** As in `amount`. */
   cpuOf(r: number): number { return this.#doubles[r * rowDoubles + cpuAt]!; }
   memoryOf(r: number): number { return this.#doubles[r * rowDoubles + memoryAt]!; }
-  /** Tasks that hold it, and tasks that wait with it: the mix that scores learn from. */
-  placedOf(r: number): number { return this.#words[r * rowWords + placedAt]!; }
-  waitingOf(r: number): number { return this.#words[r * rowWords + waitingAt]!; }
+  /** Tasks that hold it or wait with it: the mix that scores learn from. Whoever is placed or ends writes nothing here. */
+  tasksOf(r: number): number { return this.#words[r * rowWords + tasksAt]!; }
   eligibilityOf(r: number): number { return this.#words[r * rowWords + eligibilityAt]!; }
   /** The last dimension of which it asks for anything, and one: loops over what it asks for end there. 0: it asks for nothing. */
   dimensionsOf(r: number): number { return this.#words[r * rowWords + shapeAt]! & ((1 << gpuShift) - 1); }
   gpuCountOf(r: number): number { return this.#words[r * rowWords + shapeAt]! >>> gpuShift; }
 
-  setTasks(r: number, placed: number, waiting: number): void {
-    this.#words[r * rowWords + placedAt] = placed;
-    this.#words[r * rowWords + waitingAt] = waiting;
-  }
-
-  /** So many more wait. */
-  noteWaiting(r: number, count: number): void { this.#words[r * rowWords + waitingAt]! += count; }
-
-  /** So many of those that waited hold it now. */
-  notePlaced(r: number, count: number): void {
-    const words = this.#words, at = r * rowWords;
-    words[at + placedAt]! += count;
-    words[at + waitingAt]! -= count;
-  }
+  setTasks(r: number, tasks: number): void { this.#words[r * rowWords + tasksAt] = tasks; }
+  /** So many more. */
+  noteTasks(r: number, count: number): void { this.#words[r * rowWords + tasksAt]! += count; }
 
   ensureDimensions(dimensions: number): void { this.#reserve(this.size, dimensions); }
 

@@ -48,7 +48,7 @@ function changer(state: ClusterState, random: () => number, size: { readonly nod
       if (random() < 0.8 && n !== undefined) state.place(waiting, n);
       else if (random() < 0.3) state.placeById(waiting, random() < 0.5 ? "not there yet" : node.id, true, [], [{ kind: "apple", count: 1, ids: [`a${made}`] }]);
     } else if (action < 0.55) { if (isTask) state.removeTask(t); }
-    else if (action < 0.65) { if (isTask && state.tasks.node[t] !== nowhere) state.unplace(t); }
+    else if (action < 0.65) { if (isTask && state.tasks.nodeOf(t) !== nowhere) state.unplace(t); }
     else if (action < 0.72) { if (isTask) state.setCounts(t, random() < 0.5); }
     else if (action < 0.78) state.setNode({ ...node, spec: { ...node.spec!, labels: { ...node.spec!.labels, disk: random() < 0.5 ? "ssd" : "hdd", zone: `z${pick(5)}` }, availability: random() < 0.8 ? "ACTIVE" : "DRAIN" } });
     else if (action < 0.81) state.setNode(nodeOf(node.id, { gpus: { [`M${pick(3)}`]: pick(4) }, generic: { [`kind${pick(4)}`]: 2 } }));

@@ -3,9 +3,14 @@ import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } 
 /** In `node`: it waits for one. */
 export const nowhere = -1;
 
-/** Where in TaskTable.links of a task a list's two are. */
+// Of a task in TaskTable.#words: the next and the previous one on its node, the next and the previous one of its service, its node, its group with a bit (low) that says whether it counts.
+const rowWords = 6;
+/** Where a list's two are. */
 export const onNode = 0;
 export const ofService = 2;
+const linkWords = 4;
+const nodeAt = 4;
+const groupAt = 5;
 
 /**
  * Tasks that hold something on a node or wait for one, a row each; rows are used again. Placed tasks are in two doubly linked lists,
@@ -15,57 +20,79 @@ export class TaskTable {
   size = 0;
   capacity = 0;
   ids: string[] = [];
-  node = new Int32Array(0);
-  group = new Int32Array(0);
-  /** 1: wanted; 0: it is being stopped, holds what it has to the end, and does not count when tasks are spread. */
-  counts = new Uint8Array(0);
   /** When it was created, Unix milliseconds: the youngest is the cheapest to stop. */
   sinceMs = new Float64Array(0);
   /** Bit i: it holds (a share of) device i of its node. */
   gpuMask = new Int32Array(0);
-  /**
-   * Four for each task: the next and the previous one on its node, the next and the previous one of its service. Side by side, because whoever comes or goes needs all of
-   * them: one line of the cache, not four.
-   */
-  links = new Int32Array(0);
+  /** Side by side, because whoever comes or goes needs all of it: one line of the cache, not seven. */
+  #words = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.ids, (t) => this.ids[t] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
-  nextOnNode(t: number): number { return this.links[t << 2]!; }
-  nextOfService(t: number): number { return this.links[(t << 2) | ofService]!; }
+  nextOnNode(t: number): number { return this.#words[t * rowWords + onNode]!; }
+  nextOfService(t: number): number { return this.#words[t * rowWords + ofService]!; }
+  nodeOf(t: number): number { return this.#words[t * rowWords + nodeAt]!; }
+  groupOf(t: number): number { return this.#words[t * rowWords + groupAt]! >>> 1; }
+  /** 1: wanted; 0: it is being stopped, holds what it has to the end, and does not count when tasks are spread. */
+  countOf(t: number): number { return this.#words[t * rowWords + groupAt]! & 1; }
   get count(): number { return this.size - this.#free.length; }
 
   add(id: string, group: number, sinceMs: number): number {
     const t = this.#free.pop() ?? this.size++;
     if (this.size > this.capacity) this.#reserve(this.size);
     this.ids[t] = id;
-    this.node[t] = nowhere;
-    this.group[t] = group;
-    this.counts[t] = 0;
+    this.#words[t * rowWords + nodeAt] = nowhere;
+    this.#words[t * rowWords + groupAt] = group << 1;
     this.sinceMs[t] = sinceMs;
     this.gpuMask[t] = 0;
     this.#rows.set(id, t);
     return t;
   }
 
+  setNode(t: number, n: number): void { this.#words[t * rowWords + nodeAt] = n; }
+  setCounts(t: number, counts: boolean): void { this.#words[t * rowWords + groupAt] = (this.#words[t * rowWords + groupAt]! & ~1) | (counts ? 1 : 0); }
+
   /** Puts `t` in front of the list `list` (onNode, ofService), whose first task is `first`. */
   link(t: number, list: number, first: number): void {
-    const { links } = this;
-    const at = (t << 2) | list;
-    links[at] = first;
-    links[at + 1] = nowhere;
-    if (first !== nowhere) links[((first << 2) | list) + 1] = t;
+    const words = this.#words, at = t * rowWords + list;
+    words[at] = first;
+    words[at + 1] = nowhere;
+    if (first !== nowhere) words[first * rowWords + list + 1] = t;
+  }
+
+  /** Puts wanted tasks[from] … tasks[to - 1] on node `n`, in front of its list and of their service's. Returns the last one: the first of both lists then. */
+  linkRun(tasks: ArrayLike<number>, from: number, to: number, n: number, firstOnNode: number, firstOfService: number): number {
+    const words = this.#words;
+    let before = firstOnNode, beforeOfService = firstOfService;
+    for (let i = from; i < to; i++) {
+      const t = tasks[i]!, at = t * rowWords;
+      words[at + onNode] = before;
+      if (before !== nowhere) words[before * rowWords + onNode + 1] = t;
+      words[at + ofService] = beforeOfService;
+      if (beforeOfService !== nowhere) words[beforeOfService * rowWords + ofService + 1] = t;
+      words[at + nodeAt] = n;
+      words[at + groupAt]! |= 1;
+      before = beforeOfService = t;
+    }
+    words[before * rowWords + onNode + 1] = nowhere;
+    words[before * rowWords + ofService + 1] = nowhere;
+    return before;
   }
 
   /** Takes `t` out of the list `list`, whose first task is `first`. Returns which one is the first then. */
   unlink(t: number, list: number, first: number): number {
-    const { links } = this;
-    const after = links[(t << 2) | list]!, before = links[((t << 2) | list) + 1]!;
-    if (after !== nowhere) links[((after << 2) | list) + 1] = before;
+    const words = this.#words, at = t * rowWords + list;
+    const after = words[at]!, before = words[at + 1]!;
+    if (after !== nowhere) words[after * rowWords + list + 1] = before;
     if (before === nowhere) return after;
-    links[(before << 2) | list] = after;
+    words[before * rowWords + list] = after;
     return first;
+  }
+
+  /** Visits the tasks next to `t` in its lists. */
+  eachNeighbour(t: number, visit: (t: number) => void): void {
+    for (let at = t * rowWords; at < t * rowWords + linkWords; at++) if (this.#words[at] !== nowhere) visit(this.#words[at]!);
   }
 
   remove(t: number): void {
@@ -76,7 +103,7 @@ export class TaskTable {
 
   *rows(): Iterable<number> { for (let t = 0; t < this.size; t++) if (this.ids[t] !== "") yield t; }
 
-  get columns(): readonly TypedArray[] { return [this.node, this.group, this.counts, this.sinceMs, this.gpuMask, this.links]; }
+  get columns(): readonly TypedArray[] { return [this.sinceMs, this.gpuMask, this.#words]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
   /** One with room for as much, `spare` if that has it; lists are copied with it, columns by whoever asked (RowsCopy), then `settle` makes it complete. */
@@ -85,12 +112,9 @@ export class TaskTable {
     const copy = new TaskTable();
     copy.capacity = this.capacity;
     copy.ids = this.ids.slice();
-    copy.node = sharedColumn(this.node);
-    copy.group = sharedColumn(this.group);
-    copy.counts = sharedColumn(this.counts);
     copy.sinceMs = sharedColumn(this.sinceMs);
     copy.gpuMask = sharedColumn(this.gpuMask);
-    copy.links = sharedColumn(this.links);
+    copy.#words = sharedColumn(this.#words);
     return copy;
   }
 
@@ -104,11 +128,8 @@ export class TaskTable {
 
   #reserve(size: number): void {
     const capacity = this.capacity = capacityFor(size, this.capacity);
-    this.node = grown(this.node, capacity);
-    this.group = grown(this.group, capacity);
-    this.counts = grown(this.counts, capacity);
     this.sinceMs = grown(this.sinceMs, capacity);
     this.gpuMask = grown(this.gpuMask, capacity);
-    this.links = grown(this.links, capacity << 2);
+    this.#words = grown(this.#words, capacity * rowWords);
   }
 }

@@ -74,13 +74,13 @@ export function* placeAll(state: ClusterState, placer: Placer, toPlace: readonly
   }
 
   function stop(victim: number, g: number): void {
-    const n = table.node[victim]!;
+    const n = table.nodeOf(victim);
     state.unplace(victim);
     if (preempting.stop(victim, n, g)) waitAgain(victim);
   }
 
   function waitAgain(t: number): void {
-    const g = table.group[t]!, wave = waves.get(g);
+    const g = table.groupOf(t), wave = waves.get(g);
     if (wave) wave.tasks.push(t);
     else waves.set(g, { g, tasks: [t], sinceMs: Infinity });
   }
@@ -89,9 +89,9 @@ export function* placeAll(state: ClusterState, placer: Placer, toPlace: readonly
 function byGroup({ tasks: table }: ClusterState, tasks: readonly number[]): Map<number, number[]> {
   const groups = new Map<number, number[]>();
   for (const t of tasks) {
-    const group = groups.get(table.group[t]!);
+    const group = groups.get(table.groupOf(t));
     if (group) group.push(t);
-    else groups.set(table.group[t]!, [t]);
+    else groups.set(table.groupOf(t), [t]);
   }
   return groups;
 }
@@ -99,7 +99,7 @@ function byGroup({ tasks: table }: ClusterState, tasks: readonly number[]): Map<
 function removeStopping(state: ClusterState, n: number): void {
   for (let t = state.nodes.firstTask[n]!; t !== nowhere; ) {
     const next = state.tasks.nextOnNode(t);
-    if (state.tasks.counts[t] === 0) state.removeTask(t);
+    if (state.tasks.countOf(t) === 0) state.removeTask(t);
     t = next;
   }
 }

@@ -104,7 +104,7 @@ describe("what if", () => {
     const grown = ask(state, { add: [nodeOf("b", { cpu: 1 })], scale: [{ serviceId: "low", replicas: 4 }] }, { mayPreempt: true });
     assert.deepEqual([grown.preempted.length, grown.started, grown.pending.map(({ count }) => count)], [0, [{ serviceId: "low", count: 1, waited: 0 }], [1]]);
     const chain = clusterOf({ a: { cpu: 1 }, b: { cpu: 1 }, c: { cpu: 1 } }, { top: { cpu: 1, priority: 3 }, middle: { cpu: 1, priority: 2 }, least: { cpu: 1, priority: 1 } });
-    const lost = ask(chain, { lose: [chain.nodes.ids[chain.tasks.node[chain.tasks.rowOf("top.1")!]!]!] }, { mayPreempt: true });
+    const lost = ask(chain, { lose: [chain.nodes.ids[chain.tasks.nodeOf(chain.tasks.rowOf("top.1")!)]!] }, { mayPreempt: true });
     assert.deepEqual([lost.moves.map(({ serviceId }) => serviceId), lost.preempted.map(({ serviceId, byServiceId, to }) => `${serviceId} for ${byServiceId} ${to}`), lost.pending.map(({ serviceId }) => serviceId)], [["top"], ["least for top -1"], ["least"]]);
     const gang = clusterOf({ a: { cpu: 2 }, b: { cpu: 2 } }, { high: { replicas: 2, cpu: 1, priority: 3, constraints: ["node.hostname==b"] }, all: { replicas: 2, cpu: 1, gang: true, constraints: ["node.hostname==a"] } });
     assert.deepEqual(ask(gang, { lose: ["b"] }, { mayPreempt: true }).preempted, []);

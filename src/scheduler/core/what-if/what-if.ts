@@ -73,7 +73,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
     if (n % perSlice === perSlice - 1) yield;
   }
 
-  const serviceOf = (t: number) => state.services.ids[state.groups.service[state.tasks.group[t]!]!]!;
+  const serviceOf = (t: number) => state.services.ids[state.groups.service[state.tasks.groupOf(t)]!]!;
   // A global service's task waits for its own node, not for any.
   const waited = new Set((yield* waitingTasks(state)).filter((t) => !options.globalServiceIds.has(serviceOf(t))));
   const from = new Map<number, number>();
@@ -84,7 +84,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   const evict = (n: number) => {
     for (let t = state.nodes.firstTask[n]!; t !== nowhere; ) {
       const next = state.tasks.nextOnNode(t);
-      if (state.tasks.counts[t] === 0) state.removeTask(t);
+      if (state.tasks.countOf(t) === 0) state.removeTask(t);
       else if (options.globalServiceIds.has(serviceOf(t))) { count(ended, serviceOf(t)); state.removeTask(t); }
       else { state.unplace(t); from.set(t, n); }
       t = next;
@@ -124,9 +124,9 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
       if (i % perSlice === 0) yield;
     }
     // Those that wait go first, then the youngest: what the orchestrator keeps is not known here task by task, only how many.
-    const surplus = present.sort((a, b) => (state.tasks.node[a] === nowhere ? 0 : 1) - (state.tasks.node[b] === nowhere ? 0 : 1) || state.tasks.sinceMs[b]! - state.tasks.sinceMs[a]! || b - a).slice(0, Math.max(0, present.length - replicas));
+    const surplus = present.sort((a, b) => (state.tasks.nodeOf(a) === nowhere ? 0 : 1) - (state.tasks.nodeOf(b) === nowhere ? 0 : 1) || state.tasks.sinceMs[b]! - state.tasks.sinceMs[a]! || b - a).slice(0, Math.max(0, present.length - replicas));
     for (const t of surplus) {
-      if (state.tasks.node[t] !== nowhere || from.has(t)) count(ended, serviceId);
+      if (state.tasks.nodeOf(t) !== nowhere || from.has(t)) count(ended, serviceId);
       from.delete(t);
       waited.delete(t);
       state.removeTask(t);
@@ -135,7 +135,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   yield;
 
   const changing = [...from.keys(), ...waited, ...newcomers];
-  const toPlace = changing.filter((t) => state.tasks.node[t] === nowhere);
+  const toPlace = changing.filter((t) => state.tasks.nodeOf(t) === nowhere);
   const isWaiting = new Set(toPlace);
   const stopped = new Map<number, { readonly from: number; readonly by: number }>();
   yield* placeAll(state, placer, toPlace, {
@@ -152,9 +152,9 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   const moves: { taskId: string; serviceId: string; from: number; to: number }[] = [];
   const pending = new Map<number, { count: number; waited: number; taskIds: string[] }>();
   for (const t of [...changing, ...stopped.keys()]) {
-    const to = state.tasks.node[t]!;
+    const to = state.tasks.nodeOf(t);
     if (to === nowhere) {
-      const g = state.tasks.group[t]!;
+      const g = state.tasks.groupOf(t);
       let entry = pending.get(g);
       if (!entry) pending.set(g, entry = { count: 0, waited: 0, taskIds: [] });
       entry.count++;
@@ -183,7 +183,7 @@ export function* whatIf(state: ClusterState, changes: WhatIfChanges, options: Wh
   const headroomAfter = yield* headroom(state, options);
   return {
     moves, nodes, total,
-    preempted: [...stopped].map(([t, { from: n, by }]) => ({ taskId: state.tasks.ids[t]!, serviceId: serviceOf(t), from: n, to: state.tasks.node[t]!, byServiceId: state.services.ids[state.groups.service[by]!]! })),
+    preempted: [...stopped].map(([t, { from: n, by }]) => ({ taskId: state.tasks.ids[t]!, serviceId: serviceOf(t), from: n, to: state.tasks.nodeOf(t), byServiceId: state.services.ids[state.groups.service[by]!]! })),
     started: [...started].map(([serviceId, counts]) => ({ serviceId, ...counts })),
     ended: [...ended].map(([serviceId, each]) => ({ serviceId, count: each })),
     pending: explained.sort((a, b) => b.count - a.count),
@@ -197,7 +197,7 @@ const isOther = (a: NodeUse, b: NodeUse): boolean => a.tasks !== b.tasks || a.cp
 function* waitingTasks(state: ClusterState): Generator<void, number[]> {
   const rows: number[] = [];
   for (let t = 0; t < state.tasks.size; t++) {
-    if (state.tasks.node[t] === nowhere && state.tasks.ids[t] !== "") rows.push(t);
+    if (state.tasks.nodeOf(t) === nowhere && state.tasks.ids[t] !== "") rows.push(t);
     if (t % (perSlice * 50) === perSlice * 50 - 1) yield;
   }
   return rows;
@@ -206,7 +206,7 @@ function* waitingTasks(state: ClusterState): Generator<void, number[]> {
 function placedOf({ services, tasks }: ClusterState, serviceId: string): number[] {
   const rows: number[] = [];
   const s = services.rowOf(serviceId);
-  if (s !== undefined) for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.counts[t] === 1) rows.push(t);
+  if (s !== undefined) for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) rows.push(t);
   return rows;
 }
 
