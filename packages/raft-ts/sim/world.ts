@@ -10,6 +10,9 @@ import type { Life } from "./life.js";
 const turnsAtOnce = 5;
 const turnsLater = 20;
 
+/** Awaited again and again: a value that is no promise would make a new one each time. */
+const turn = Promise.resolve();
+
 /** Of the event loop within one millisecond: more is a loop that waits for nothing. */
 const maxRounds = 20_000;
 
@@ -62,10 +65,10 @@ export class World {
         if (this.isTouched) {
           this.isTouched = false;
           this.turnsDue = turnsLater;
-          for (let i = 0; i < turnsAtOnce; i++) await undefined;
+          for (let i = 0; i < turnsAtOnce; i++) await turn;
         } else {
-          if (this.turnsDue > 0) { this.turnsDue--; await undefined; }
-          await undefined;
+          if (this.turnsDue > 0) { this.turnsDue--; await turn; }
+          await turn;
         }
         if (this.failure) throw this.failure;
       } while (this.isTouched || this.soonRuns.length > 0 || queue.next?.at === this.now);

@@ -34,9 +34,13 @@ export class Outbox {
     if (this.queues.size === 0) return;
     const { transport, counters } = this.node;
     for (const [to, queue] of this.queues) {
-      const encoded = queue.map(encodeMessage);
+      const encoded: Uint8Array[] = [];
+      for (const message of queue) {
+        const bytes = encodeMessage(message);
+        counters.bytesSent += bytes.length;
+        encoded.push(bytes);
+      }
       counters.messagesSent += encoded.length;
-      for (const bytes of encoded) counters.bytesSent += bytes.length;
       transport.send(to, encoded);
     }
     this.queues.clear();

@@ -100,7 +100,7 @@ function applyRecord(state: Replayed, record: LogRecord): boolean {
     const first = state.entries[0]?.index ?? entry.index;
     const at = entry.index - first;
     if (at > state.entries.length) return false;
-    state.entries.length = Math.max(0, at);
+    if (at < state.entries.length) state.entries.length = Math.max(0, at);
     state.entries.push(entry);
   }
   return true;
