@@ -184,7 +184,8 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     // Nodes that are kept for it are open to it in the copy.
     const packed = queue.reservations.opened(state, heavy.group.key, heavy.group.priority, () => packDecision(state, heavy.group.g, ids.length, { defaultStrategy: placer.defaultStrategy, nowMs: clock.now() }));
     void worker.decide(packed).then((nodes) => {
-      if (isStopped || of !== picture) return;
+      // While the picture is made anew, this one is told of nothing more; the new one has these tasks as well.
+      if (isStopped || of !== picture || mustRebuild || backlog) return;
       if (nodes) metrics.workerDecisions.add();
       const isWaiting = (i: number) => state.tasks.ids[heavy.tasks[i]!] === ids[i] && state.tasks.nodeOf(heavy.tasks[i]!) === nowhere;
       const batch = queue.settleHeavy(heavy, isWaiting, nodes, { nowMs: clock.now(), maxTasks: ids.length, mayPreempt: of.mayPreempt, isTimeUp: () => false });

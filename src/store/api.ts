@@ -29,6 +29,8 @@ export interface ReadTx {
  * are those of the present object (`{ ...task, nodeId }`: its status, its networks) stay the same objects in the new one.
  */
 export interface WriteTx extends ReadTx {
+  /** Whether a change of the object is in flight or made here: what `watch` last told of it is out of date. Costs nearly nothing, unlike getting one of many objects. */
+  isChanging(table: TableName, id: string): boolean;
   /** Throws ALREADY_EXISTS for a taken id. Meta is set by the store. */
   create<K extends TableName>(table: K, object: Tables[K]): void;
   /** Throws NOT_FOUND; ABORTED when object.meta.version is not the present one. */

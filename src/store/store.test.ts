@@ -164,6 +164,22 @@ describe("store: transactions", () => {
     await assert.rejects(store.update((tx) => tx.update("task", read)), refusedWith("ABORTED"));
   });
 
+  it("tell what is changed in flight, or by themselves", async () => {
+    const store = createTestStore();
+    await store.update((tx) => { for (const id of ["a", "b", "c"]) tx.create("node", newNode({ id })); });
+    store.hold();
+    const inFlight = store.update((tx) => tx.remove("node", "a"));
+    const changing = () => store.update((tx) => {
+      if (store.view((now) => now.get("node", "b"))?.role === "WORKER") tx.update("node", { ...tx.get("node", "b")!, role: "MANAGER" });
+      return ["a", "b", "c", "d"].filter((id) => tx.isChanging("node", id));
+    });
+    const first = changing();
+    store.release();
+    await inFlight;
+    assert.deepEqual(await first, ["a", "b"]);
+    assert.deepEqual(await changing(), []);
+  });
+
   it("that create and remove the same object write nothing", async () => {
     const store = createTestStore();
     await store.update((tx) => { tx.create("task", newTask({ id: "t" })); tx.remove("task", "t"); });

@@ -63,6 +63,8 @@ export class Transaction extends Reader implements WriteTx {
     return (write ? shownBy(write) : this.#below(table, id)) as Tables[K] | undefined;
   }
 
+  isChanging(table: TableName, id: string): boolean { return this.#pending(table, id) !== undefined; }
+
   create<K extends TableName>(table: K, object: Tables[K]): void {
     assert(object.id !== "", `a new ${table} has an id`);
     const pending = this.#pending(table, object.id);

@@ -113,8 +113,11 @@ export class NodeTable {
 
   ensureDimensions(dimensions: number): void { this.#reserve(this.size, dimensions); }
 
-  /** Room for so many, made once: columns that double on the way are copied again and again. */
-  reserve(size: number, dimensions: number): void { this.#reserve(size, dimensions); }
+  /** Room for the first nodes, made once: what doubles on the way is copied again and again. Nobody asks for an id until all are there. */
+  reserveFirst(size: number, dimensions: number): void {
+    this.#reserve(size, dimensions);
+    this.ids.length = size;
+  }
 
   /** Gives node `n` these devices, all free. */
   setDevices(n: number, models: readonly number[]): void {
