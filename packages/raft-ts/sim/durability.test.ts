@@ -74,6 +74,26 @@ describe("what is on the simulated disk", () => {
     }
   });
 
+  it("keeps a segment whose name was not durable yet when the process died", async () => {
+    // Wherever the process dies while the first segment fills up and the second begins.
+    for (let round = 0; round < 840; round++) {
+      const operation = 1 + (round % 120), machine = new Machine(round);
+      const { storage } = await machine.open();
+      for (let index = 1; index <= 100; index++) await machine.write(storage, index);
+      machine.disk.crashCountdown = operation;
+      for (let index = 101; index <= 180; index++) {
+        storage.write({ id: index, hardState: { term: 1, vote: 1, commit: index - 1 }, entries: [{ index, term: 1, kind: "data", data: new Uint8Array(40) }], mustSync: true, messages: [] }, () => {});
+        for (let turns = 0; turns < 5 && machine.disk.crashCountdown > 0; turns++) { machine.world.at(1, () => {}); await machine.world.run(machine.world.now + 1); }
+        if (machine.disk.crashCountdown === 0) break;
+      }
+      machine.crash("kill");
+      const next = await machine.open();
+      await machine.write(next.storage, next.entries + 1);
+      machine.crash("power");
+      assert.equal((await machine.open()).entries, next.entries + 1, `round ${round}: the process died at its operation ${operation}`);
+    }
+  });
+
   it("tells that the log was damaged until it is whole again, whichever slot of the vote file goes bad meanwhile", async () => {
     for (const slot of [0, 4096]) {
       const machine = new Machine(1);

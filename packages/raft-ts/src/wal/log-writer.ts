@@ -45,6 +45,8 @@ export class LogWriter {
     // has nothing to write. So it is written again. Segments before the last one were synced before this one was begun.
     await this.file.write(await this.file.read(end.offset, 0), 0);
     await this.file.sync();
+    // The same goes for its name: the process may have died between the rename and the sync of the directory.
+    await this.options.disk.syncDirectory(this.options.directory);
     this.synced = end;
   }
 
