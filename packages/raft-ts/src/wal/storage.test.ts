@@ -299,13 +299,21 @@ describe("the write-ahead log", () => {
     const state = await open();
     assert.deepEqual([state!.hardState.term, state!.hardState.vote], [6, 2]);
     await storage!.close();
-    // The slot that was written last is torn in the middle, and so is the record of the log.
+    // The slot that was written last is torn in the middle.
     const bytes = readFileSync(join(directory, "vote"));
     const newest = bytes.readUInt32LE(8) > bytes.readUInt32LE(4096 + 8) ? 0 : 4096;
     bytes.fill(0xee, newest + 13, newest + 15);
     writeFileSync(join(directory, "vote"), bytes);
     const again = await open();
     assert.deepEqual([again!.hardState.term, again!.hardState.vote], [6, 2], "the log has them as well");
+    await storage!.close();
+    // That start wrote the slot anew; now the newest record of the log goes bad.
+    const log = readFileSync(lastSegment());
+    const end = log.findLastIndex((byte) => byte !== 0);
+    log[end]! ^= 1;
+    writeFileSync(lastSegment(), log);
+    const third = await open();
+    assert.deepEqual([third!.hardState.term, third!.hardState.vote, third!.recovering], [6, 2, true], "the slot has them as well");
   });
 
   it("segments are full-size before they are used", async () => {
