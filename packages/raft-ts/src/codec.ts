@@ -45,8 +45,8 @@ export function encodeMessage(m: Message): Uint8Array {
   const size = m.type === "append" ? m.entries.reduce((sum, e) => sum + e.data.length + 16, 64) : m.type === "propose" ? m.data.length + 32 : 64;
   const w = new Writer(size).byte(messageTypes.indexOf(m.type)).int(m.term);
   switch (m.type) {
-    case "vote": w.bool(m.isPre).int(m.lastIndex).int(m.lastTerm).bool(m.isTransfer); break;
-    case "vote-response": w.bool(m.isPre).bool(m.isGranted); break;
+    case "vote": w.bool(m.isPre).int(m.lastIndex).int(m.lastTerm).bool(m.isTransfer).int(m.commit).int(m.commitTerm); break;
+    case "vote-response": w.bool(m.isPre).bool(m.isGranted).int(m.commit).int(m.commitTerm); break;
     case "append": writeEntries(w.int(m.prevIndex).int(m.prevTerm).int(m.commit), m.entries); break;
     case "append-response": w.int(m.index); break;
     case "append-reject": w.int(m.index).int(m.hintIndex).int(m.hintTerm); break;
@@ -58,7 +58,8 @@ export function encodeMessage(m: Message): Uint8Array {
     case "recover": case "recover-response": w.int(m.lastIndex).int(m.nonce); break;
     case "propose": w.int(m.life).int(m.id).bytes(m.data); break;
     case "propose-response": w.int(m.life).int(m.id).bool(m.isAccepted).int(m.index).byte(forwardRefusals.indexOf(m.why)); break;
-    case "timeout-now": case "removed": case "hello": break;
+    case "hello": w.int(m.commit).int(m.commitTerm); break;
+    case "timeout-now": case "removed": break;
   }
   return w.finish();
 }
@@ -70,8 +71,8 @@ export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Mess
   if (!type) throw new RangeError("Cannot decode: a message of an unknown type");
   const term = r.int();
   switch (type) {
-    case "vote": return { from, to, term, type, isPre: r.bool(), lastIndex: r.int(), lastTerm: r.int(), isTransfer: r.bool() };
-    case "vote-response": return { from, to, term, type, isPre: r.bool(), isGranted: r.bool() };
+    case "vote": return { from, to, term, type, isPre: r.bool(), lastIndex: r.int(), lastTerm: r.int(), isTransfer: r.bool(), ...readCommitNews(r) };
+    case "vote-response": return { from, to, term, type, isPre: r.bool(), isGranted: r.bool(), ...readCommitNews(r) };
     case "append": {
       const message: Message = { from, to, term, type, prevIndex: r.int(), prevTerm: r.int(), commit: r.int(), entries: readEntries(r) };
       if (message.entries.length > 0 && message.entries[0]!.index !== message.prevIndex + 1) throw new RangeError("Cannot decode: the entries do not follow the previous one");
@@ -93,6 +94,10 @@ export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Mess
       if (!why) throw new RangeError("Cannot decode: an unknown reason of a refusal");
       return { ...message, why };
     }
-    case "timeout-now": case "removed": case "hello": return { from, to, term, type };
+    case "hello": return { from, to, term, type, ...readCommitNews(r) };
+    case "timeout-now": case "removed": return { from, to, term, type };
   }
 }
+
+/** A member of an older version tells of none. */
+const readCommitNews = (r: Reader): { commit: number; commitTerm: number } => r.isAtEnd ? { commit: 0, commitTerm: 0 } : { commit: r.int(), commitTerm: r.int() };

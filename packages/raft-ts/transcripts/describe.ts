@@ -31,8 +31,8 @@ export function describeMessage(m: Message): string {
 
 function contentOf(m: Message): string {
   switch (m.type) {
-    case "vote": return ` last ${m.lastIndex}@${m.lastTerm}${m.isTransfer ? " transfer" : ""}`;
-    case "vote-response": return m.isGranted ? " granted" : " refused";
+    case "vote": return ` last ${m.lastIndex}@${m.lastTerm} committed ${m.commit}@${m.commitTerm}${m.isTransfer ? " transfer" : ""}`;
+    case "vote-response": return ` ${m.isGranted ? "granted" : "refused"} committed ${m.commit}@${m.commitTerm}`;
     case "append": return ` prev ${m.prevIndex}@${m.prevTerm}${m.entries.length > 0 ? ` [${describeEntries(m.entries)}]` : " []"} commit ${m.commit}`;
     case "append-response": return ` up to ${m.index}`;
     case "append-reject": return ` at ${m.index}, hint ${m.hintIndex}@${m.hintTerm}`;
@@ -44,7 +44,8 @@ function contentOf(m: Message): string {
     case "recover": case "recover-response": return ` last ${m.lastIndex}`;
     case "propose": return ` ${m.id} "${Buffer.from(m.data).toString()}"`;
     case "propose-response": return ` ${m.id} ${m.isAccepted ? `at ${m.index}` : m.why}`;
-    case "timeout-now": case "hello": case "removed": return "";
+    case "hello": return ` committed ${m.commit}@${m.commitTerm}`;
+    case "timeout-now": case "removed": return "";
   }
 }
 

@@ -159,18 +159,19 @@ function parseMessage(words: readonly string[]): Message {
   const number = (key: string, otherwise = 0): number => Number(option(words, key) ?? otherwise);
   const position = (key: string): { index: number; term: number } => { const [index, term] = (option(words, key) ?? "0@0").split("@").map(Number); return { index: index!, term: term! }; };
   const head = { from, to, term: number("term") };
-  const last = position("last"), prev = position("prev"), hint = position("hint");
-  const list = option(words, "entries");
+  const last = position("last"), committed = position("committed"), prev = position("prev"), hint = position("hint");
+  const list = option(words, "entries"), news = { commit: committed.index, commitTerm: committed.term };
   switch (name) {
-    case "vote": case "pre-vote": return { ...head, type: "vote", isPre: name === "pre-vote", lastIndex: last.index, lastTerm: last.term, isTransfer: words.includes("transfer") };
-    case "vote-response": case "pre-vote-response": return { ...head, type: "vote-response", isPre: name === "pre-vote-response", isGranted: words.includes("granted") };
+    case "vote": case "pre-vote": return { ...head, type: "vote", isPre: name === "pre-vote", lastIndex: last.index, lastTerm: last.term, isTransfer: words.includes("transfer"), ...news };
+    case "vote-response": case "pre-vote-response": return { ...head, type: "vote-response", isPre: name === "pre-vote-response", isGranted: words.includes("granted"), ...news };
     case "append": return { ...head, type: "append", prevIndex: prev.index, prevTerm: prev.term, entries: list === undefined ? [] : list.split(",").map(parseEntry), commit: number("commit") };
     case "append-response": return { ...head, type: "append-response", index: number("index") };
     case "append-reject": return { ...head, type: "append-reject", index: number("index"), hintIndex: hint.index, hintTerm: hint.term };
     case "heartbeat": return { ...head, type: "heartbeat", commit: number("commit"), round: number("round", 1) };
     case "heartbeat-response": return { ...head, type: "heartbeat-response", round: number("round", 1), isPromise: words.includes("promise") };
     case "snapshot": return { ...head, type: "snapshot", snapshot: { ...last, config: { members: (option(words, "voters") ?? "").split(",").map((id) => ({ id: Number(id), isLearner: false, context: new Uint8Array(0) })), outgoing: [], removed: [] } } };
-    case "timeout-now": case "removed": case "hello": return { ...head, type: name };
+    case "hello": return { ...head, type: name, ...news };
+    case "timeout-now": case "removed": return { ...head, type: name };
     case "read": return { ...head, type: "read", id: number("id") };
     default: throw new Error(`there is no message "${name}"`);
   }

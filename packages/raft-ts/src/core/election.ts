@@ -1,11 +1,13 @@
 // Elections: campaigns with pre-vote, votes, and who stays quiet while a leader lives (Raft §5.2, §5.4.1, §9.6; the leader's lease §4.2.3).
 import { everyone, hasVote } from "./config.js";
+import { commitTo } from "./follower.js";
 import { assert, entryBytes } from "./log.js";
 import { voteResult } from "./quorum.js";
 import type { CoreState } from "./state.js";
 import type { Message } from "./types.js";
 
 type VoteRequest = Extract<Message, { type: "vote" }>;
+type CommitNews = Extract<Message, { type: "vote" | "vote-response" | "hello" }>;
 
 export function tickElection(s: CoreState): void {
   s.leaderlessTicks++;
@@ -16,7 +18,7 @@ export function tickElection(s: CoreState): void {
     // One that does not campaign itself, perhaps because it does not know yet that it has a vote, must not stay quiet for a leader that is gone.
     s.leader = undefined;
     if (canCampaign(s)) campaign(s, "pre");
-    else for (const { id } of everyone(s.config)) if (id !== s.id) s.send({ type: "hello", from: s.id, to: id, term: s.term });
+    else for (const { id } of everyone(s.config)) if (id !== s.id) s.send({ type: "hello", from: s.id, to: id, term: s.term, ...s.commitNews });
   } else if (s.electionElapsed % s.options.heartbeatTicks === 0) askAgain(s);
 }
 
@@ -52,7 +54,7 @@ function voteRequests(s: CoreState): VoteRequest[] {
   const isPre = s.role === "pre-candidate";
   const ids = new Set([...s.halves.incoming, ...s.halves.outgoing]);
   return [...ids].filter((id) => id !== s.id && !s.votes.has(id)).map((to) => ({
-    type: "vote", from: s.id, to, term: isPre ? s.term + 1 : s.term, isPre, lastIndex: s.log.lastIndex, lastTerm: s.log.lastTerm, isTransfer: s.isTransfer,
+    type: "vote", from: s.id, to, term: isPre ? s.term + 1 : s.term, isPre, lastIndex: s.log.lastIndex, lastTerm: s.log.lastTerm, isTransfer: s.isTransfer, ...s.commitNews,
   }));
 }
 
@@ -120,7 +122,7 @@ export function onVote(s: CoreState, m: VoteRequest): void {
     else { s.vote = m.from; s.electionElapsed = 0; }
   }
   // A grant carries the request's term, or a candidate that is behind takes it for an old one (etcd #8243).
-  s.acknowledge({ type: "vote-response", from: s.id, to: m.from, term: isGranted ? m.term : s.term, isPre: m.isPre, isGranted });
+  s.acknowledge({ type: "vote-response", from: s.id, to: m.from, term: isGranted ? m.term : s.term, isPre: m.isPre, isGranted, ...s.commitNews });
 }
 
 /**
@@ -144,4 +146,18 @@ export function onVoteResponse(s: CoreState, m: Extract<Message, { type: "vote-r
   if (m.isPre ? s.role !== "pre-candidate" : s.role !== "candidate") return;
   if (m.isPre && m.isGranted && m.term !== s.term + 1) return;
   countVote(s, m.from, m.isGranted);
+}
+
+/**
+ * Members that look for a leader tell each other what is committed. Without it they could wait for each other for ever: one that knows of the newest configuration and whose log is
+ * too short to win, or that has no vote in it, and one that could win and does not know that it may, or that it needs nobody else. Safe, as it is a fact: what is committed is in the
+ * log of every leader to come, and a log that agrees at one place agrees up to there (Raft §5.3).
+ */
+export function learnCommit(s: CoreState, { commit, commitTerm }: CommitNews): void {
+  // A leader counts for itself, and what it has not counted is no news that it needs.
+  if (s.role === "leader" || commit <= s.log.commit || s.log.term(commit) !== commitTerm) return;
+  const isConfigAmong = s.log.some(s.log.commit, commit, (entry) => entry.kind === "config");
+  commitTo(s, commit);
+  // Who votes is another question then: it asks again once it has applied that.
+  if (isConfigAmong && s.role !== "follower") s.becomeFollower(s.term, undefined);
 }

@@ -48,7 +48,7 @@ export function onHeartbeat(s: CoreState, m: Extract<Message, { type: "heartbeat
   s.send({ type: "heartbeat-response", from: s.id, to: m.from, term: s.term, round: m.round, isPromise: s.options.readMode === "lease" });
 }
 
-function commitTo(s: CoreState, index: number): void {
+export function commitTo(s: CoreState, index: number): void {
   if (index <= s.log.commit) return;
   assert(index <= s.log.lastIndex, `commit index ${index} lies within the log (${s.log.lastIndex})`);
   s.log.commit = index;

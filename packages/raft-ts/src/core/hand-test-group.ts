@@ -69,7 +69,7 @@ export class Hand {
 
   step(message: { type: Message["type"]; from: RaftId; term: number } & Record<string, unknown>): this {
     // Through the codec, so that every message in these tests is also a test of it.
-    const whole = { to: this.id, ...message } as unknown as Message;
+    const whole = { to: this.id, commit: 0, commitTerm: 0, ...message } as unknown as Message;
     this.core.step(decodeMessage(encodeMessage(whole), whole.from, this.id));
     return this;
   }

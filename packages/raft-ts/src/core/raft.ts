@@ -5,7 +5,7 @@
 // it safe: an acknowledgement travels with the write that it acknowledges (Write.messages), and the leader counts its own log only as far as it is synced.
 // Applying is asynchronous too: `Ready.committed` hands each entry out once, `applied(index)` says that the state machine has it.
 import type { RaftId } from "../api.js";
-import { campaign, campaignNow, isQuietFor, onVote, onVoteResponse, ownVotePersisted, tickElection } from "./election.js";
+import { campaign, campaignNow, isQuietFor, learnCommit, onVote, onVoteResponse, ownVotePersisted, tickElection } from "./election.js";
 import { follow, onAppend, onHeartbeat, onSnapshot, restored, wantsSnapshot } from "./follower.js";
 import { forward, onPropose, onProposeResponse } from "./forwarding.js";
 import type { RaftLog } from "./log.js";
@@ -93,6 +93,7 @@ export class RaftCore {
     if (m.type === "removed") return onRemoved(s, m.from);
     if (s.wasRemoved(m.from)) return s.send({ type: "removed", from: s.id, to: m.from, term: s.term });
     s.isDirty = true;
+    if (m.type === "vote" || m.type === "vote-response" || m.type === "hello") learnCommit(s, m);
     // Before the term is looked at: one that does not vote must not depose anybody, and proposals raise no term.
     if (m.type === "hello") return;
     if (m.type === "propose") return onPropose(s, m);
@@ -129,7 +130,7 @@ export class RaftCore {
   private stepLowerTerm(m: Message): void {
     const { s } = this;
     if (m.type === "append" || m.type === "heartbeat" || m.type === "snapshot") s.acknowledge({ type: "append-response", from: s.id, to: m.from, term: s.term, index: 0 });
-    else if (m.type === "vote" && m.isPre) s.acknowledge({ type: "vote-response", from: s.id, to: m.from, term: s.term, isPre: true, isGranted: false });
+    else if (m.type === "vote" && m.isPre) s.acknowledge({ type: "vote-response", from: s.id, to: m.from, term: s.term, isPre: true, isGranted: false, ...s.commitNews });
   }
 
   /** Appends `data` to the leader's log. Committed once an entry of this index and term comes out of `Ready.committed`. */

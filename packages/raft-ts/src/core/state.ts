@@ -145,6 +145,9 @@ export class CoreState {
     this.messages.push(message);
   }
 
+  /** For messages between members that have no leader (learnCommit). It stays true whatever this member forgets: a majority has the entry on disk. */
+  get commitNews(): { commit: number; commitTerm: number } { return { commit: this.log.commit, commitTerm: this.log.term(this.log.commit)! }; }
+
   /** Sends no sooner than everything so far is on disk. */
   acknowledge(message: Message): void {
     this.isDirty = true;

@@ -34,11 +34,14 @@ export interface SnapshotMeta { readonly index: number; readonly term: number; r
 
 interface Envelope { readonly from: RaftId; readonly to: RaftId; /** the sender's term, except where a variant says otherwise */ readonly term: number }
 
+/** What the sender knows to be committed, whoever decided it and in whatever term: an entry at this index of this term. 0: nothing, or it is of an older version. */
+interface CommitNews { readonly commit: number; readonly commitTerm: number }
+
 export type Message = Envelope & (
   /** `term` is the term that it would campaign for. `isTransfer`: the leader asked for it, so its lease does not count (Raft §4.2.3). */
-  | { readonly type: "vote"; readonly isPre: boolean; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean }
+  | CommitNews & { readonly type: "vote"; readonly isPre: boolean; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean }
   /** A granted pre-vote carries the request's term, a refusal the voter's own (etcd #8243). */
-  | { readonly type: "vote-response"; readonly isPre: boolean; readonly isGranted: boolean }
+  | CommitNews & { readonly type: "vote-response"; readonly isPre: boolean; readonly isGranted: boolean }
   | { readonly type: "append"; readonly prevIndex: number; readonly prevTerm: number; readonly entries: readonly Entry[]; readonly commit: number }
   /** Accepted: the log is synced up to `index`. */
   | { readonly type: "append-response"; readonly index: number }
@@ -61,7 +64,7 @@ export type Message = Envelope & (
   /** Accepted: appended at `index` in this `term`. Else `why`: "not-leader" cannot say whether an earlier copy was appended; after the others it never was and never will be. */
   | { readonly type: "propose-response"; readonly life: number; readonly id: number; readonly isAccepted: boolean; readonly index: number; readonly why: ForwardRefusal }
   /** From a member that cannot campaign and hears of no leader: asks for nothing, but if it was removed it is told so. */
-  | { readonly type: "hello" }
+  | CommitNews & { readonly type: "hello" }
   /** "You are no longer a member." */
   | { readonly type: "removed" }
 );
