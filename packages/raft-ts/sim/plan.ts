@@ -40,10 +40,14 @@ const shrinkingFaults: readonly FaultKind[] = ["remove", "remove the leader", "r
 
 export const isMembershipFault = (kind: FaultKind): boolean => membershipFaults.includes(kind);
 
-export function makePlan(seed: number): Plan {
+/** What is the same for all seeds, whatever they say: figures of speed are of one case. */
+export interface Given { readonly members?: number; readonly writesPerSecond?: number }
+
+export function makePlan(seed: number, given: Given = {}): Plan {
   const random = new Random(seed, 1);
   const isStorm = random.chance(0.1);
-  const members = isStorm ? random.pick([3, 5, 5, 5]) : random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 5, 7]);
+  const drawnMembers = isStorm ? random.pick([3, 5, 5, 5]) : random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 5, 7]);
+  const members = given.members ?? drawnMembers;
   const limits = drawLimits(random);
   const quietMs = random.chance(0.2) ? 0 : 2000 + members * 1000;
   const faultsEndMs = quietMs + random.between(8, 40) * 1000;
@@ -54,12 +58,17 @@ export function makePlan(seed: number): Plan {
     diskTraits: { sectorBytes: random.pick([512, 4096]), isNameOrderLost: random.chance(0.3) },
     clockSkew: drawSkew(random, limits),
     load: {
-      keys: random.pick([1, 3, 8, 20]), writesPerSecond: random.pick([5, 20, 20, 20, 60]), readsPerSecond: random.pick([0, 5, 10, 20]), burst: random.pick([1, 1, 4, 10]),
+      keys: random.pick([1, 3, 8, 20]), writesPerSecond: drawWrites(random, given), readsPerSecond: random.pick([0, 5, 10, 20]), burst: random.pick([1, 1, 4, 10]),
       paddingBytes: random.pick([0, 0, 20, 200, 2000]), astray: random.pick([0.05, 0.2, 0.8]),
     },
     snapshotChunkBytes: random.pick([8, 64, 4096]),
     limits: { ...limits, ...(isStorm && { maxMessageBytes: 1 }) },
   };
+}
+
+function drawWrites(random: Random, given: Given): number {
+  const drawn = random.pick([5, 20, 20, 20, 60]);
+  return given.writesPerSecond ?? drawn;
 }
 
 /** Leases ask that no clock runs faster than another by more than their margin allows: with 10 ticks an eighth, with 8 a sixth, with 5 nothing. */

@@ -1,4 +1,4 @@
-// The simulator's command line.
+// The simulator's command line. Speed is given in simulated seconds in one second of processor time: `--members 5 --writes 20 --from 1 --seeds 200` is the case that figures are of.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { runSeed, type Result } from "./simulation.js";
+import type { Given } from "./plan.js";
 import { shrink } from "./shrink.js";
 
 const help = `Runs whole Raft groups in a simulated world, one for each seed, and checks what Raft promises.
@@ -20,18 +21,22 @@ const help = `Runs whole Raft groups in a simulated world, one for each seed, an
   --jobs J      processes (1)
   --skip A,B    with --trace: without these faults
   --keep-going  goes on after a failing seed
+  --members N   all groups begin with so many members, whatever the seed says
+  --writes N    all clients write so often in a second
 
 Prints progress to the error output and a summary as JSON. Exit code 1: a promise was broken; 2: the arguments are wrong.`;
 
 interface Summary { seeds: number; from: number; to: number; failing: { seed: number; promise: string; message: string; atMs: number; replay: string }[]; simulatedSeconds: number; cpuSeconds: number; simulatedPerCpuSecond: number; totals: Record<string, number> }
 
-const replay = (seed: number): string => `npx tsx packages/raft-ts/sim/run.ts --trace ${seed}`;
+const replay = (seed: number, given: Given): string => `npx tsx packages/raft-ts/sim/run.ts --trace ${[seed, ...argumentsOf(given)].join(" ")}`;
+
+const argumentsOf = ({ members, writesPerSecond }: Given): string[] => [...(members === undefined ? [] : ["--members", String(members)]), ...(writesPerSecond === undefined ? [] : ["--writes", String(writesPerSecond)])];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: "string" }, from: { type: "string" }, minutes: { type: "string" }, jobs: { type: "string" }, trace: { type: "string" }, shrink: { type: "string" },
-      skip: { type: "string" }, "keep-going": { type: "boolean" }, step: { type: "string" }, help: { type: "boolean" },
+      skip: { type: "string" }, "keep-going": { type: "boolean" }, step: { type: "string" }, members: { type: "string" }, writes: { type: "string" }, help: { type: "boolean" },
     },
   });
   if (values.help) { console.log(help); return 0; }
@@ -41,8 +46,9 @@ async function main(): Promise<number> {
     if (!Number.isFinite(number) || number < 0) throw new TypeError(`"${text}" is not a number`);
     return number;
   };
-  if (values.trace !== undefined) return trace(numberOf(values.trace, 0), new Set((values.skip ?? "").split(",").filter((part) => part !== "").map(Number)));
-  if (values.shrink !== undefined) return tellShortest(numberOf(values.shrink, 0), numberOf(values.minutes, 2));
+  const given: Given = { ...(values.members !== undefined && { members: numberOf(values.members, 5) }), ...(values.writes !== undefined && { writesPerSecond: numberOf(values.writes, 20) }) };
+  if (values.trace !== undefined) return trace(numberOf(values.trace, 0), given, new Set((values.skip ?? "").split(",").filter((part) => part !== "").map(Number)));
+  if (values.shrink !== undefined) return tellShortest(numberOf(values.shrink, 0), given, numberOf(values.minutes, 2));
   const minutes = numberOf(values.minutes, Infinity);
   const from = numberOf(values.from, Math.floor(Date.now() / 1000) % 1_000_000_000);
   const seeds = numberOf(values.seeds, values.minutes === undefined ? 100 : Infinity);
@@ -50,19 +56,19 @@ async function main(): Promise<number> {
   const isGoingOn = values["keep-going"] === true;
   // What lasts is worth a process of its own; what runs there already says by --step which seeds are its own.
   const isLong = values.step === undefined && (jobs > 1 || seeds > 20);
-  const summary = isLong ? await inProcesses({ seeds, from, minutes, jobs, isGoingOn }) : await inHere({ seeds, from, minutes, step: numberOf(values.step, 1), isGoingOn });
+  const summary = isLong ? await inProcesses({ seeds, from, minutes, jobs, isGoingOn, given }) : await inHere({ seeds, from, minutes, step: numberOf(values.step, 1), isGoingOn, given });
   console.log(JSON.stringify(summary, undefined, 2));
   return summary.failing.length > 0 ? 1 : 0;
 }
 
-async function inHere(options: { seeds: number; from: number; minutes: number; step: number; isGoingOn: boolean }): Promise<Summary> {
+async function inHere(options: { seeds: number; from: number; minutes: number; step: number; isGoingOn: boolean; given: Given }): Promise<Summary> {
   const startedAt = performance.now();
   const cpu = process.cpuUsage();
   const summary: Summary = { seeds: 0, from: options.from, to: options.from, failing: [], simulatedSeconds: 0, cpuSeconds: 0, simulatedPerCpuSecond: 0, totals: {} };
   let toldAt = startedAt;
   for (let i = 0; i < options.seeds && performance.now() - startedAt < options.minutes * 60_000; i++) {
     const seed = options.from + i * options.step;
-    add(summary, await runSeed(seed));
+    add(summary, await runSeed(seed, { given: options.given }), options.given);
     const failing = summary.failing.at(-1);
     if (failing?.seed === seed) {
       console.error(`Seed ${seed} breaks a promise after ${failing.atMs} ms: ${failing.message}\n  ${failing.replay}`);
@@ -79,12 +85,12 @@ async function inHere(options: { seeds: number; from: number; minutes: number; s
   return summary;
 }
 
-function add(summary: Summary, result: Result): void {
+function add(summary: Summary, result: Result, given: Given): void {
   summary.seeds++;
   summary.to = result.seed;
   summary.simulatedSeconds += result.simulatedMs / 1000;
   for (const [name, count] of Object.entries(result.stats)) summary.totals[name] = (summary.totals[name] ?? 0) + count;
-  if (result.violation) summary.failing.push({ seed: result.seed, ...result.violation, replay: replay(result.seed) });
+  if (result.violation) summary.failing.push({ seed: result.seed, ...result.violation, replay: replay(result.seed, given) });
 }
 
 /** As one file of plain JavaScript: runs 5 to 10 % faster than what is transformed while it loads. */
@@ -95,7 +101,7 @@ async function bundleInto(directory: string): Promise<string> {
   return file;
 }
 
-async function inProcesses(options: { seeds: number; from: number; minutes: number; jobs: number; isGoingOn: boolean }): Promise<Summary> {
+async function inProcesses(options: { seeds: number; from: number; minutes: number; jobs: number; isGoingOn: boolean; given: Given }): Promise<Summary> {
   const directory = mkdtempSync(join(tmpdir(), "raft-ts-sim-"));
   try { return await runFile(await bundleInto(directory), options); } finally { rmSync(directory, { recursive: true, force: true }); }
 }
@@ -104,9 +110,9 @@ async function inProcesses(options: { seeds: number; from: number; minutes: numb
 const nodeOptions = ["--max-semi-space-size=32"];
 
 /** Each process takes every `jobs`-th seed. */
-async function runFile(file: string, options: { seeds: number; from: number; minutes: number; jobs: number; isGoingOn: boolean }): Promise<Summary> {
+async function runFile(file: string, options: { seeds: number; from: number; minutes: number; jobs: number; isGoingOn: boolean; given: Given }): Promise<Summary> {
   const parts = await Promise.all(Array.from({ length: options.jobs }, (_, job) => new Promise<Summary>((resolve, reject) => {
-    const args = ["--from", String(options.from + job), "--step", String(options.jobs), ...(options.isGoingOn ? ["--keep-going"] : [])];
+    const args = ["--from", String(options.from + job), "--step", String(options.jobs), ...(options.isGoingOn ? ["--keep-going"] : []), ...argumentsOf(options.given)];
     if (Number.isFinite(options.minutes)) args.push("--minutes", String(options.minutes));
     args.push("--seeds", String(Number.isFinite(options.seeds) ? Math.ceil((options.seeds - job) / options.jobs) : Number.MAX_SAFE_INTEGER));
     const child = spawn(process.execPath, [...nodeOptions, file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
@@ -129,16 +135,16 @@ async function runFile(file: string, options: { seeds: number; from: number; min
   return sum;
 }
 
-async function trace(seed: number, skip: ReadonlySet<number>): Promise<number> {
+async function trace(seed: number, given: Given, skip: ReadonlySet<number>): Promise<number> {
   const story: string[] = [];
-  const result = await runSeed(seed, { story, skip });
+  const result = await runSeed(seed, { story, skip, given });
   for (const line of story) console.log(line);
   console.log(JSON.stringify(result, undefined, 2));
   return result.violation ? 1 : 0;
 }
 
-async function tellShortest(seed: number, minutes: number): Promise<number> {
-  const shrunk = await shrink(seed, { limitMs: minutes * 60_000, progress: (line) => console.error(line) });
+async function tellShortest(seed: number, given: Given, minutes: number): Promise<number> {
+  const shrunk = await shrink(seed, { given, limitMs: minutes * 60_000, progress: (line) => console.error(line) });
   if (!shrunk) { console.log(`Seed ${seed} breaks no promise`); return 0; }
   const { plan, skip, simplified, runs, result, story } = shrunk;
   for (const line of story) console.log(line);

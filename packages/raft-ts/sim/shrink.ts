@@ -1,15 +1,15 @@
 // From a failing seed to a short story: faults are taken away, in halves, then quarters, then one by one, for as long as the same promise is broken without them
 // (delta debugging, Zeller & Hildebrandt 2002); then the parts of the world that are left.
 import { Simulation, type Result } from "./simulation.js";
-import { makePlan, type Plan } from "./plan.js";
+import { makePlan, type Given, type Plan } from "./plan.js";
 import { fairWeather } from "./network.js";
 
 export interface Shrunk { readonly plan: Plan; readonly skip: ReadonlySet<number>; readonly simplified: readonly string[]; readonly runs: number; readonly result: Result; readonly story: readonly string[] }
 
 /** Undefined: the seed does not fail. `limitMs` of real time, after which the best so far is taken. */
-export async function shrink(seed: number, options: { readonly limitMs: number; readonly progress?: (line: string) => void } = { limitMs: 120_000 }): Promise<Shrunk | undefined> {
+export async function shrink(seed: number, options: { readonly limitMs: number; readonly given?: Given; readonly progress?: (line: string) => void } = { limitMs: 120_000 }): Promise<Shrunk | undefined> {
   const startedAt = performance.now();
-  let plan = makePlan(seed);
+  let plan = makePlan(seed, options.given);
   let runs = 1;
   const first = await new Simulation(plan).run();
   if (!first.violation) return undefined;

@@ -10,7 +10,7 @@ import type { Life } from "./life.js";
 import { checkLinearizable } from "./linearizability.js";
 import { Nemesis } from "./nemesis.js";
 import { fairWeather, maxHosts, Network } from "./network.js";
-import { makePlan, type Plan } from "./plan.js";
+import { makePlan, type Given, type Plan } from "./plan.js";
 import { Random } from "./random.js";
 import type { MachineObserver } from "./register-machine.js";
 import { World } from "./world.js";
@@ -29,9 +29,10 @@ export interface RunOptions {
   readonly skip?: ReadonlySet<number>;
   /** Collects readable lines of what happens. */
   readonly story?: string[];
+  readonly given?: Given;
 }
 
-export const runSeed = (seed: number, options: RunOptions = {}): Promise<Result> => new Simulation(makePlan(seed), options).run();
+export const runSeed = (seed: number, options: RunOptions = {}): Promise<Result> => new Simulation(makePlan(seed, options.given), options).run();
 
 export class Simulation {
   readonly world = new World();
