@@ -43,6 +43,8 @@ describe("placement constraints", () => {
     ["node.labels.a in ((b))", /no parentheses/], ["node.labels.a like ssd", /use == for a value as it is/], ["node.labels.a=~(", /the regular expression "\(" cannot be used: it has a "\(" that is not closed/],
     ["node.labels.a=~", /is empty/], ["node.labels.a>big", /"big" cannot be compared/], ["node.hostname>5", /node\.hostname is none/], ["node.role in (boss)", /manager or worker/], ["node.ip in (x)", /neither an IPv4 address/],
     ["node.labels.a existsnot", /KEY==VALUE/], [`node.labels.a in (${Array(101).fill("x").join(",")})`, /101 values are more than the limit of 100/], ["node.attr.==x", /is not a key/],
+    ["node.labels.zone==a && node.labels.disk==ssd", /a second constraint; give each by itself/], ["node.labels.zone like a* or node.role==worker", /a second constraint/],
+    [`node.labels.${"x".repeat(10_000)}==a`, /^Cannot use constraint "node\.labels\.x{88}…": its key has 10012 characters/], [`node.labels.a==${"x".repeat(10_000)}`, /^Cannot use constraint ".{100}…": the value must be at most 255/],
   ] as const) it(`"${text}" is refused with the reason`, () => {
     assert.throws(() => parseConstraint(text), (error: Error) => codeOf(error) === "INVALID_ARGUMENT" && why.test(error.message));
   });

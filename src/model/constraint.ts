@@ -22,7 +22,7 @@ export interface Constraint {
 
 const plainKeys = ["node.id", "node.hostname", "node.ip", "node.role", "node.platform.os", "node.platform.arch"];
 const namePrefixes = ["node.labels.", "engine.labels.", "node.attr."];
-const validKeys = `${plainKeys.join(", ")}, node.labels.NAME, engine.labels.NAME, node.attr.NAME`;
+const validKeys = `${plainKeys.join(", ")}, node.labels.NAME, engine.labels.NAME or node.attr.NAME`;
 const shape = "write it as KEY==VALUE, such as node.labels.disk==ssd, or with !=, in (A,B), not in (A,B), like GLOB, not like GLOB, =~REGEX, !~REGEX, >, >=, <, <=, exists or not exists";
 
 /**
@@ -30,14 +30,22 @@ const shape = "write it as KEY==VALUE, such as node.labels.disk==ssd, or with !=
  * not. `==` and `!=` are Swarm's: their values are literal.
  */
 export function parseConstraint(text: string): Constraint {
-  const refuse: Refuse = (why) => new SwarmError("INVALID_ARGUMENT", `Cannot use constraint "${text.slice(0, 200)}": ${why}.`);
+  const refuse: Refuse = (why) => new SwarmError("INVALID_ARGUMENT", `Cannot use constraint "${text.length > maxQuoted ? `${text.slice(0, maxQuoted)}…` : text}": ${why}.`);
   const [, keyText = "", rest = ""] = /^([^\s=!<>~]+)(.*)$/s.exec(text.trim()) ?? [];
   const found = splitOperator(rest);
   if (!found) throw refuse(shape);
   const key = canonicalKey(keyText);
   if (!isConstraintKey(key)) throw refuse(`"${keyText.slice(0, 100)}" is not a key; use ${validKeys}`);
+  if (key.length > maxKeyLength) throw refuse(`its key has ${key.length} characters; no label's name is longer than 255`);
+  if (secondConstraint.test(found.value)) throw refuse("it holds a second constraint; give each by itself: all that are given must hold");
   return { key, ...found, read: readerOf(key), accepts: compile(key, found.operator, found.value, refuse) };
 }
+
+const maxQuoted = 100;
+/** The longest name of a label (validate.ts) behind the longest prefix. */
+const maxKeyLength = 255 + "engine.labels.".length;
+/** What people who know other languages write, and what would be a value that no node ever has. */
+const secondConstraint = /\s(?:&&|\|\||and|or)\s+(?:node|engine)\./i;
 
 type Refuse = (why: string) => SwarmError;
 

@@ -58,7 +58,7 @@ describe("service specs", () => {
     ["a negative CPU limit", withTask({ limits: newResources({ cpuMillis: -1 }) }), /the least is 0\.001/],
     ["1 MiB of memory", withTask({ reservations: newResources({ memoryBytes: 2 ** 20 }) }), /memory reservation of 1 MiB is too small .* 4 MiB/],
     ["a reservation above the limit", withTask({ reservations: newResources({ memoryBytes: 2 ** 30 }), limits: newResources({ memoryBytes: 2 ** 29 }) }), /reserves 1 GiB of memory and is limited to 512 MiB/],
-    ["an unknown restart condition", withTask({ restart: newRestartPolicy({ condition: unknown }) }), /use any, on_failure or none/],
+    ["an unknown restart condition", withTask({ restart: newRestartPolicy({ condition: unknown }) }), /use any, on-failure or none/],
     ["a longest delay below the first", withTask({ restart: newRestartPolicy({ delayMs: 9, maxDelayMs: 3 }) }), /shorter than the first/],
     ["a malformed constraint", placed("node.labels.a"), /cannot use constraint "node\.labels\.a".*KEY==VALUE/],
     ["a constraint on an unknown key", placed("node.size==3"), /"node\.size" is not a key/],
@@ -105,6 +105,7 @@ describe("service specs", () => {
     ["a priority that is no whole number", withContainer({}, {}, { priority: 0.5 }), /priority is 0\.5/],
     ["a global gang", withContainer({}, {}, { mode: "GLOBAL", replicas: 0, gang: true }), /cannot be a gang/],
     ["a project that is no name", withContainer({}, {}, { project: "a b" }), /"a b" is no project's name/],
+    ["a project of the name that stands for none", withContainer({}, {}, { project: "none" }), /"none" stands for no project; choose another name/],
     ["a network twice", withTask({ networks: [{ target: "a", aliases: [] }, { target: "a", aliases: [] }] }), /named twice/],
     ["an unknown log driver", withTask({ logDriver: { name: "syslog", options: {} } }), /"syslog" is unknown/],
     ["a target port of 0", withPorts({}), /target port 0/],
@@ -187,7 +188,7 @@ describe("network, node and cluster specs", () => {
     assert.deepEqual([spec.autoRebalance?.movesPerHour, spec.usageAware, spec.preemptionOff, spec.quotas.length], [60, true, true, 2]);
   });
   for (const [taints, why] of <[Partial<Taint>[], RegExp][]>[
-    [[{ key: "" }], /no key of a taint/], [[{ key: "a b" }], /"a b" is no key/], [[{ value: "x y" }], /has the value "x y"/], [[{ effect: 7 as never }], /effect of a taint "7" is unknown; use no_schedule/], [[{ value: "a" }, { value: "b" }], /given twice with one effect/],
+    [[{ key: "" }], /no key of a taint/], [[{ key: "a b" }], /"a b" is no key/], [[{ value: "x y" }], /has the value "x y"/], [[{ effect: 7 as never }], /effect of a taint "7" is unknown; use no-schedule/], [[{ value: "a" }, { value: "b" }], /given twice with one effect/],
   ]) it(`a node with the taints ${JSON.stringify(taints)} is refused`, () => assert.match(problemOfNodeSpec(newNodeSpec({ taints: taints.map(taint) })) ?? "accepted", why));
   it("two effects of one key are two taints", () => assert.equal(problemOfNodeSpec(newNodeSpec({ taints: [taint({}), taint({ effect: "NO_EXECUTE", value: "x.y/z" })] })), undefined));
   it("an unknown availability is refused", () => assert.match(problemOfNodeSpec(newNodeSpec({ availability: 9 as never })) ?? "", /availability "9" is unknown; use active, pause or drain/));

@@ -30,6 +30,7 @@ export function problemOfName(name: string): Problem {
 }
 
 export function problemOfProject(project: string): Problem {
+  if (project.toLowerCase() === "none") return '"none" stands for no project; choose another name';
   return /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/.test(project) ? undefined : `"${project.slice(0, 80)}" is no project's name; use up to 63 letters, digits, "-", "_" and "."`;
 }
 
@@ -54,7 +55,7 @@ export function problemOfDuration(subject: string, ms: number): Problem {
 
 /** A value that this version's API does not know arrives as a number. */
 export function problemOfChoice(subject: string, value: string, choices: readonly string[]): Problem {
-  return choices.includes(value) ? undefined : `the ${subject} "${value}" is unknown; use ${listed(choices.map((c) => c.toLowerCase()))}`;
+  return choices.includes(value) ? undefined : `the ${subject} "${value}" is unknown; use ${listed(choices.map((choice) => choice.toLowerCase().replaceAll("_", "-")))}`;
 }
 
 /** "a, b or c" */
