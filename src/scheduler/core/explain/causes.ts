@@ -1,6 +1,6 @@
 import { amountText, filters, Places, wordOf, type Filter, type Refusal } from "../filters/index.js";
 import { memory, type ClusterState, type Predicate } from "../state/index.js";
-import { kept, mostFree } from "./sentence.js";
+import { isCloser, kept, mostFree, nodeHasNone } from "./sentence.js";
 
 /** One thing that keeps tasks of a group from nodes. */
 export interface Cause {
@@ -122,8 +122,7 @@ class Collector {
     const dimension = this.state.dimensions.names[d]!;
     const cause = this.#note(n, `resources\0${dimension}`, () => ({ filter: "resources", detail: "", nodes: [], predicate: undefined, dimension: d, needed, free: -Infinity, name: dimension }));
     const total = this.state.nodes.total[d]![n]!;
-    // Of nodes with nothing free one that has some at all: "node has none" would not be true of it.
-    if (free < cause.free! || (free === cause.free && (total === 0 || !cause.detail.endsWith(", node has none")))) return;
+    if (free < cause.free! || (free === cause.free && (total === 0 || !cause.detail.endsWith(nodeHasNone)))) return;
     cause.free = free;
     cause.detail = total === 0 ? `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, node has none`
       : `needs ${amountText(dimension, needed)} ${wordOf(dimension)}, most free is ${amountText(dimension, free)} on ${this.state.nodes.names[n]!}`;
@@ -137,7 +136,7 @@ class Collector {
       if (!places) this.#places.set(cause, places = new Places());
       places.add(place);
     }
-    if (needed === undefined || free === undefined || free <= (cause.free ?? 0)) return;
+    if (needed === undefined || free === undefined || !isCloser(detail, free, cause.detail, cause.free ?? 0)) return;
     cause.free = free;
     cause.detail = mostFree(detail, nodeName);
   }

@@ -42,6 +42,31 @@ describe("why no node fits", () => {
     }
   });
 
+  for (const [gpu, needs] of [[{ count: 1 }, "1 whole GPU, most free is 0 on b"], [{ count: 1, millis: 500 }, "0.5 of one GPU, most free on one is 0, on b"]] as const) {
+    it(`GPUs that are all taken are not "none": needs ${needs}`, () => {
+      const state = stateOfNodes([nodeOf("a"), nodeOf("b", { gpus: { T4: 1 } }), nodeOf("c")]);
+      state.place(addService(state, "full", specOf({ gpu: { count: 1 } })).tasks[0]!, 1);
+      const { g } = addService(state, "s", specOf({ gpu }));
+      assert.equal(sentenceOf(explainRefusals(state, g)), `no node fits: needs ${needs} (3 nodes)`);
+      const steps = collectCauses(state, g);
+      for (let step = steps.next(); ; step = steps.next()) {
+        if (!step.done) continue;
+        assert.deepEqual(step.value.causes.map(({ detail }) => detail), [`needs ${needs}`]);
+        break;
+      }
+    });
+  }
+
+  it("nodes without the label are a place without a name, and a label of a page is told by its beginning", () => {
+    const state = stateOfNodes([nodeOf("a"), nodeOf("b", { labels: { zone: "z".repeat(10_000) } }), nodeOf("c", { labels: { zone: "c" } })]);
+    const { g, tasks } = addService(state, "s", specOf({ maxPer: [{ key: "node.labels.zone", count: 1 }] }), 4);
+    state.place(tasks[0]!, 0);
+    assert.deepEqual(refusalsOn(state, g, 0), ["node.labels.zone=(none) has its 1 task of this service already"]);
+    state.place(tasks[1]!, 1);
+    state.place(tasks[2]!, 2);
+    assert.equal(sentenceOf(explainRefusals(state, g)), `no node fits: node.labels.zone=(none), ${"z".repeat(80)}… and 1 more have their 1 task of this service already (3 nodes)`);
+  });
+
   it("every filter has its words, and a node is told everything that is in the way", () => {
     const plain = nodeOf("n1", { cpu: 1, memoryMiB: 512, labels: { zone: "a" } });
     const node = { ...plain, description: newNodeDescription({ ...plain.description!, plugins: ["network/overlay"], resources: { ...plain.description!.resources!, diskBytes: 2 ** 30, pids: 100 } }) };

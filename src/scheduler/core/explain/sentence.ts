@@ -53,6 +53,12 @@ export function mostFree(detail: string, nodeName: string): string {
   return detail.includes(", most free on one is ") ? `${detail}, on ${nodeName}` : detail;
 }
 
+export const nodeHasNone = ", node has none";
+
+/** Whether a node of which `detail` is said comes closer than the one before. Of nodes with nothing free one that has some at all: "node has none" would not be true of it. */
+export const isCloser = (detail: string, free: number, before: string, freeBefore: number): boolean =>
+  free > freeBefore || (free === freeBefore && before.endsWith(nodeHasNone) && !detail.endsWith(nodeHasNone));
+
 /** Of a node that is barred: it passes everything and is not to be had. */
 export const keptFilter = "reserved";
 export const kept = { filter: keptFilter, detail: "node is kept for another service, which waits for room" } as const;
@@ -84,7 +90,7 @@ class Counts {
     if (!known) this.#counts.set(key, { filter, detail: mostFree(detail, nodeName), nodes: count, free });
     else {
       known.nodes += count;
-      if (free > known.free) { known.free = free; known.detail = mostFree(detail, nodeName); }
+      if (isCloser(detail, free, known.detail, known.free)) { known.free = free; known.detail = mostFree(detail, nodeName); }
     }
   }
 

@@ -17,8 +17,13 @@ export const placeText = (state: ClusterState, key: string, n: number): string =
 export function valueText(state: ClusterState, key: string, n: number): string {
   if (key === "node.id") return state.nodes.names[n]!;
   const { values, valueOf } = state.attribute(key);
-  return values.names[valueOf[n]!]!;
+  const value = values.names[valueOf[n]!]!;
+  if (value === "") return "(none)";
+  return value.length > longestValue ? `${value.slice(0, longestValue)}…` : value;
 }
+
+/** A label may hold a page of text, and a sentence must stay one. */
+const longestValue = 80;
 
 /** Named of several places: the rest is a number. */
 const named = 2;
