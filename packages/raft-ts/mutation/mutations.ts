@@ -11,7 +11,7 @@ export interface Mutation {
 
 const election = "core/election.ts", follower = "core/follower.ts", replication = "core/replication.ts", membership = "core/membership.ts", log = "core/log.ts", raft = "core/raft.ts";
 const state = "core/state.ts", output = "core/output.ts", reads = "core/reads.ts", transfer = "core/transfer.ts", forwarding = "core/forwarding.ts", progress = "core/progress.ts", quorum = "core/quorum.ts";
-const recovery = "core/recovery.ts", config = "core/config.ts";
+const recovery = "core/recovery.ts", config = "core/config.ts", doubt = "core/doubt.ts";
 
 export const mutations: readonly Mutation[] = [
   // ---- elections ----
@@ -35,6 +35,11 @@ export const mutations: readonly Mutation[] = [
   { name: "a request for votes disturbs a living leader", file: election, find: "return m.term > s.term && s.leader !== undefined && s.electionElapsed < s.options.electionTicks;", replace: "return false;" },
   { name: "a transfer is held up by the lease", file: election, find: "if (m.isTransfer) return false;", replace: "" },
   { name: "a transfer begins with a pre-vote", file: raft, find: `case "timeout-now": return campaign(s, "transfer");`, replace: `case "timeout-now": return campaign(s, "pre");` },
+  { name: "a leader is doubted after one break of the connection", file: doubt, find: "const breaksToDoubt = 2;", replace: "const breaksToDoubt = 1;" },
+  { name: "a leader that is heard is doubted", file: doubt, find: "s.electionElapsed >= missedHeartbeats * s.options.heartbeatTicks && ", replace: "" },
+  { name: "a member doubts the leader although it promised its vote (lease reads)", file: doubt, find: " && !isPromising(s)) {", replace: ") {" },
+  { name: "any break of a connection is taken for the leader's", file: doubt, find: "id === s.leader && ", replace: "" },
+  { name: "breaks count after the leader was heard again", file: follower, find: "  s.leaderBreaks = 0;\n", replace: "" },
   { name: "a learner campaigns", file: election, find: "return hasVote(s.config, s.id) && ", replace: "return " },
   { name: "a member campaigns with a committed change that it has not applied (etcd #7280)", file: election, find: `    && !s.log.some(Math.max(s.log.applied, s.configIndex), s.log.commit, (entry) => entry.kind === "config");`, replace: ";" },
   { name: "a member whose log lost its end campaigns", file: election, find: " && !s.recovering && s.restoringIndex === undefined", replace: " && s.restoringIndex === undefined" },

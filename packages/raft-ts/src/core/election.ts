@@ -106,7 +106,7 @@ export function isQuietFor(s: CoreState, m: VoteRequest): boolean {
  * A leader may be reading by a lease that this member's answer is part of; unlike `leader` the promise outlives a higher term that is heard of, and a start cannot
  * know what was promised before it. A lone voter promised only to itself.
  */
-function isPromising(s: CoreState): boolean {
+export function isPromising(s: CoreState): boolean {
   return s.options.readMode === "lease" && s.ticks - s.promisedAt < s.options.electionTicks && !(s.halves.outgoing.length === 0 && s.halves.incoming.length === 1 && s.halves.incoming[0] === s.id);
 }
 

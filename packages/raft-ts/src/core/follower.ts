@@ -13,6 +13,7 @@ export function follow(s: CoreState, from: RaftId): void {
   s.electionElapsed = 0;
   s.hasYielded = false;
   s.leaderlessTicks = 0;
+  s.leaderBreaks = 0;
   s.promisedAt = s.ticks;
 }
 

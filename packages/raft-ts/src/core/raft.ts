@@ -5,6 +5,7 @@
 // it safe: an acknowledgement travels with the write that it acknowledges (Write.messages), and the leader counts its own log only as far as it is synced.
 // Applying is asynchronous too: `Ready.committed` hands each entry out once, `applied(index)` says that the state machine has it.
 import type { RaftId } from "../api.js";
+import { leaderUnreachable, tickDoubt } from "./doubt.js";
 import { campaign, campaignNow, isQuietFor, learnCommit, onVote, onVoteResponse, ownVotePersisted, tickElection } from "./election.js";
 import { follow, onAppend, onHeartbeat, onSnapshot, restored, wantsSnapshot } from "./follower.js";
 import { forward, onPropose, onProposeResponse } from "./forwarding.js";
@@ -64,7 +65,9 @@ export class RaftCore {
     s.ticks++;
     if (s.log.commit > s.written.commit) { s.isCommitFlushDue = true; s.isDirty = true; }
     s.electionElapsed++;
-    if (s.role === "leader") this.tickLeader(); else tickElection(s);
+    if (s.role === "leader") return this.tickLeader();
+    tickDoubt(s);
+    tickElection(s);
   }
 
   private tickLeader(): void {
@@ -154,7 +157,10 @@ export class RaftCore {
   /** Campaigns without waiting for a leader. */
   campaignNow(): void { campaignNow(this.s); }
 
-  unreachable(id: RaftId): void { unreachable(this.s, id); }
+  unreachable(id: RaftId): void {
+    unreachable(this.s, id);
+    leaderUnreachable(this.s, id);
+  }
 
   /** The snapshot stream to `id` ended. */
   snapshotSent(id: RaftId, isDelivered: boolean): void { snapshotSent(this.s, id, isDelivered); }

@@ -32,6 +32,8 @@ export class CoreState {
   hasYielded = false;
   /** Ticks since a leader was last heard of. */
   leaderlessTicks = 0;
+  /** Times that the connection to the leader broke since it was last heard of. */
+  leaderBreaks = 0;
   /** The tick at which a leader, or this start, last made it promise its vote to nobody (lease reads). */
   promisedAt = 0;
 
@@ -194,6 +196,7 @@ export class CoreState {
 
   resetTimers(): void {
     this.electionElapsed = 0;
+    this.leaderBreaks = 0;
     this.heartbeatElapsed = 0;
     this.hasYielded = false;
     this.electionTimeout = this.randomTimeout();
