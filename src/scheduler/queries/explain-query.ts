@@ -118,7 +118,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   const gang = first ? placeGang(copy, g) : undefined;
   const boundRows = isGlobal ? waitingTasks.map(({ nodeId }) => state.nodes.rowOf(nodeId) ?? nowhere).filter((n) => n !== nowhere) : undefined;
   const explanation = yield* explain(state, g, {
-    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, ...(isGlobal ? {} : wholeOf(copy, g)), rank: (group, limit, including) => placer.rankSteps(group, limit, including),
+    ...(boundRows && boundRows.length > 0 ? { nodes: boundRows } : {}), quota, candidates: query.candidates, suggests: true, ...(isGlobal ? {} : wholeOf(copy, g, waitingTasks.length === 0 ? 1 : 0)), rank: (group, limit, including) => placer.rankSteps(group, limit, including),
   });
   let headline: string;
   if (waitingTasks.length > 0) {
@@ -129,7 +129,7 @@ function* explainService(copy: Copy, serviceId: string, query: ExplainQuery): Ge
   } else {
     yield;
     const more = quota.length > 0 ? 0 : yield* headroomOf(state, placer, g);
-    const room = more >= maxHeadroom ? `${maxHeadroom} more or above would fit` : more > 0 ? `${more} more would fit` : `no more would fit: ${refusal(explanation, quota).replace(/^no node fits: /, "")}`;
+    const room = more >= maxHeadroom ? `at least ${maxHeadroom.toLocaleString("en")} more would fit` : more > 0 ? `${more} more would fit` : `no more would fit: ${refusal(explanation, quota).replace(/^no node fits: /, "")}`;
     headline = placed >= total ? `every task of ${name} has a node (${placed} of ${total}); ${room}` : `${placed} of ${counted(total, "task")} of ${name} ${placed === 1 ? "has" : "have"} a node, and none waits for one; ${room}`;
   }
   return {
@@ -193,9 +193,12 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   const wholly = isAll ? `${counted(wanted, "task")} would be placed${wanted > 0 ? `: ${spread}` : ""}` : spec.gang ? `none of the gang's ${counted(wanted, "task")} would be placed, because only ${fittingTasks} fit: ${refusal(explanation!, quota)}`
     : `${fittingTasks} of ${counted(wanted, "task")} would be placed${fittingTasks > 0 ? ` (${spread})` : ""}, the next fits nowhere: ${refusal(explanation!, quota)}`;
   const found: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], alone: [], suggestions: [], candidates: [] };
+  // Only here it has a name: it may be near itself, or keep away from itself.
+  const known = namesFrom(store);
+  const names: Names = { ...known, service: (id) => (id === serviceId ? spec.name : known.service(id)) };
   const present = !isAll && spec.gang ? ofGang(found, { wanted, fitting: fittingTasks, isWhole: false }) : found;
   return {
-    ...yield* responseOf(copy, g, { ...present, candidates }, query, undefined, quota), serviceName: spec.name, wanted, placed: !isAll && spec.gang ? 0 : fittingTasks, fits: isAll, headline: sentence(withNames(wholly, namesFrom(store))),
+    ...yield* responseOf(copy, g, { ...present, candidates }, query, undefined, quota, names), serviceName: spec.name, wanted, placed: !isAll && spec.gang ? 0 : fittingTasks, fits: isAll, headline: sentence(withNames(wholly, names)),
   };
 }
 
@@ -222,10 +225,10 @@ function ofGang(explanation: Explanation, { wanted, fitting }: Gang): Explanatio
   return { ...explanation, fitting: [], suggestions: [...smaller, ...explanation.suggestions.filter(({ tasks }) => tasks !== undefined || wanted - fitting === 1)].sort((a, b) => a.cost - b.cost) };
 }
 
-/** The tasks of a stored service that have this revision: an update changes all of them. */
-function wholeOf({ state, placer, rows }: Copy, g: number): { readonly whole: WholeService } {
+/** The tasks of a stored service that have this revision: an update changes all of them. `more`: how many there might be besides. */
+function wholeOf({ state, placer, rows }: Copy, g: number, more = 0): { readonly whole: WholeService } {
   const own = [...rows.values()].filter((t) => state.tasks.groupOf(t) === g && (state.tasks.nodeOf(t) === nowhere || state.tasks.countOf(t) === 1));
-  return { whole: { placer, placed: own.filter((t) => state.tasks.nodeOf(t) !== nowhere), wanted: own.length } };
+  return { whole: { placer, placed: own.filter((t) => state.tasks.nodeOf(t) !== nowhere), wanted: own.length + more } };
 }
 
 /** Makes room on the copy as the scheduler does, for as many as `most` in all: adds to `placed`, and returns who would have to go. */
@@ -286,8 +289,7 @@ const nothing: ExplainResponse = {
   headline: "", fits: false, serviceName: "", taskName: "", nodeName: "", wanted: 0, placed: 0, nodes: 0, fitting: 0, causes: [], suggestions: [], candidates: [], nodeRefusals: [],
 };
 
-function* responseOf({ state, store }: Copy, g: number, explanation: Explanation, query: ExplainQuery, chosen?: number, quota: readonly string[] = []): Generator<void, ExplainResponse> {
-  const names = namesFrom(store);
+function* responseOf({ state, store }: Copy, g: number, explanation: Explanation, query: ExplainQuery, chosen?: number, quota: readonly string[] = [], names = namesFrom(store)): Generator<void, ExplainResponse> {
   const serviceId = state.services.ids[state.groups.service[g]!]!;
   const serviceName = store.view((tx) => tx.get("service", serviceId)) ? names.service(serviceId) : undefined;
   const named = (rows: readonly number[]) => rows.map((n) => state.nodes.names[n]!).sort().slice(0, query.names);
@@ -312,7 +314,7 @@ function* responseOf({ state, store }: Copy, g: number, explanation: Explanation
       condition: changes.map((change) => changeWords(change, names)).join(" and "), nodes: nodes.length, nodeNames: named(nodes), cost, tasks, kinds: changes.map(({ kind }) => kind),
       command: changes.length === 1 ? changeCommand(changes[0]!, names, serviceName) : "",
     })),
-    candidates: explanation.candidates.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: [...terms], isChosen: n === chosen })),
+    candidates: explanation.candidates.map(({ n, total, terms, rank }) => ({ nodeId: state.nodes.ids[n]!, nodeName: state.nodes.names[n]!, rank, total, terms: terms.map(({ name, value }) => ({ name: withNames(name, names), value })), isChosen: n === chosen })),
     nodeRefusals,
   };
 

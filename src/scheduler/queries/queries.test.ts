@@ -119,6 +119,8 @@ describe("explaining", () => {
     assert.equal(big.headline, "2 of 2 tasks of big wait: no node fits: needs 8 CPU, most free is 3 on b (2 nodes).");
     assert.deepEqual([big.fits, big.wanted, big.placed], [false, 2, 0]);
     assert.match((await explain(service("probe"))).headline, /^probe has a task on 2 nodes/);
+    const small = await cluster({ nodes: { a: {} }, services: { web: { on: ["a"] } } });
+    assert.equal((await small.explain(small.service("web"))).headline, "every task of web has a node (1 of 1); at least 1,000 more would fit.");
   });
 
   it("a gang waits for room for all of it", async () => {
@@ -135,6 +137,22 @@ describe("explaining", () => {
     const { headline, suggestions } = await explain(task("webt1"));
     assert.equal(headline, "web.1 waits: no node fits: keeps away from service db: node a has 1 task of it (1 node).");
     assert.deepEqual(suggestions.map(({ condition }) => condition), ["anti-affinity to service db is dropped"]);
+  });
+
+  it("also in the score table, and a service that is not there yet by the name that it would have", async () => {
+    const { explain, spec } = await cluster({ nodes: { a: { labels: { zone: "z" } } }, services: { db: { on: ["a"] } } });
+    const near = (service: string, key: string, required = false) => ({ service: idOf(service), anti: required, required, weight: required ? 0 : 80, key });
+    const { candidates } = await explain(spec({ affinities: [near("db", ""), near("db", "node.labels.zone")] }));
+    assert.deepEqual(candidates[0]!.terms.map(({ name }) => name).filter((name) => name.startsWith("near")), ["near db", "near db by node.labels.zone"]);
+    const { suggestions } = await explain(spec({ replicas: 2, affinities: [near("new", "", true)] }));
+    assert.deepEqual(suggestions.map(({ condition }) => condition), ["anti-affinity to service new is dropped"]);
+  });
+
+  it("of a service that has all its tasks, what would let one more of them fit", async () => {
+    const { explain, service } = await cluster({ nodes: { a: { cpu: 2 } }, services: { web: { on: ["a", "a"], cpu: 0.7 } } });
+    const { headline, suggestions } = await explain(service("web"));
+    assert.equal(headline, "every task of web has a node (2 of 2); no more would fit: needs 0.7 CPU, most free is 0.6 on a (1 node).");
+    assert.deepEqual(suggestions.map(({ condition, tasks }) => [condition, tasks]), [["CPU <= 0.66", 3]]);
   });
 
   it("a quota that is used up is a cause of its own", async () => {

@@ -50,10 +50,13 @@ export function* explain(state: ClusterState, g: number, options: ExplainOptions
 function* changesOf(state: ClusterState, g: number, causes: Causes, whole: WholeService | undefined): Generator<void, readonly Suggestion[]> {
   const single = yield* smallestChanges(state, g, causes);
   if (!whole || whole.wanted < 2 || whole.wanted > mostOfWhole) return single;
-  const forAll = yield* amountsForAll(state, g, whole, causes.causes.filter(({ dimension }) => dimension !== undefined));
-  const others = single.filter(({ changes }) => changes.length !== 1 || changes[0]!.kind !== "amount");
+  const forAll = yield* amountsForAll(state, g, whole, causes.causes.filter(({ dimension, filter }) => dimension !== undefined || filter === "gpu"));
+  const others = single.filter(({ changes }) => changes.length !== 1 || !ofAllTasks.includes(changes[0]!.kind));
   return [...forAll, ...others].sort((a, b) => a.cost - b.cost).slice(0, maxSuggestions);
 }
+
+/** What cannot be made smaller for one task alone. */
+const ofAllTasks: readonly Change["kind"][] = ["amount", "gpu-count", "gpu-share"];
 
 function* ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): Generator<void, RankedNode[]> {
   if (candidates === 0) return [];

@@ -151,6 +151,20 @@ describe("the smallest change that would make a task fit", () => {
     assert.deepEqual(audit(state, before), []);
   });
 
+  for (const [gpu, suggested] of [[{ count: 1, millis: 500 }, "its share of a GPU is <= 0.33 → 5"], [{ count: 2 }, undefined], [{ count: 1, millis: 4 }, undefined]] as const) {
+    it(`GPUs as well: 5 times ${JSON.stringify(gpu)} on two devices${suggested === undefined ? ", where nothing helps or is needed" : ""}`, () => {
+      const state = stateOfNodes([nodeOf("a", { gpus: { T4: 2 } }), nodeOf("b")]);
+      const { g, tasks } = addService(state, "web", specOf({ replicas: 5, gpu }));
+      const placer = placerOf(state);
+      const placed = placer.place(g, tasks), before = state.copy();
+      const steps = explain(state, g, { candidates: 0, suggests: true, whole: { placer, placed: tasks.slice(0, placed), wanted: 5 }, rank: nobody });
+      let step = steps.next();
+      while (!step.done) step = steps.next();
+      assert.deepEqual(step.value.suggestions.map((suggestion) => `${words(suggestion, state)}${suggestion.tasks}`), suggested === undefined ? [] : [suggested]);
+      assert.deepEqual(audit(state, before), []);
+    });
+  }
+
   it("with what is suggested for all tasks, all are placed, and with a little more they are not", () => {
     let seen = 0;
     fc.assert(fc.property(fc.integer(), (seed) => {

@@ -51,7 +51,7 @@ export function affinityPoints({ isAnti, weight }: AffinityRule, strategy: Strat
 
 const weightPoints = (strategy: Strategy, weight: number): number => (strategy !== "SPREAD" && Math.abs(weight) >= fullWeight ? Math.sign(weight) * fullWeightPoints : weight);
 
-export const affinityName = ({ isAnti, serviceId, key }: AffinityRule): string => `${isAnti ? "away from" : "near"} ${serviceId} by ${key}`;
+export const affinityName = ({ isAnti, serviceId, key }: AffinityRule): string => `${isAnti ? "away from" : "near"} ${serviceId}${key === "node.id" ? "" : ` by ${key}`}`;
 
 const noNodes: ReadonlySet<number> = new Set();
 /** Enough to choose among: nobody walks a million tasks for a tie. */
