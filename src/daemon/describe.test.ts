@@ -50,8 +50,10 @@ describe("what a host says that it has", () => {
     assert.equal(attributes["runtime.version"], "1.8");
     assert.ok(!("storage.driver" in attributes));
     const engine: Pick<Engine, "info"> = { info: async () => info as Awaited<ReturnType<Engine["info"]>> };
-    const { resources } = await describeHost(engine, { hostname: "h", stateDir: directory, genericResources: [{ kind: "fpga", count: 2, ids: [] }], gpus: [{ id: "0", model: "T4", memoryBytes: 0 }] });
+    const { resources, plugins } = await describeHost(engine, { hostname: "h", stateDir: directory, genericResources: [{ kind: "fpga", count: 2, ids: [] }], gpus: [{ id: "0", model: "T4", memoryBytes: 0 }] });
     assert.ok(resources!.diskBytes > 2 ** 20 && resources!.pids > 100 && resources!.pids <= 2 ** 22);
     assert.deepEqual([resources!.generic.length, resources!.gpus.length], [1, 1]);
+    // Every log driver that a service may name: none fits on a node that does not say it has it.
+    assert.deepEqual(plugins, ["network/overlay", "volume/local", "log/json-file", "log/local", "log/none", "runtime/crun"]);
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import type { Engine } from "../engine/index.js";
+import { logDriverNames, type Engine } from "../engine/index.js";
 import { newNodeDescription, newResources, type NodeDescription } from "../model/index.js";
 import { detectGpus, offeredGpus } from "./gpus.js";
 import { hostAttributes } from "./host-attributes.js";
@@ -15,7 +15,7 @@ export async function describeHost(engine: Pick<Engine, "info">, config: Pick<Co
     resources: newResources({
       cpuMillis: info.cpuMillis, memoryBytes: info.memoryBytes, pids: pidLimit(), diskBytes, generic: [...config.genericResources], gpus: offeredGpus(config.gpus, detected),
     }),
-    plugins: ["network/overlay", "volume/local", "log/json-file", `runtime/${info.runtime.split(" ")[0]}`],
+    plugins: ["network/overlay", "volume/local", ...logDriverNames().map((name) => `log/${name}`), `runtime/${info.runtime.split(" ")[0]}`],
   });
 }
 

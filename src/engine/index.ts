@@ -11,6 +11,7 @@ export { runByHelper } from "./runtime/program.js";
 export { storageDrivers, type StorageDriverName } from "./snapshots/open-driver.js";
 export { BuildStepError } from "./build/step-error.js";
 export type { EngineConfig, NetworkOptions, RegistryConfig } from "./config.js";
+export { logDriverNames } from "./logs/drivers.js";
 export { parseReference, familiar, type Reference } from "./images/reference.js";
 export { keptLabel } from "./api/index.js";
 export type {
