@@ -68,6 +68,13 @@ describe("control API: questions to the scheduler", () => {
       [{}, /nothing is said to change/], [{ lose: ["h9"] }, /there is no such node/], [{ scale: [{ service: "probe", replicas: 2 }] }, /is global/], [{ scale: [{ service: "web", replicas: 2_000_000 }] }, /more than the limit/],
       [{ add: [{ count: 0, resources: newResources(), labels: {} }] }, /has the count 0/], [{ add: [{ count: 20_000, resources: newResources(), labels: {} }] }, /more than the limit of 10000/],
       [{ add: [{ count: 1, resources: newResources({ cpuMillis: -4 }), labels: {} }] }, /negative or too large/],
+      [{ add: [{ count: 1, resources: newResources(), labels: { "": "x" } }] }, /no node can be added as it is described: a node label has no name/],
+      [{ add: [{ count: 1, resources: newResources({ generic: [{ kind: "a b", count: 1, ids: [] }] }), labels: {} }] }, /"a b" is no kind of generic resource/],
+      [{ add: [{ count: 1, resources: newResources({ generic: [{ kind: "a", count: 1, ids: ["x"] }] }), labels: {} }] }, /has names/],
+      [{ add: [{ count: 1, resources: newResources({ generic: [{ kind: "a", count: 1, ids: [] }, { kind: "a", count: 2, ids: [] }] }), labels: {} }] }, /"a" is named twice/],
+      [{ add: [{ count: 1, resources: newResources({ gpus: [{ id: "", model: "T4\n", memoryBytes: 0 }] }), labels: {} }] }, /is no model of a GPU/],
+      [{ add: [{ count: 1, resources: newResources({ gpus: Array(32).fill({ id: "", model: "T4", memoryBytes: 0 }) }), labels: {} }] }, /32 GPUs are more than the limit of 31/],
+      [{ scale: [{ service: "web", replicas: 3 }, { service: "s1", replicas: 4 }] }, /service "web" is scaled twice; give one number of replicas/], [{ scale: [{ service: "web", replicas: 10_001 }] }, /more than the limit of 10000 for one service/],
     ] as const) await assert.rejects(ask("WhatIf", request), { message });
   });
 

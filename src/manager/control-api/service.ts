@@ -113,7 +113,7 @@ export function specToExplain(tx: ReadTx, newId: () => string, given: ServiceSpe
     const serviceId = newId();
     return { spec: fitIntoCluster(tx, action, serviceId, wished, null), serviceId, service: undefined };
   }
-  const service = resolveRef(tx, "service", ref, action);
+  const service = resolveRef(tx, "service", ref, `${action} of`);
   refuseOtherKind(action, wished, service);
   return { spec: fitIntoCluster(tx, action, service.id, wished, service.spec), serviceId: service.id, service };
 }
