@@ -68,8 +68,19 @@ export function parseFlags(name: string, flags: readonly FlagSpec[], argv: reado
     const near = key.length > 1 ? suggestion(key, known) : undefined;
     throw new SwarmError("INVALID_ARGUMENT", `Unknown flag "${given}"${near ? `: did you mean "--${near}"?` : "."} See "${name} --help".`);
   }
+  refuseUnlikeSwitches(flags, stopsAtFirstWord ? argv.slice(0, argv.length - words.length) : argv);
   for (const { name: key, bare } of flags) if (bare !== undefined && values[key] === "") values[key] = bare;
   return { values, words: words.map(String) };
+}
+
+/** "--usage-aware=maybe" would be read as no. */
+function refuseUnlikeSwitches(flags: readonly FlagSpec[], argv: readonly string[]): void {
+  for (const argument of argv) {
+    if (argument === "--") return;
+    const [, name, value] = /^--([^=]+)=(.*)$/s.exec(argument) ?? [];
+    if (name === undefined || value === "true" || value === "false" || !flags.some((flag) => flag.kind === "switch" && flag.name === name)) continue;
+    throw new SwarmError("INVALID_ARGUMENT", `The value "${value}" of --${name} is not possible: the flag alone is yes, and --${name}=false is no.`);
+  }
 }
 
 function sentenceFor(message: string, name: string): string {

@@ -78,9 +78,9 @@ describe("cli: what nodes have and how they are shared", () => {
     assert.equal(spec.autoRebalance?.isOn, false);
     assert.equal(spec.quotas.length, 1, "what no flag names stays");
     for (const [argv, why] of [
-      [["--quota", "a=cpus=4"], /"cpus" is not one of its keys: write cpu, memory, gpu, disk, pids, generic\.KIND, tasks/], [["--quota", "a"], /write KEY=VALUE/], [["--quota", "a=cpu=-1"], /number of cores/], [["--quota", "a=cpu=1,cpu=2"], /given twice/],
+      [["--quota", "a=cpus=4"], /"cpus" is not one of its keys: write cpu, memory, gpu, disk, pids, generic\.KIND, tasks/], [["--quota", "a"], /write PROJECT=AMOUNTS, such as team-a=cpu=40/], [["--quota", "a="], /write amounts such as cpu=40/], [["--quota", "a=generic.=1"], /"generic\." is not one of its keys/], [["--overcommit", ""], /write cpu=FACTOR, memory=FACTOR or both/], [["--quota", "a=cpu=-1"], /number of cores/], [["--quota", "a=cpu=1,cpu=2"], /given twice/],
       [["--quota-rm", "zzz"], /the cluster has none of that name; it has "team-a"/], [["--overcommit", "disk=2"], /"disk" cannot be over-committed/], [["--overcommit", "cpu=50"], /not from 0\.1 to 10/], [["--overcommit", "x:cpu=2"], /Cannot use constraint "x"/],
-      [["--auto-rebalance=often"], /whole number/], [["--preemption", "maybe"], /write on or off/],
+      [["--auto-rebalance=often"], /write on, off or a whole number of moves an hour/], [["--auto-rebalance=0"], /from 1 to 10000/], [["--usage-aware=maybe"], /The value "maybe" of --usage-aware is not possible: the flag alone is yes, and --usage-aware=false is no\./], [["--preemption", "maybe"], /write on or off/],
     ] as const) assert.match((await run("cluster", "update", ...argv)).stderr, why, argv.join(" "));
   });
 });

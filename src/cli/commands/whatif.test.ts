@@ -52,6 +52,17 @@ describe("cli: whatif", () => {
     ].join("\n"));
   });
 
+  it("all nodes together and each stand under each other, and where none changes there is no line", async () => {
+    answer = { ...lossy, pending: [], moves: [], moveCount: 0, preempted: [], preemptedCount: 0, started: [], ended: [], before: [use("n1", 0, 0)], after: [use("n1", 1, 100)], lostNodeIds: [], changedNodes: 1, totalBefore: use("", 10, 425), totalAfter: use("", 11, 430) };
+    const { stdout } = await run(["--scale", "web=3"]);
+    assert.deepEqual(stdout.split("\n").slice(2, 4), [
+      "  all nodes   10 → 11 tasks   cpu ████░░░░░░  43 % → ████░░░░░░  43 %   memory █████░░░░░  50 % → █████░░░░░  50 %",
+      "  n1          0 → 1 task      cpu ░░░░░░░░░░   0 % → █░░░░░░░░░  10 %   memory █████░░░░░  50 % → █████░░░░░  50 %",
+    ]);
+    answer = { ...answer, before: [], after: [], changedNodes: 0, totalAfter: answer.totalBefore };
+    assert.deepEqual((await run(["--headroom", "web"])).stdout.split("\n").slice(1, 3), ["", "ROOM FOR MORE OF   NOW             THEN"]);
+  });
+
   it("reads nodes, new nodes and services from its flags", async () => {
     answer = { ...lossy, pending: [] };
     const { code } = await run(["--lose", "n2,n3", "--drain", "n4", "--scale", "web=40", "--headroom", "web,db", "--add", "3x(cpu=8,memory=32g,gpu=2:A100,label.disk=ssd)", "--add", "cpu=1", "--format", "json"]);

@@ -41,7 +41,7 @@ export default {
     const request = {
       lose: words("lose"), drain: words("drain"), headroom: words("headroom"),
       add: flags.list("add").map((text) => parseNewNodes(text, "--add")),
-      scale: flags.list("scale").map((text) => { const [service, replicas] = parseKeyValue(text, "--scale"); return { service, replicas: parseCount(replicas, `--scale ${service}=`) }; }),
+      scale: flags.list("scale").map((text) => { const [service, replicas] = parseKeyValue(text, "--scale", "SERVICE=N, such as web=40"); return { service, replicas: parseCount(replicas, `--scale ${service}=`) }; }),
     };
     if (Object.values(request).every((list) => list.length === 0)) throw new SwarmError("INVALID_ARGUMENT", "Nothing is said to change: name nodes with --lose, --drain or --add, or services with --scale or --headroom.");
     const answer = await connection.control<WhatIfResponse>("whatIf", request, { timeoutMs: 180_000 });
@@ -83,7 +83,7 @@ function text({ terminal }: CommandInput, answer: WhatIfResponse, limit: number)
   }
   const comings = [...answer.started.map(({ serviceName, count, waited: before }) => ({ serviceName, what: `${count} start${before > 0 ? ` (${before} of them ${before === 1 ? "waits" : "wait"} now)` : ""}` })), ...answer.ended.map(({ serviceName, count }) => ({ serviceName, what: `${count} end` }))];
   if (comings.length > 0) parts.push(cut(terminal, limit, comings, (rows) => table(rows, [{ title: "SERVICE", value: ({ serviceName }) => serviceName }, { title: "TASKS", value: ({ what }) => what }], terminal)));
-  parts.push(nodesText(terminal, answer, limit));
+  if (answer.before.length > 0) parts.push(nodesText(terminal, answer, limit));
   const changed = answer.headroom.filter(({ before, after }) => before !== after || answer.headroom.length <= limit);
   if (changed.length > 0) {
     parts.push(cut(terminal, limit, changed, (rows) => table(rows, [
@@ -101,8 +101,11 @@ function nodesText(terminal: CommandInput["terminal"], answer: WhatIfResponse, l
   const lost = new Set(answer.lostNodeIds);
   const named = (node: NodeUse): NodeUse => (lost.has(node.nodeId) ? { ...node, nodeName: `${node.nodeName} (lost)` } : node);
   const all = (use: NodeUse | null): NodeUse[] => (use ? [{ ...use, nodeName: "all nodes" }] : []);
-  const total = nodeUseLines(terminal, all(answer.totalBefore), all(answer.totalAfter));
-  const nodes = nodeUseLines(terminal, answer.before.slice(0, limit).map(named), answer.after.slice(0, limit).map(named));
+  const before = answer.before.slice(0, limit).map(named), after = answer.after.slice(0, limit).map(named);
+  const totals = { before: all(answer.totalBefore), after: all(answer.totalAfter) };
+  const beside = { before: [...totals.before, ...before], after: [...totals.after, ...after] };
+  const total = nodeUseLines(terminal, totals.before, totals.after, beside);
+  const nodes = nodeUseLines(terminal, before, after, beside);
   const others = answer.changedNodes - Math.min(limit, answer.before.length);
   return [...total, ...nodes, ...(others > 0 ? [`  … and ${counted(others, "other")} that change less`] : [])].map((line) => `${line}\n`).join("");
 }

@@ -1,9 +1,9 @@
 import { SwarmError } from "../../lib/index.js";
 
-/** "key=value" with a key; the value may hold "=" and may be empty. */
-export function parseKeyValue(text: string, flag: string): [key: string, value: string] {
+/** "key=value" with a key; the value may hold "=" and may be empty. `form`: what these are here, such as "SERVICE=N". */
+export function parseKeyValue(text: string, flag: string, form = "KEY=VALUE"): [key: string, value: string] {
   const at = text.indexOf("=");
-  if (at <= 0) throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: write KEY=VALUE.`);
+  if (at <= 0) throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: write ${form}.`);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 

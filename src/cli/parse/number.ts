@@ -5,7 +5,7 @@ export function parseCount(text: string, flag: string, range: { min?: number; ma
   const { min = 0, max = 4_294_967_295 } = range;
   const value = Number(text);
   if (/^-?\d+$/.test(text.trim()) && value >= min && value <= max) return value;
-  const bounds = max === 4_294_967_295 ? `a whole number, ${min} or more` : `a whole number from ${min} to ${max}`;
+  const bounds = max === 4_294_967_295 && !(value > max) ? `a whole number, ${min} or more` : `a whole number from ${min} to ${max}`;
   throw new SwarmError("INVALID_ARGUMENT", `The value "${text}" of ${flag} is not possible: write ${bounds}.`);
 }
 

@@ -49,6 +49,7 @@ describe("cli: numbers", () => {
     assert.equal(parseCount("0", "--replicas"), 0);
     assert.equal(parseCount("50", "--replicas"), 50);
     for (const text of ["-1", "1.5", "many", "", "4294967296", "1e3"]) refuses(() => parseCount(text, "--replicas"), "--replicas", "whole number");
+    refuses(() => parseCount("4294967296", "--replicas"), "from 0 to 4294967295");
     refuses(() => parseCount("70000", "--data-port", { min: 1, max: 65_535 }), "from 1 to 65535");
   });
   it("of cores may be fractions", () => {

@@ -40,7 +40,7 @@ export function parseAffinityTarget(text: string, flag: string): { service: stri
 
 /** "node.labels.zone=2" */
 export function parseMaxPer(text: string, flag: string): MaxPer {
-  const [key, count] = parseKeyValue(text, flag);
+  const [key, count] = parseKeyValue(text, flag, "KEY=N, such as node.labels.zone=2");
   if (!isConstraintKey(key)) throw refusal(text, flag, `"${key}" is not a key of nodes; use one such as node.labels.zone`);
   return { key, count: parseCount(count, `${flag} ${key}=`, { min: 1 }) };
 }
@@ -71,7 +71,7 @@ export function parseOvercommit(text: string, flag: string): Overcommit {
   if (constraint.trim() !== "") parseConstraint(constraint);
   const percents = { cpu: 0, memory: 0 };
   for (const field of factors.split(",")) {
-    const [key, value] = parseKeyValue(field.trim(), flag);
+    const [key, value] = parseKeyValue(field.trim(), flag, "cpu=FACTOR, memory=FACTOR or both, behind CONSTRAINT: where only some nodes are meant");
     if (key !== "cpu" && key !== "memory") throw refusal(text, flag, `"${key}" cannot be over-committed; write cpu=FACTOR, memory=FACTOR or both`);
     if (percents[key] !== 0) throw refusal(text, flag, `"${key}" is given twice; give it once`);
     const percent = /^\d{1,3}(?:\.\d{1,2})?$/.test(value) ? Math.round(Number(value) * 100) : NaN;

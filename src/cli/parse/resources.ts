@@ -6,7 +6,7 @@ import { parseSize } from "./size.js";
 
 /** "fpga=2" */
 export function parseGenericResource(text: string, flag: string): GenericResource {
-  const [kind, count] = parseKeyValue(text, flag);
+  const [kind, count] = parseKeyValue(text, flag, "KIND=N, such as fpga=2");
   const problem = problemOfGenericKind(kind);
   if (problem) throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: ${problem}.`);
   return { kind, count: parseCount(count, `${flag} ${kind}=`, { min: 1, max: 1_000_000 }), ids: [] };
@@ -39,7 +39,7 @@ export function parseAmounts(text: string, flag: string, other: Readonly<Record<
   let resources = newResources();
   const seen = new Set<string>();
   for (const field of text.split(",")) {
-    const [key, value] = parseKeyValue(field.trim(), flag);
+    const [key, value] = parseKeyValue(field.trim(), flag, "amounts such as cpu=40,memory=100g");
     const at = `${flag} ${key}=`;
     if (seen.has(key)) throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: "${key}" is given twice; give it once.`);
     seen.add(key);
@@ -49,7 +49,7 @@ export function parseAmounts(text: string, flag: string, other: Readonly<Record<
     else if (key === "disk") resources = { ...resources, diskBytes: parseSize(value, at) };
     else if (key === "pids") resources = { ...resources, pids: parseCount(value, at) };
     else if (key === "gpu") resources = { ...resources, gpu: { count: parseCount(value, at), millis: 0, models: [] } };
-    else if (key.startsWith("generic.")) resources = { ...resources, generic: [...resources.generic, parseGenericResource(`${key.slice("generic.".length)}=${value}`, flag)] };
+    else if (key.startsWith("generic.") && key.length > "generic.".length) resources = { ...resources, generic: [...resources.generic, parseGenericResource(`${key.slice("generic.".length)}=${value}`, flag)] };
     else throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: "${key}" is not one of its keys: write cpu, memory, gpu, disk, pids, generic.KIND${Object.keys(other).map((word) => `, ${word}`).join("")}.`);
   }
   return resources;

@@ -65,12 +65,13 @@ export function clusterSpecOf(flags: Flags, before: Partial<ClusterSpec> = {}): 
 /** "on", "off" or a number of moves an hour */
 function parseAutoRebalance(text: string, flag: string): AutoRebalance {
   if (text === "on" || text === "off") return { isOn: text === "on", movesPerHour: 0 };
+  if (!/^-?\d/.test(text)) throw new SwarmError("INVALID_ARGUMENT", `The value "${text}" of ${flag} is not possible: write on, off or a whole number of moves an hour.`);
   return { isOn: true, movesPerHour: parseCount(text, flag, { min: 1, max: 10_000 }) };
 }
 
 /** "team-a=cpu=40,memory=100g,gpu=8,tasks=50" */
 function parseQuota(text: string, flag: string): ProjectQuota {
-  const [project, amounts] = parseKeyValue(text, flag);
+  const [project, amounts] = parseKeyValue(text, flag, "PROJECT=AMOUNTS, such as team-a=cpu=40,memory=100g");
   let tasks = 0;
   const limits = parseAmounts(amounts, `${flag} ${project}=`, { tasks: (value) => { tasks = parseCount(value, `${flag} ${project}=tasks=`); } });
   return { project, limits, tasks };
