@@ -35,6 +35,7 @@ export const mutations: readonly Mutation[] = [
   { name: "a request for votes disturbs a living leader", file: election, find: "return m.term > s.term && s.leader !== undefined && s.electionElapsed < s.options.electionTicks;", replace: "return false;" },
   { name: "a transfer is held up by the lease", file: election, find: "if (m.isTransfer) return false;", replace: "" },
   { name: "a transfer begins with a pre-vote", file: raft, find: `case "timeout-now": return campaign(s, "transfer");`, replace: `case "timeout-now": return campaign(s, "pre");` },
+  { name: "the commit index goes to disk only with entries", file: output, find: "if (s.laggingCommit === commit) {", replace: "if (s.laggingCommit === -2) {" },
   { name: "a leader is doubted after one break of the connection", file: doubt, find: "const breaksToDoubt = 2;", replace: "const breaksToDoubt = 1;" },
   { name: "a leader that is heard is doubted", file: doubt, find: "s.electionElapsed >= missedHeartbeats * s.options.heartbeatTicks && ", replace: "" },
   { name: "a member doubts the leader although it promised its vote (lease reads)", file: doubt, find: " && !isPromising(s)) {", replace: ") {" },

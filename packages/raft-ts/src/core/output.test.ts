@@ -38,6 +38,20 @@ describe("the core: what is handed out", () => {
     assert.deepEqual(indexes(b), [1, 2, 3]);
   });
 
+  it("the commit index is written alone only when no entry came for a tick to take it along", () => {
+    const a = new Hand(1);
+    for (let commit = 0; commit < 5; commit++) {
+      a.step(append(commit + 1, commit + 1, commit)).sync();
+      a.ticks(1).turn();
+      assert.equal(a.writes.length, 0);
+    }
+    a.step({ type: "heartbeat", from: 2, term: 1, commit: 5, round: 1 });
+    a.ticks(1).turn();
+    assert.equal(a.writes.length, 0);
+    a.ticks(1).turn();
+    assert.deepEqual(a.writes.map((w) => [w.hardState?.commit, w.mustSync]), [[5, false]]);
+  });
+
   it("what is held back does not hold back the commit index that is written", () => {
     // etcd #10063
     const a = new Hand(1, {}, { maxApplyBytes: 1 });
@@ -45,7 +59,7 @@ describe("the core: what is handed out", () => {
     a.step(append(1, 4, 3)).turn();
     assert.equal(a.writes[0]!.hardState?.commit, 3);
     a.sync();
-    a.step({ type: "heartbeat", from: 2, term: 1, commit: 4, round: 1 }).ticks(1).turn();
+    a.step({ type: "heartbeat", from: 2, term: 1, commit: 4, round: 1 }).ticks(2).turn();
     assert.deepEqual(a.writes.map((w) => [w.hardState?.commit, w.mustSync]), [[4, false]]);
     assert.deepEqual(indexes(a), [1]);
   });

@@ -11,7 +11,7 @@ import { follow, onAppend, onHeartbeat, onSnapshot, restored, wantsSnapshot } fr
 import { forward, onPropose, onProposeResponse } from "./forwarding.js";
 import type { RaftLog } from "./log.js";
 import { applyConfig, finishLeaving, leaveJointWhenDue, onRemoved, promoteLearner, proposeConfig } from "./membership.js";
-import { acknowledgeApplied, takeReady } from "./output.js";
+import { acknowledgeApplied, flushCommitWhenIdle, takeReady } from "./output.js";
 import type { Progress } from "./progress.js";
 import { propose } from "./propose.js";
 import { expireLease, read, releaseReads, serveRead } from "./reads.js";
@@ -63,7 +63,7 @@ export class RaftCore {
     const { s } = this;
     if (s.role === "removed") return;
     s.ticks++;
-    if (s.log.commit > s.written.commit) { s.isCommitFlushDue = true; s.isDirty = true; }
+    flushCommitWhenIdle(s);
     s.electionElapsed++;
     if (s.role === "leader") return this.tickLeader();
     tickDoubt(s);

@@ -110,6 +110,8 @@ export class CoreState {
   nextWriteId = 1;
   persistedWriteId = 0;
   isCommitFlushDue = false;
+  /** At the last tick the commit index was ahead of this one, which had been given to be written; -1: it was not. */
+  laggingCommit = -1;
   /** The leader: so far a majority has come, and it is to be known after a crash before it is called committed (a change of members). */
   commitToSync = 0;
   /** Writes on their way that make a commit index durable, in order. */
