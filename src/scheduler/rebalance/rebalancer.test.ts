@@ -94,6 +94,16 @@ describe("rebalancing", () => {
     assert.deepEqual((await fixture.words({ strategy: "pack" })).sort(), ["edge.2 n2 → n3: empties node n2", "pair.2 n2 → n3: empties node n2"], "nothing can join n1, nor leave rack b");
   });
 
+  it("packs around a service that asks for spread: its tasks leave a node, but not for one that has its share", async () => {
+    const fixture = await new Fixture().start(["n1", "n2", "n3", "n4"].map((id) => nodeOf(id)));
+    await fixture.run("even", specOf({ cpu: 0.1, replicas: 8, strategy: "SPREAD" }), "n1 n1 n2 n2 n3 n3 n4 n4");
+    assert.deepEqual(await fixture.words({ strategy: "pack" }), []);
+    const roomy = await new Fixture().start(["n1", "n2", "n3", "n4"].map((id) => nodeOf(id)));
+    await roomy.run("other", specOf({ cpu: 0.1, noMove: true, replicas: 2 }), "n1 n2");
+    await roomy.run("pair", specOf({ cpu: 0.1, replicas: 2, strategy: "SPREAD" }), "n3 n4");
+    assert.equal(new Set((await roomy.plan({ strategy: "pack" })).moves.map(({ to }) => to.id)).size, 2, "one on n1, one on n2");
+  });
+
   it("the cluster's own strategy is taken where none is asked for", async () => {
     const fixture = await new Fixture().start([nodeOf("n1"), nodeOf("n2")], newClusterSpec({ placementStrategy: "SPREAD" }));
     await fixture.run("web", specOf({ cpu: 0.5, replicas: 2 }), "n1 n1");

@@ -6,7 +6,7 @@ import type { RebalanceProblem } from "./problem.js";
 export interface RebalanceSnapshot { readonly problem: RebalanceProblem; readonly taskIds: readonly string[]; readonly services: readonly string[] }
 
 export interface SnapshotOptions {
-  /** pack: a service keeps its distance from itself (half of its replicas on a node at most), and its tasks stay in their racks and zones. */
+  /** pack: a service keeps its distance from itself (half of its replicas on a node at most; one that asks for spread, its share), and its tasks stay in their racks and zones. */
   readonly isPacking: boolean;
   /** Asked once for each placed task: whether it may be moved (it runs, is of a slot, does not move yet …). */
   readonly mayMove: (taskId: string) => boolean;
@@ -84,13 +84,19 @@ export function* snapshotOf(state: ClusterState, { isPacking, mayMove }: Snapsho
     return row;
   }
 
+  const classSizes = new Map<number, number>();
+  const nodesOfClass = (eligibility: number): number => {
+    let size = classSizes.get(eligibility);
+    if (size === undefined) classSizes.set(eligibility, size = (state.predicates.eligible[eligibility] ?? ready).count());
+    return size;
+  };
   const serviceLimit = new Int32Array(services.size);
   for (let i = 0; i < placed; i++) {
     if (i % tasksPerStep === 0) yield;
     const g = group[i]!, ofGroup = groups.rules[g]!;
     request[i] = yield* rowOf(g, node[i]!);
     movable[i] = counts[i] === 1 && ofGroup.mayMove && mayMove(taskIds[i]!) ? 1 : 0;
-    serviceLimit[service[i]!] = limitOf(ofGroup, services.ids[service[i]!]!, isPacking);
+    serviceLimit[service[i]!] = limitOf(ofGroup, services.ids[service[i]!]!, isPacking, () => nodesOfClass(requests.eligibility[groups.request[g]!]!));
   }
   yield;
   const flat = shared(Float64Array, origin.length * dimensions), gpuCount = new Uint8Array(origin.length), gpuMillis = new Int32Array(origin.length);
@@ -129,11 +135,12 @@ function cut(set: Bitset, count: number): Uint32Array {
 }
 
 /** How many tasks of a service one node may have after a move, 0 = any number. */
-function limitOf(rules: ClusterState["groups"]["rules"][number], serviceId: string, isPacking: boolean): number {
+function limitOf(rules: ClusterState["groups"]["rules"][number], serviceId: string, isPacking: boolean, nodesFor: () => number): number {
   const limits: number[] = [];
   if (rules.maxPerNode > 0) limits.push(rules.maxPerNode);
   if (rules.affinities.some((rule) => rule.isAnti && rule.isRequired && rule.key === "node.id" && rule.serviceId === serviceId)) limits.push(1);
   if (rules.hostPorts.length > 0) limits.push(1);
-  if (isPacking && rules.replicas > 1) limits.push(Math.ceil(rules.replicas / 2));
+  // Who asks for spread is not packed: the tasks may leave a node, but not for one that has its share of them.
+  if (isPacking && rules.replicas > 1) limits.push(Math.ceil(rules.replicas / (rules.strategy === "SPREAD" ? Math.max(1, nodesFor()) : 2)));
   return limits.length === 0 ? 0 : Math.min(...limits);
 }
