@@ -6,7 +6,8 @@ import { RaftNode } from "../src/node.js";
 import type { World as NodeWorld } from "../src/options.js";
 import { simulatedClock } from "./clock.js";
 import { SimulatedDisk, type CrashKind } from "./disk.js";
-import { Life } from "./life.js";
+import { Seen } from "./checkers.js";
+import { Life, type LifeOwner } from "./life.js";
 import type { Network } from "./network.js";
 import type { Plan } from "./plan.js";
 import type { Random } from "./random.js";
@@ -22,14 +23,17 @@ export interface HostObserver {
   /** The process is about to end, or has ended itself with `error`. */
   ended(host: Host, error: Error | undefined): void;
   machineOf(host: Host, life: Life): MachineObserver;
+  /** Something happened to the process. */
+  look(host: Host): void;
 }
 
-export class Host {
+export class Host implements LifeOwner {
   state: HostState = "down";
   life: Life;
   node: Raft | undefined;
   /** The core of the running process; the checkers look into it, nothing else does. */
   core: RaftCore | undefined;
+  seen: Seen | undefined;
   machine: RegisterMachine | undefined;
   readonly disk: SimulatedDisk;
   readonly directory: string;
@@ -55,11 +59,23 @@ export class Host {
     this.disk = new SimulatedDisk(world, random, plan.diskTraits, () => this.crash(this.isRotten || random.chance(0.3) ? "kill" : "power"));
   }
 
+  // Of a process before this one nothing comes here any more: its life is over.
+  look(): void { if (this.core) this.observer.look(this); }
+
+  maySend(): boolean {
+    if (this.afterSends && --this.sendsLeft < 0) {
+      const then = this.afterSends;
+      this.afterSends = undefined;
+      then();
+    }
+    return !this.life.isOver;
+  }
+
   start(): void {
     if (this.state !== "down") return;
     const { world, network } = this;
     this.state = "opening";
-    const life = this.life = new Life(this.id, this.life.number + 1);
+    const life = this.life = new Life(this.id, this.life.number + 1, this);
     this.sendsLeft = Infinity;
     this.afterSends = undefined;
     this.disk.hasFailed = false;
@@ -68,18 +84,19 @@ export class Host {
     world.tell(`member ${this.id} starts`);
     const machine = this.machine = new RegisterMachine(this.plan.load.keys, this.plan.snapshotChunkBytes, this.observer.machineOf(this, life));
     const options: RaftOptions & NodeWorld = {
-      ...this.plan.limits,
       id: this.id, directory: this.directory, stateMachine: machine, transport: network.transport(life),
       start: this.isFirst ? { kind: "bootstrap", context: contextOf(this.id) } : { kind: "join" },
       disk: this.disk.view(life), clock: simulatedClock(world, life, this.clockRate), random: (bound) => this.random.below(bound),
+      sendMessages: this.plan.isEncoded ? undefined : (to, messages) => network.send(life, to, messages),
       log: (level, message) => { if (!life.isOver) this.heard(level, message); },
     };
     world.touch();
-    RaftNode.open(options).then((node) => {
+    RaftNode.open(Object.assign(options, this.plan.limits)).then((node) => {
       if (life.isOver) return;
       this.state = "up";
       this.node = node;
       this.core = coreOf(node);
+      this.seen = new Seen(this.core);
       this.isRotten = false;
       if (this.core.recovering) this.isDamaged = true;
       this.observer.opened(this);
@@ -135,6 +152,7 @@ export class Host {
     this.life.isOver = true;
     this.node = undefined;
     this.core = undefined;
+    this.seen = undefined;
     this.machine = undefined;
     this.network.leave(this.life);
   }

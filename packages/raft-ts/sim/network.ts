@@ -1,5 +1,7 @@
 // Links between members, each direction apart: messages are lost, repeated, delayed, overtaken and held up; a snapshot is a stream that can stand still or break in the middle.
-import type { Member, RaftId, Transport, TransportReceiver } from "../src/api.js";
+import type { Member, RaftId, Transport } from "../src/api.js";
+import type { Message } from "../src/core/types.js";
+import type { LocalReceiver } from "../src/options.js";
 import type { Life } from "./life.js";
 import type { Random } from "./random.js";
 import type { World } from "./world.js";
@@ -25,7 +27,10 @@ export const fairWeather: Weather = { loss: 0, duplication: 0, minDelayMs: 1, ma
 
 const never = new Promise<never>(() => {});
 
-interface Endpoint { readonly life: Life; readonly receiver: TransportReceiver }
+/** What a link carries: a message as bytes, or as it is (plan.ts, isEncoded). */
+type Packet = Uint8Array | Message;
+
+interface Endpoint { readonly life: Life; readonly receiver: LocalReceiver }
 
 export class Network {
   weather: Weather = fairWeather;
@@ -36,8 +41,6 @@ export class Network {
   private readonly pipes = new Set<Pipe>();
   messages = 0;
   snapshots = 0;
-  /** Looks at what a member is about to send; false: the process ended meanwhile and nothing leaves it. */
-  onSend: (life: Life, to: RaftId, message: Uint8Array) => boolean = () => true;
 
   constructor(private readonly world: World, private readonly random: Random) {}
 
@@ -61,7 +64,7 @@ export class Network {
     return {
       send: (to, messages) => this.send(life, to, messages),
       sendSnapshot: (to, header, chunks) => this.sendSnapshot(life, to, header, chunks),
-      start: (receiver) => { if (!life.isOver) this.endpoints[life.host] = { life, receiver }; },
+      start: (receiver: LocalReceiver) => { if (!life.isOver) this.endpoints[life.host] = { life, receiver }; },
       setMembers: (_members: readonly Member[]) => {},
       close: async () => { this.leave(life); },
     };
@@ -73,15 +76,15 @@ export class Network {
     for (const pipe of this.pipes) if (pipe.from === life || pipe.to === life) this.breakPipe(pipe, "the other side is gone");
   }
 
-  private send(life: Life, to: RaftId, messages: readonly Uint8Array[]): void {
+  send(life: Life, to: RaftId, messages: readonly Packet[]): void {
     if (life.isOver || to >= maxHosts) return;
     const { world, random, weather } = this;
     const link = life.host * maxHosts + to;
-    let batch: Uint8Array[] | undefined;
+    let batch: Packet[] | undefined;
     for (const message of messages) {
-      if (!this.onSend(life, to, message)) break;
+      if (life.owner?.maySend() === false) break;
       this.messages++;
-      world.mix(message.length * 16 + message[0]!);
+      world.mix(message instanceof Uint8Array ? message.length * 16 + message[0]! : message.term * 32 + message.type.length);
       if (this.isCut[link] === 1 || random.chance(weather.loss)) continue;
       // What went together mostly arrives together, also in the disorderly weathers.
       if (weather.isOrdered || random.chance(0.8)) { if (batch) batch.push(message); else batch = [message]; }
@@ -103,13 +106,13 @@ export class Network {
   }
 
   /** To whoever lives there when it arrives; put off while that one is paused. */
-  private deliver(sender: Life, to: RaftId, batch: readonly Uint8Array[], at: number): void {
+  private deliver(sender: Life, to: RaftId, batch: readonly Packet[], at: number): void {
     this.world.at(at - this.world.now, () => { this.arrive(sender.host, to, batch); });
   }
 
-  private arrive(from: RaftId, to: RaftId, batch: readonly Uint8Array[]): void {
+  private arrive(from: RaftId, to: RaftId, batch: readonly Packet[]): void {
     const endpoint = this.endpoints[to];
-    if (endpoint && this.isCut[from * maxHosts + to] === 0) this.world.perform(() => { receiveAll(endpoint, from, batch); }, endpoint.life);
+    if (endpoint && this.isCut[from * maxHosts + to] === 0) this.world.performWith(receiveAll, endpoint, from, batch, endpoint.life);
   }
 
   // ---- snapshots ----
@@ -154,8 +157,11 @@ export class Network {
   }
 }
 
-function receiveAll({ life, receiver }: Endpoint, from: RaftId, batch: readonly Uint8Array[]): void {
-  for (const message of batch) if (!life.isOver) receiver.receive(from, message);
+function receiveAll({ life, receiver }: Endpoint, from: RaftId, batch: readonly Packet[]): void {
+  for (const message of batch) {
+    if (life.isOver) return;
+    if (message instanceof Uint8Array) receiver.receive(from, message); else receiver.receiveMessage(message);
+  }
 }
 
 /** One chunk at a time: the sender goes on when the receiver has asked for the next. */

@@ -10,7 +10,7 @@ const headerBytes = 11;
 
 /** `paddingBytes` more than needed, so that windows, messages and segments fill. */
 export function encodeWrite(write: RegisterWrite, paddingBytes: number): Uint8Array {
-  const bytes = Buffer.alloc(headerBytes + paddingBytes, 0x2e);
+  const bytes = Buffer.allocUnsafe(headerBytes + paddingBytes).fill(0x2e, headerBytes);
   bytes.writeUInt32LE(write.id, 0);
   bytes[4] = write.kind === "write" ? 1 : 2;
   bytes.writeUInt16LE(write.key, 5);

@@ -52,19 +52,6 @@ export class Simulation {
     this.clients = new Clients(this.world, new Random(plan.seed, 4), plan, this.checkers, this.hosts);
     this.nemesis = new Nemesis(this.world, this.network, { hosts: this.hosts, makeHost: () => this.makeHost(), leader: () => this.leader(), config: () => this.config() }, plan);
     this.checkers.onLeader = (id) => this.nemesis.onLeader(this.hosts.get(id)!);
-    this.world.onEvent = (life) => {
-      const host = this.hosts.get(life.host)!;
-      if (host.core && host.life === life) this.look(host);
-    };
-    this.network.onSend = (life) => {
-      const host = this.hosts.get(life.host)!;
-      if (host.afterSends && --host.sendsLeft < 0) {
-        const then = host.afterSends;
-        host.afterSends = undefined;
-        then();
-      }
-      return !life.isOver;
-    };
   }
 
   async run(): Promise<Result> {
@@ -176,7 +163,7 @@ export class Simulation {
   }
 
   private judge(): void {
-    for (const host of this.hosts.values()) if (host.core) this.look(host);
+    for (const host of this.hosts.values()) host.look();
     const verdict = checkLinearizable(this.clients.history);
     if (verdict.kind === "undecided") this.undecided++;
     check(verdict.kind !== "violation", "linearizability", () => `register ${verdict.kind === "violation" ? verdict.key : 0} cannot have gone through what clients saw`);
@@ -203,6 +190,7 @@ export class Simulation {
     const host = new Host(id, this.world, this.network, new Random(this.plan.seed, 100 + id), this.plan, {
       opened: (opened) => { this.starts++; this.look(opened); },
       ended: (ended, error) => this.hasEnded(ended, error),
+      look: (host) => this.look(host),
       machineOf: (owner, life) => this.machineObserver(owner, life),
     }, id === 1);
     this.hosts.set(id, host);
@@ -215,7 +203,7 @@ export class Simulation {
         this.world.touch();
         if (life.isOver) return;
         // What is applied was committed a moment before; the core tells which term it is of.
-        if (host.core) this.checkers.look(host.id, host.core);
+        if (host.core) this.checkers.look(host.id, host.core, host.seen!);
         this.checkers.applied(host.id, index, data, digest);
       },
       restored: (index, digest) => { if (!life.isOver) this.checkers.checkDigest(host.id, index, digest); },
@@ -224,7 +212,7 @@ export class Simulation {
 
   private look(host: Host): void {
     const core = host.core!;
-    try { this.checkers.look(host.id, core); } catch (error) { this.world.failure ??= error as Error; return; }
+    try { this.checkers.look(host.id, core, host.seen!); } catch (error) { this.world.failure ??= error as Error; return; }
     if (host.isDamaged && !host.isRotten && !core.recovering) host.isDamaged = false;
     if (host.state !== "up") return;
     if (core.role === "removed") {
@@ -238,7 +226,7 @@ export class Simulation {
 
   /** A member that ends itself does so because of its disk, or because something is wrong. */
   private hasEnded(host: Host, error: Error | undefined): void {
-    if (host.core) try { this.checkers.look(host.id, host.core); } catch (broken) { this.world.failure ??= broken as Error; }
+    if (host.core) try { this.checkers.look(host.id, host.core, host.seen!); } catch (broken) { this.world.failure ??= broken as Error; }
     if (!error) return;
     const isExpected = error instanceof RaftError && (
       (error.kind === "storage" && host.disk.hasFailed) || (error.kind === "corrupt" && (host.isDamaged || host.isRotten)));

@@ -32,9 +32,6 @@ export class World {
   private isTouched = false;
   private turnsDue = 0;
 
-  /** Called after each event of a life that is not over. */
-  onEvent: (life: Life) => void = () => {};
-
   at(delayMs: number, run: () => void, life?: Life): void { this.queue.push(this.now + delayMs, run, life); }
 
   soon(run: () => void, life: Life): void {
@@ -97,9 +94,21 @@ export class World {
   /** Runs what happens to a life now, or puts it off while that life is paused. */
   perform(run: () => void, life: Life): void {
     if (life.pausedUntil > this.now) { this.queue.push(life.pausedUntil, run, life); return; }
+    this.begin(life);
+    try { run(); } catch (error) { this.failure ??= error as Error; return; }
+    if (!life.isOver) life.owner?.look();
+  }
+
+  /** The same without a closure for each event. */
+  performWith<A, B, C>(run: (a: A, b: B, c: C) => void, a: A, b: B, c: C, life: Life): void {
+    if (life.pausedUntil > this.now) { this.queue.push(life.pausedUntil, () => run(a, b, c), life); return; }
+    this.begin(life);
+    try { run(a, b, c); } catch (error) { this.failure ??= error as Error; return; }
+    if (!life.isOver) life.owner?.look();
+  }
+
+  private begin(life: Life): void {
     this.events++;
     this.mix(this.now * 64 + life.host);
-    try { run(); } catch (error) { this.failure ??= error as Error; return; }
-    if (!life.isOver) this.onEvent(life);
   }
 }

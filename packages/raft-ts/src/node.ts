@@ -4,7 +4,7 @@ import type { MemberChange, NewMember, Raft, RaftId, RaftMetrics, RaftOptions, R
 import { decodeMessage } from "./codec.js";
 import { emptyConfig, everyone, isOnlyVoter } from "./core/config.js";
 import { RaftCore } from "./core/raft.js";
-import type { Config, Entry, RestoredState, Write } from "./core/types.js";
+import type { Config, Entry, Message, RestoredState, Write } from "./core/types.js";
 import { decodeLeave } from "./leave.js";
 import type { NodeContext } from "./node/context.js";
 import { asStorageError, closedError, removedError } from "./node/errors.js";
@@ -15,7 +15,7 @@ import { LocalReads } from "./node/reads.js";
 import { Snapshots } from "./node/snapshots.js";
 import { stateToStartWith } from "./node/start.js";
 import { Counters, Listeners, metricsOf, roleOf, statusOf } from "./node/status.js";
-import { resolveOptions, type NodeConfig } from "./options.js";
+import { resolveOptions, type LocalReceiver, type NodeConfig } from "./options.js";
 import { Waiters } from "./waiters.js";
 import { Storage } from "./wal/storage.js";
 
@@ -81,11 +81,13 @@ export class RaftNode implements Raft, NodeContext {
   }
 
   private begin(): void {
-    this.transport.start({
+    const receiver: LocalReceiver = {
       receive: (from, bytes) => this.receive(from, bytes),
       receiveSnapshot: (from, header, chunks) => this.snapshots.receive(from, header, chunks),
+      receiveMessage: (message) => this.receiveMessage(message),
       unreachable: (id) => { if (!this.hasEnded) this.core.unreachable(id); },
-    });
+    };
+    this.transport.start(receiver);
     this.stopTicking = this.config.clock.every(this.config.tickMs, () => this.tick());
     this.updateMembers();
     this.process();
@@ -101,8 +103,10 @@ export class RaftNode implements Raft, NodeContext {
   schedule(): void {
     if (this.isScheduled || this.isClosed || this.failure) return;
     this.isScheduled = true;
-    this.config.clock.soon(() => { this.isScheduled = false; this.process(); });
+    this.config.clock.soon(this.turn);
   }
+
+  private readonly turn = (): void => { this.isScheduled = false; this.process(); };
 
   private process(): void {
     if (this.isClosed || this.failure) return;
@@ -156,6 +160,13 @@ export class RaftNode implements Raft, NodeContext {
       this.fail(error as Error);
       return;
     }
+    this.schedule();
+  }
+
+  private receiveMessage(message: Message): void {
+    if (this.hasEnded) return;
+    this.counters.messagesReceived++;
+    try { this.core.step(message); } catch (error) { this.fail(error as Error); return; }
     this.schedule();
   }
 

@@ -1,6 +1,7 @@
 // Options with their defaults filled in.
-import type { RaftOptions } from "./api.js";
+import type { RaftId, RaftOptions, TransportReceiver } from "./api.js";
 import { nodeClock, nodeRandom, type Clock } from "./clock.js";
+import type { Message } from "./core/types.js";
 import type { Disk } from "./wal/disk.js";
 
 export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<RaftOptions, "sealer"> {
@@ -10,19 +11,38 @@ export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<
   readonly disk?: Disk;
   readonly clock: Clock;
   readonly random: (bound: number) => number;
+  readonly sendMessages?: World["sendMessages"];
 }
 
 /** What a simulation puts in the place of the machine. */
-export interface World { readonly disk?: Disk; readonly clock?: Clock; /** an integer in [0, bound) */ readonly random?: (bound: number) => number }
+export interface World {
+  readonly disk?: Disk;
+  readonly clock?: Clock;
+  /** An integer in [0, bound). */
+  readonly random?: (bound: number) => number;
+  /** Takes messages as they are, in the transport's place, to a `receiveMessage` in the same process. */
+  readonly sendMessages?: (to: RaftId, messages: readonly Message[]) => void;
+}
+
+/** What a node gives to the transport, and to a simulation that moves messages without their bytes. */
+export interface LocalReceiver extends TransportReceiver { receiveMessage(message: Message): void }
 
 const mebibyte = 1024 * 1024;
 
 export function resolveOptions(options: RaftOptions & World): NodeConfig {
   if (!Number.isSafeInteger(options.id) || options.id <= 0 || options.id >= 2 ** 48) throw new RangeError(`Raft id ${options.id} is not a positive integer below 2^48`);
+  // Every field by name: an object that is spread into is a hash table to V8, and each look at it later, in every turn, is a search.
   const config: NodeConfig = {
-    ...options,
+    id: options.id,
+    directory: options.directory,
+    stateMachine: options.stateMachine,
+    transport: options.transport,
+    start: options.start,
+    sealer: options.sealer,
+    disk: options.disk,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
+    sendMessages: options.sendMessages,
     tickMs: options.tickMs ?? 100,
     electionTicks: options.electionTicks ?? 8,
     heartbeatTicks: options.heartbeatTicks ?? 1,

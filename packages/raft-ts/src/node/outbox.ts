@@ -32,8 +32,13 @@ export class Outbox {
 
   flush(): void {
     if (this.queues.size === 0) return;
-    const { transport, counters } = this.node;
+    const { transport, counters, config: { sendMessages } } = this.node;
     for (const [to, queue] of this.queues) {
+      if (sendMessages) {
+        counters.messagesSent += queue.length;
+        sendMessages(to, queue);
+        continue;
+      }
       const encoded: Uint8Array[] = [];
       for (const message of queue) {
         const bytes = encodeMessage(message);

@@ -65,11 +65,46 @@ export class LogWriter {
   }
 
   /** Records are in the page cache when it resolves; with `mustSync` they and all before them are on stable storage. */
-  async append(records: readonly LogRecord[], mustSync: boolean): Promise<void> {
+  append(records: readonly LogRecord[], mustSync: boolean): Promise<void> {
+    const split = records.some(isLarge) ? records.flatMap(splitEntries) : records;
+    const payloads: Uint8Array[] = [];
+    let bytes = 0;
+    for (let i = 0; i < split.length; i++) {
+      const payload = encodeRecord(split[i]!, this.options.sealer);
+      payloads.push(payload);
+      bytes += payload.length + recordHeaderBytes;
+    }
+    if (this.position.offset + bytes > this.fileBytes) return this.appendRolling(split, payloads, mustSync);
+    for (let i = 0; i < split.length; i++) this.note(split[i]!);
+    // Nearly always it fits, and then one promise is enough: what is awaited layer by layer is resumed layer by layer, too.
+    if (bytes > 0 && mustSync && !this.hasUnsynced && this.file!.writeSynced !== undefined) return this.flushSynced(payloads, bytes);
+    return this.flushAndSync(payloads, bytes, mustSync);
+  }
+
+  private flushSynced(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
+    const { segment, offset } = this.position;
+    // Only these bytes are synced so: what lies before them is already.
+    return this.file!.writeSynced!(this.frames(payloads, segment, offset), offset).then(() => {
+      this.position = this.synced = { segment, offset: offset + bytes };
+      this.bytesWritten += bytes;
+      this.syncs++;
+      this.prepareWhenHalfFull();
+    });
+  }
+
+  private async flushAndSync(payloads: readonly Uint8Array[], bytes: number, mustSync: boolean): Promise<void> {
+    await this.flush(payloads, bytes);
+    if (mustSync) await this.sync();
+    this.prepareWhenHalfFull();
+  }
+
+  private prepareWhenHalfFull(): void { if (this.position.offset > this.fileBytes / 2) this.maker.prepare(); }
+
+  private async appendRolling(records: readonly LogRecord[], encoded: readonly Uint8Array[], mustSync: boolean): Promise<void> {
     let payloads: Uint8Array[] = [];
     let bytes = 0;
-    for (const record of records.some(isLarge) ? records.flatMap(splitEntries) : records) {
-      const payload = encodeRecord(record, this.options.sealer);
+    for (const [i, record] of records.entries()) {
+      const payload = encoded[i]!;
       const size = payload.length + recordHeaderBytes;
       if (this.position.offset + bytes + size > this.fileBytes) {
         await this.flush(payloads, bytes);
@@ -83,9 +118,7 @@ export class LogWriter {
       payloads.push(payload);
       bytes += size;
     }
-    await this.flush(payloads, bytes, mustSync);
-    if (mustSync && this.hasUnsynced) await this.sync();
-    if (this.position.offset > this.fileBytes / 2) this.maker.prepare();
+    await this.flushAndSync(payloads, bytes, mustSync);
   }
 
   private note(record: LogRecord): void {
@@ -96,17 +129,13 @@ export class LogWriter {
     if (last && last.index > segment.lastIndex) segment.lastIndex = last.index;
   }
 
-  private async flush(payloads: readonly Uint8Array[], bytes: number, mustSync = false): Promise<void> {
+  private async flush(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
     if (bytes === 0) return;
-    const file = this.file!;
-    const frames = this.frames(payloads, this.position.segment, this.position.offset);
-    // Only these bytes are synced so: what lies before them must be already.
-    const isSynced = mustSync && !this.hasUnsynced && file.writeSynced !== undefined;
-    if (isSynced) await file.writeSynced!(frames, this.position.offset);
-    else await file.write(frames, this.position.offset);
-    this.position = { segment: this.position.segment, offset: this.position.offset + bytes };
+    const { segment, offset } = this.position;
+    await this.file!.write(this.frames(payloads, segment, offset), offset);
+    this.position = { segment, offset: offset + bytes };
     this.bytesWritten += bytes;
-    if (isSynced) { this.synced = this.position; this.syncs++; } else this.hasUnsynced = true;
+    this.hasUnsynced = true;
   }
 
   private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {

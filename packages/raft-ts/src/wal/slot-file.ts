@@ -27,15 +27,15 @@ export class SlotFile {
   }
 
   /** One call at a time. */
-  async write(value: Uint8Array, options: { isSynced: boolean }): Promise<void> {
+  write(value: Uint8Array, options: { isSynced: boolean }): Promise<void> {
     const sequence = ++this.sequence;
     const bytes = Buffer.allocUnsafe(headerBytes + value.length);
     bytes.writeUInt32LE(headerBytes + value.length, 0);
     bytes.writeUInt32LE(sequence, 8);
     bytes.set(value, headerBytes);
     bytes.writeUInt32LE(crc32c(bytes, 0, 8, headerBytes + value.length), 4);
-    await this.file.write(bytes, (sequence % 2) * slotBytes);
-    if (options.isSynced) await this.file.sync();
+    const written = this.file.write(bytes, (sequence % 2) * slotBytes);
+    return options.isSynced ? written.then(() => this.file.sync()) : written;
   }
 
   close(): Promise<void> { return this.file.close(); }
