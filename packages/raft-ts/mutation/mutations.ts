@@ -126,6 +126,9 @@ export const mutations: readonly Mutation[] = [
   { name: "a member that was demoted is promoted again", file: membership, find: "if (!member.isLearner || member.staysLearner) continue;", replace: "if (!member.isLearner) continue;" },
   { name: "the target of a transfer stays although it was removed (etcd #11417)", file: membership, find: "if (s.transferee !== undefined && !isVoter(s.config, s.transferee)) s.transferee = undefined;", replace: "" },
   { name: "a leader that is removed does not hand over", file: membership, find: "if (successor !== undefined && transfer(s, successor)) return;", replace: "" },
+  { name: "a member ends although it is the only one that knows of its removal", file: membership, find: " && entry.index > s.commitByItself", replace: "" },
+  { name: "a member that starts takes what it knows for known by all", file: state, find: "this.commitByItself = this.log.commit;", replace: "this.commitByItself = 0;" },
+  { name: "a leader that loses its lead takes what it knows for known by all", file: replication, find: "s.log.commit = s.commitByItself = index;", replace: "s.log.commit = index;" },
   { name: "a config of the log overwrites the newer one of a snapshot", file: membership, find: "if (entry.index <= s.configIndex) return;", replace: "" },
 
   // ---- transfers and forwarding ----

@@ -40,8 +40,9 @@ export function applyConfig(s: CoreState, entry: Entry): void {
   s.setConfig(decodeConfig(entry.data), entry.index);
   s.isDirty = true;
   if (s.role !== "leader") {
-    // No candidate comes here: it does not campaign with a committed change that is not applied, and only a leader tells of more commits.
-    if (s.wasRemoved(s.id)) s.becomeRemoved("its removal was committed");
+    // No candidate comes here: it does not campaign with a committed change that is not applied, and one that learns of such a commit gives its campaign up.
+    // If nobody told it, it may be the only one that knows, and the others may need its vote as long as they do not: it stays, without a vote, and greets them until one tells it to go.
+    if (s.wasRemoved(s.id) && entry.index > s.commitByItself) s.becomeRemoved("its removal was committed");
     return;
   }
   s.trackMembers();
@@ -86,7 +87,8 @@ function startLeaving(s: CoreState): void {
 export function finishLeaving(s: CoreState): void {
   if (s.role !== "leader" || s.leavingRound === 0 || confirmedRound(s) < s.leavingRound) return;
   s.options.log(`No longer leader in term ${s.term}: it is not among the voters any more`);
-  s.becomeFollower(s.term, undefined);
+  if (s.wasRemoved(s.id)) s.becomeRemoved("its removal was committed");
+  else s.becomeFollower(s.term, undefined);
 }
 
 /** A member says that we were removed. A leader on its way out learns from it that this one has heard. */

@@ -118,7 +118,7 @@ export function maybeCommit(s: CoreState): void {
   const hadOwnCommit = s.hasOwnCommit;
   for (let i = s.log.commit + 1; i <= index; i++) s.uncommittedBytes -= entryBytes(s.log.entry(i)!);
   assert(s.uncommittedBytes >= 0, "what was committed was counted before");
-  s.log.commit = index;
+  s.log.commit = s.commitByItself = index;
   s.isDirty = true;
   if (!hadOwnCommit && s.hasOwnCommit) s.reads.ownTermCommitted(s.log.commit);
 }

@@ -118,6 +118,8 @@ export class CoreState {
   readonly commitSyncs: { readonly id: number; readonly commit: number }[] = [];
   /** The commit index that this member would know after a crash, at least. */
   syncedCommit: number;
+  /** The last commit index that it found on its disk or, as leader, by its own count: perhaps nobody else knows it yet. */
+  commitByItself: number;
   snapshotToWrite: SnapshotMeta | undefined;
   recoveringToWrite: boolean | undefined;
   /** The last config entry that was handed out to be applied. */
@@ -134,11 +136,11 @@ export class CoreState {
     this.log = new RaftLog(state.base, state.entries, state.hardState.commit, state.applied);
     this.written = { ...state.hardState, commit: this.log.commit };
     this.syncedCommit = this.log.commit;
+    this.commitByItself = this.log.commit;
     this.recovering = state.recovering;
     this.snapshot = state.snapshot;
     this.configIndex = state.applied;
     this.setConfig(state.config, state.applied);
-    if (this.wasRemoved(this.id)) this.role = "removed";
     this.resetTimers();
   }
 
@@ -228,13 +230,11 @@ export class CoreState {
     assert(term >= this.term, "the term never goes back");
     if (term > this.term) this.enterTerm(term, 0);
     if (this.role === "leader" || leader !== undefined) this.leaderlessTicks = 0;
-    const isLeaving = this.role === "leader" && this.wasRemoved(this.id);
     this.role = "follower";
     this.leader = leader;
     this.leaveLeadership();
     this.resetTimers();
     this.isDirty = true;
-    if (isLeaving) this.becomeRemoved("its removal was committed");
   }
 
   becomeRemoved(why: string): void {
