@@ -50,14 +50,14 @@ export function planPreemption(state: ClusterState, g: number, options: Preempti
   return best || !isLimited ? best : bestOf(state, g, findCandidates(state, g, mayStop, holders, options, false).candidates, mayStop, holders, options);
 }
 
-function bestOf(state: ClusterState, g: number, candidates: readonly Candidate[], mayStop: Uint8Array, holders: VolumeHolders | undefined, options: PreemptionOptions): PreemptionPlan | undefined {
+function bestOf(state: ClusterState, g: number, candidates: Candidates, mayStop: Uint8Array, holders: VolumeHolders | undefined, options: PreemptionOptions): PreemptionPlan | undefined {
   const trial = new NodeTrial(state, state.groups.request[g]!, state.groups.rules[g]!.hostPorts);
   let best: PreemptionPlan | undefined;
   let tried = 0;
-  for (const { n, atLeast, priority } of candidates) {
+  for (const { n, atLeast, priority } of candidates.inOrder()) {
     if (best && (atLeast > best.victims.length || (atLeast === best.victims.length && priority > highestPriority(state, best.victims)) || ++tried > mostNodesTried)) break;
     const fits = (without: readonly number[]) => fitsWithout(state, g, n, [...without, ...holders?.ending ?? none], options.canFit);
-    let victims = victimsOn(state, n, trial, mayStop, options.claimed(n), holders?.on(n) ?? none);
+    let victims = victimsOn(state, n, trial, mayStop, options.claimed(n), holders?.on(n) ?? none, holders ? 0 : atLeast);
     if (!victims || (best && compareVictims(state, victims, best.victims) >= 0) || !fits(victims)) continue;
     // Who makes room may have a volume that will do as well as that of another.
     if (holders) for (const t of mostImportantFirst(state, victims)) { const others: number[] = victims.filter((other) => other !== t); if (fits(others)) victims = others; }
@@ -76,7 +76,7 @@ interface Candidate {
 }
 
 /** Nodes where enough is held by those who may be stopped (or are), the most promising first. */
-function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, holders: VolumeHolders | undefined, { onlyNode, claimed }: PreemptionOptions, mayLimit: boolean): { readonly candidates: readonly Candidate[]; readonly isLimited: boolean } {
+function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, holders: VolumeHolders | undefined, { onlyNode, claimed }: PreemptionOptions, mayLimit: boolean): { readonly candidates: Candidates; readonly isLimited: boolean } {
   const { nodes, tasks, requests, groups } = state;
   const r = groups.request[g]!;
   const eligible = state.predicates.eligible[requests.eligibility[r]!]!;
@@ -88,19 +88,24 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
   const lowestOfAll = lowestStoppable(state, mayStop);
   let perfect = 0, looked = 0, isLimited = false;
   const missing = new Float64Array(count);
-  const found: Candidate[] = [];
+  // Most decisions are about CPU and memory alone: then what one victim would bring is seen while they are added up.
+  const isSimple = count <= 2 && gpuNeeded === 0;
+  // Rules that stopping nobody would change: asked of those few that are worked out, because they walk lists too.
+  const found = new Candidates((n) => others.every((filter) => filter.room(state, g, n) > 0));
   const look = (n: number) => {
-    if (mayLimit && (perfect >= enoughPerfect || (looked++ >= mostNodesLooked && found.length > 0))) { isLimited = true; return; }
+    if (mayLimit && (perfect >= enoughPerfect || (looked++ >= mostNodesLooked && found.count > 0))) { isLimited = true; return; }
     const forVolumes = holders?.on(n);
     if (holders && !forVolumes) return;
-    tally.take(n);
+    const promised = claimed(n);
+    for (let i = 0; i < count; i++) missing[i] = amounts[i]![r]! * (1 + promised) - free[i]![n]!;
+    if (isSimple) tally.takeFor(n, missing);
+    else tally.take(n);
     const { lowest, gpuHeld, gpuLargest, gpuEnding } = tally;
     let gpuMissing = 0;
     if (tally.stoppables === 0 && !tally.hasEnding && !holders) return;
-    const promised = claimed(n);
     let atLeast = forVolumes?.length ?? 0;
     for (let i = 0; i < count; i++) {
-      missing[i] = amounts[i]![r]! * (1 + promised) - free[i]![n]! - ending[i]!;
+      missing[i]! -= ending[i]!;
       if (missing[i]! > held[i]!) return;
       if (missing[i]! > 0) atLeast = Math.max(atLeast, Math.ceil(missing[i]! / largest[i]!));
     }
@@ -109,11 +114,12 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
       if (gpuMissing > gpuHeld) return;
       if (gpuMissing > 0) atLeast = Math.max(atLeast, Math.ceil(gpuMissing / gpuLargest));
     }
-    if (forVolumes && forVolumes.length > 0) { found.push({ n, atLeast, priority: highestPriority(state, forVolumes) }); return; }
-    if (atLeast !== 1) { found.push({ n, atLeast, priority: atLeast === 0 ? -Infinity : lowest }); return; }
+    if (forVolumes && forVolumes.length > 0) { found.add(n, atLeast, highestPriority(state, forVolumes)); return; }
+    if (atLeast !== 1) { found.add(n, atLeast, atLeast === 0 ? noVictim : lowest); return; }
     // Whether one alone could do, and the least important of those: most decisions end with it.
-    let single = Infinity;
-    for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
+    const isKnown = isSimple && !tally.hasEnding;
+    let single = isKnown ? tally.lowestSingle : Infinity;
+    if (!isKnown) for (let t = nodes.firstTask[n]!; t !== nowhere; t = tasks.nextOnNode(t)) {
       const group = tasks.groupOf(t);
       if (tasks.countOf(t) === 0 || mayStop[group] === 0 || priorities[group]! >= single) continue;
       const of = request[group]!;
@@ -121,23 +127,53 @@ function findCandidates(state: ClusterState, g: number, mayStop: Uint8Array, hol
       for (let i = 0; i < count && covers; i++) covers = amounts[i]![of]! >= missing[i]!;
       if (covers) single = priorities[group]!;
     }
-    if (single === Infinity) { found.push({ n, atLeast: 2, priority: lowest }); return; }
-    found.push({ n, atLeast, priority: single });
+    if (single === Infinity) { found.add(n, 2, lowest); return; }
+    found.add(n, atLeast, single);
     if (single === lowestOfAll && others.length === 0) perfect++;
   };
   if (onlyNode !== undefined) { if (eligible.has(onlyNode)) look(onlyNode); }
   else eligible.forEach(look);
-  // Rules that stopping nobody would change: asked of those few that are left, because they walk lists too.
-  const left = others.length === 0 ? found : found.filter(({ n }) => others.every((filter) => filter.room(state, g, n) > 0));
-  const candidates = left.sort((a, b) => a.atLeast - b.atLeast || (a.priority < b.priority ? -1 : a.priority > b.priority ? 1 : a.n - b.n));
-  return { candidates, isLimited };
+  return { candidates: found, isLimited };
 }
+
+/** Of a candidate without victims. */
+const noVictim = -(2 ** 15) - 1;
+
+/**
+ * Nodes in the order in which they are worked out: by the number of victims, then by priority, then as they come. Of 10,000 few are, so that nobody puts all of them in
+ * order, and those of one kind are a list of numbers.
+ */
+class Candidates {
+  readonly #kinds = new Map<number, number[]>();
+  count = 0;
+
+  /** `isOpen`: whether to work it out at all. */
+  constructor(private readonly isOpen: (n: number) => boolean) {}
+
+  add(n: number, atLeast: number, priority: number): void {
+    const kind = atLeast * kindsPerCount + priority - noVictim;
+    const known = this.#kinds.get(kind);
+    if (known) known.push(n);
+    else this.#kinds.set(kind, [n]);
+    this.count++;
+  }
+
+  *inOrder(): Iterable<Candidate> {
+    for (const kind of [...this.#kinds.keys()].sort((a, b) => a - b)) {
+      const atLeast = Math.floor(kind / kindsPerCount), priority = kind % kindsPerCount + noVictim;
+      for (const n of this.#kinds.get(kind)!) if (this.isOpen(n)) yield { n, atLeast, priority };
+    }
+  }
+}
+
+/** Priorities are of 16 bits. */
+const kindsPerCount = 2 ** 17;
 
 /** Filters whose refusal those may cure who are stopped. */
 const curable: Readonly<Record<string, true>> = { resources: true, gpu: true, "host-port": true, volume: true };
 
 /** The victims for node `n`: `forVolumes`, and who has to go beside them; empty: none needed once those end that are being stopped. undefined: it is not enough. */
-function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Uint8Array, claimed: number, forVolumes: readonly number[]): number[] | undefined {
+function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Uint8Array, claimed: number, forVolumes: readonly number[], atLeast: number): number[] | undefined {
   const { nodes, tasks } = state;
   trial.begin(n, claimed);
   const candidates: number[] = [];
@@ -145,7 +181,7 @@ function victimsOn(state: ClusterState, n: number, trial: NodeTrial, mayStop: Ui
     if (tasks.countOf(t) === 0 || forVolumes.includes(t)) trial.give(t, 1);
     else if (mayStop[tasks.groupOf(t)] === 1) candidates.push(t);
   }
-  const beside = fewestVictims(state, trial, candidates);
+  const beside = fewestVictims(state, trial, candidates, atLeast);
   return beside && forVolumes.length > 0 ? [...forVolumes, ...beside] : beside;
 }
 

@@ -7,24 +7,24 @@ const mostForPairs = 64;
 /**
  * The fewest of `candidates` (tasks on the trial's node) without which one more fits; of as many, those of the lowest priority, then the youngest. One and
  * two are found exactly; more by taking what covers most of what is missing, and then keeping whoever need not go after all. undefined: all of them are
- * not enough.
+ * not enough. It is known that fewer than `atLeast` will not do.
  */
-export function fewestVictims(state: ClusterState, trial: NodeTrial, candidates: readonly number[]): number[] | undefined {
+export function fewestVictims(state: ClusterState, trial: NodeTrial, candidates: readonly number[], atLeast = 0): number[] | undefined {
   if (trial.fits) return [];
   // Least important first: the first that do are the best that do.
   const inOrder = [...candidates].sort((a, b) => priorityOf(state, a) - priorityOf(state, b) || state.tasks.sinceMs[b]! - state.tasks.sinceMs[a]! || a - b);
-  for (const t of inOrder) if (fitsIf(trial, [t])) return [t];
-  if (inOrder.length <= mostForPairs) {
+  if (atLeast <= 1) for (const t of inOrder) if (fitsIf(trial, t)) return [t];
+  if (atLeast <= 2 && inOrder.length <= mostForPairs) {
     const pair = bestPair(state, trial, inOrder);
     if (pair) return pair;
   }
   return coverGreedily(state, trial, inOrder);
 }
 
-function fitsIf(trial: NodeTrial, tasks: readonly number[]): boolean {
-  for (const t of tasks) trial.give(t, 1);
+function fitsIf(trial: NodeTrial, t: number): boolean {
+  trial.give(t, 1);
   const { fits } = trial;
-  for (const t of tasks) trial.give(t, -1);
+  trial.give(t, -1);
   return fits;
 }
 
@@ -33,7 +33,7 @@ function bestPair(state: ClusterState, trial: NodeTrial, inOrder: readonly numbe
   for (let j = 1; j < inOrder.length; j++) {
     trial.give(inOrder[j]!, 1);
     let found: number | undefined;
-    for (let i = 0; i < j && found === undefined; i++) if (fitsIf(trial, [inOrder[i]!])) found = inOrder[i];
+    for (let i = 0; i < j && found === undefined; i++) if (fitsIf(trial, inOrder[i]!)) found = inOrder[i];
     trial.give(inOrder[j]!, -1);
     if (found !== undefined) return [found, inOrder[j]!];
   }
