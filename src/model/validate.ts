@@ -65,5 +65,5 @@ export const listed = (words: readonly string[]): string => (words.length < 2 ? 
 export function bytesText(bytes: number): string {
   const unit = bytes >= 2 ** 30 ? 3 : bytes >= 2 ** 20 ? 2 : bytes >= 2 ** 10 ? 1 : 0;
   const amount = bytes / 2 ** (10 * unit);
-  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)} ${["bytes", "KiB", "MiB", "GiB"][unit]}`;
+  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)} ${[bytes === 1 ? "byte" : "bytes", "KiB", "MiB", "GiB"][unit]}`;
 }

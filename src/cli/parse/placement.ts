@@ -8,9 +8,13 @@ const refusal = (text: string, flag: string, why: string) => new SwarmError("INV
 /** A weight at the end: "node.labels.disk==ssd=80" has one, "node.labels.cores==8" and "…>=8" have none. */
 const weighted = /^(.*[^=!<>~])=(-?\d{1,9})$/s;
 
+/** What is meant as a weight and is none: it would be a value that no node has. */
+const unlikeWeight = /[^=!<>~]=(?:[-+]?[\d.]*%?|[-+]?(?:nan|inf(?:inity)?)|[-+]?\d[\d.]*e[-+]?\d+)$/i;
+
 /** "node.labels.disk==ssd" or, with a weight, "node.labels.disk==ssd=80"; below 0 such nodes are avoided. */
 export function parsePreference(text: string, flag: string): SoftConstraint {
   const match = weighted.exec(text);
+  if (!match && unlikeWeight.test(text)) throw refusal(text, flag, 'a weight is a whole number from 1 to 100, or from -1 to -100 for nodes to avoid');
   const constraint = (match?.[1] ?? text).trim();
   parseConstraint(constraint);
   const weight = match ? Number(match[2]) : defaultWeight;
@@ -47,6 +51,7 @@ export function parseMaxPer(text: string, flag: string): MaxPer {
 
 /** "dedicated" tolerates any value, "dedicated=ml" that one. */
 export function parseToleration(text: string, flag: string): Toleration {
+  if (text === "" || text.startsWith("=")) throw refusal(text, flag, "it names no taint; write KEY or KEY=VALUE, such as dedicated=ml");
   const [key, value] = parseLabel(text, flag);
   return { key, value };
 }

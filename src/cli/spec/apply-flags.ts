@@ -139,7 +139,7 @@ export function parseHosts(texts: readonly string[], flag: string): string[] {
 /** "spread=node.labels.rack" → "node.labels.rack" */
 export function parsePreferences(texts: readonly string[], flag: string): string[] {
   return texts.map((text) => {
-    const [key, value] = parseKeyValue(text, flag);
+    const [key, value] = parseKeyValue(text, flag, "spread=KEY, such as spread=node.labels.rack");
     if (key !== "spread" || !value) throw new SwarmError("INVALID_ARGUMENT", `Cannot read "${text}" of ${flag}: the one preference is spread=KEY, such as spread=node.labels.rack.`);
     return value;
   });

@@ -3,7 +3,7 @@ import type { GetServiceResponse } from "../../../gen/swarm/v1/GetServiceRespons
 import { confirm, yesFlag } from "../../confirm.js";
 import { forEachWord } from "../../each.js";
 import { exitCode } from "../../exit-codes.js";
-import { present } from "../../present.js";
+import { present, readTo } from "../../present.js";
 import { waitForRemoval } from "../../wait/wait-for-service.js";
 
 export default {
@@ -26,7 +26,7 @@ export default {
     };
     try {
       await forEachWord(args, async (ref) => {
-        const service = present((await connection.control<GetServiceResponse>("getService", { ref })).service, "service");
+        const service = present((await readTo("remove", connection.control<GetServiceResponse>("getService", { ref }))).service, "service");
         await connection.control("removeService", { ref: service.id });
         removed.push({ id: service.id, name: service.spec?.name ?? ref });
         terminal.out(`${service.spec?.name ?? ref}\n`);
