@@ -166,6 +166,7 @@ describe("control API: placement", () => {
     await refuses("CreateService", { spec: placed("x", [{ service: "nowhere" }]) }, "NOT_FOUND", /Cannot create service "x": cannot place it by service "nowhere": there is no such service/);
     await refuses("CreateService", { spec: placed("x", [{ service: "db" }, { service: db.id, anti: true }]) }, "INVALID_ARGUMENT", /the required affinity to service "db" and the required anti-affinity to service "db" contradict each other/);
     await refuses("CreateService", { spec: placed("x", [{ service: "x" }, { service: "x", anti: true }]) }, "INVALID_ARGUMENT", /contradict each other/);
+    await refuses("UpdateService", { ref: "web", spec: placed("web", [{ service: service.id }, { service: service.id, anti: true }]) }, "INVALID_ARGUMENT", /the required affinity to service "web" and the required anti-affinity to service "web" contradict each other/);
   });
 
   it("services that would wait for each other are refused, over any number of them; one may be near itself, and preferences may cross", async () => {

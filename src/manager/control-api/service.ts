@@ -43,7 +43,7 @@ export async function updateService({ store }: ControlDependencies, request: Upd
   const id = await store.update((tx) => {
     const service = resolveRef(tx, "service", request.ref, "Cannot update");
     const action = `Cannot update service "${nameOf.service(service)}"`;
-    const wished = validSpec(action, request.spec);
+    const wished = validSpec(action, request.spec, tx);
     if (service.isRemoving) throw new SwarmError("FAILED_PRECONDITION", `${action}: it is being removed`);
     refuseOldVersion(action, request.version, service.meta?.version);
     refuseOtherKind(action, wished, service);
@@ -107,7 +107,7 @@ function refuseTakenName(tx: ReadTx, action: string, name: string): void {
 /** A spec that is not submitted, checked as if it were: of a new service, or (`ref`) as an update of one. */
 export function specToExplain(tx: ReadTx, newId: () => string, given: ServiceSpec | null, ref: string): { spec: ServiceSpec; serviceId: string; service: Service | undefined } {
   const action = "Cannot explain the spec";
-  const wished = validSpec(action, given);
+  const wished = validSpec(action, given, tx);
   if (ref === "") {
     refuseTakenName(tx, action, wished.name);
     const serviceId = newId();
@@ -123,13 +123,13 @@ function refuseOtherKind(action: string, wished: ServiceSpec, { spec }: Service)
   if (wished.mode !== spec.mode) throw new SwarmError("INVALID_ARGUMENT", `${action}: its mode is ${spec.mode.toLowerCase()} and cannot be changed; create another service and remove this one`);
 }
 
-/** The spec with its defaults, sound by itself. */
-function validSpec(action: string, given: ServiceSpec | null): ServiceSpec {
+/** The spec with its defaults, sound by itself. `tx`: a spec that was stored names services by id, which tells nobody anything. */
+function validSpec(action: string, given: ServiceSpec | null, tx?: ReadTx): ServiceSpec {
   if (!given) throw new SwarmError("INVALID_ARGUMENT", `${action}: no spec is given`);
   const size = codec<ServiceSpec>("ServiceSpec").encode(given).byteLength;
   if (size > maxSpecBytes) throw new SwarmError("INVALID_ARGUMENT", `${action}: its spec takes ${bytesText(size)}; the limit is ${bytesText(maxSpecBytes)}; put large values into a file or an image`);
   const spec = withServiceDefaults(given);
-  refuseProblem(action, problemOfServiceSpec(spec));
+  refuseProblem(action, problemOfServiceSpec(spec)?.replace(/\b[0-9a-z]{25}\b/g, (id) => tx?.get("service", id)?.spec?.name ?? id));
   return spec;
 }
 
