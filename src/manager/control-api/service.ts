@@ -129,7 +129,7 @@ function validSpec(action: string, given: ServiceSpec | null, tx?: ReadTx): Serv
   const size = codec<ServiceSpec>("ServiceSpec").encode(given).byteLength;
   if (size > maxSpecBytes) throw new SwarmError("INVALID_ARGUMENT", `${action}: its spec takes ${bytesText(size)}; the limit is ${bytesText(maxSpecBytes)}; put large values into a file or an image`);
   const spec = withServiceDefaults(given);
-  refuseProblem(action, problemOfServiceSpec(spec)?.replace(/\b[0-9a-z]{25}\b/g, (id) => tx?.get("service", id)?.spec?.name ?? id));
+  refuseProblem(action, problemOfServiceSpec(spec)?.replace(/"([0-9a-z-]+)"/g, (quoted, id) => { const name = tx?.get("service", id)?.spec?.name; return name === undefined ? quoted : `"${name}"`; }));
   return spec;
 }
 
