@@ -1,7 +1,7 @@
 /**
  * npm test: every test, after the set-up that scripts/bootstrap made. Unit tests run in two groups side by side: what touches the kernel
- * (one after the other, so that no two change the same thing) and what does not; then the stories of cluster-tests/. The last line is
- * "N passed, N failed".
+ * (one after the other, so that no two change the same thing) and what does not; then, side by side too, the stories of cluster-tests/ and the
+ * clients that others wrote: they mostly wait. The last line is "N passed, N failed".
  *
  *   npm test                     everything
  *   npm test -- --unit           without cluster-tests/
@@ -18,14 +18,16 @@ async function main(): Promise<void> {
   if (unknown !== undefined) { process.stderr.write(`npm test: unknown flag "${unknown}": it takes --unit and parts of file names\n`); process.exit(2); }
   const files = ["src", "packages", "scripts", ...(argv.includes("--unit") ? [] : ["cluster-tests"])].flatMap((folder) => testsBelow(folder))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)));
+  if (files.length === 0) { process.stderr.write(`npm test: no test's file has ${patterns.map((pattern) => `"${pattern}"`).join(" or ")} in its path\n`); process.exit(2); }
 
-  const stories = files.filter((file) => file.startsWith("cluster-tests/"));
+  const clients = files.filter((file) => file.startsWith("cluster-tests/clients/"));
+  const stories = files.filter((file) => file.startsWith("cluster-tests/") && !clients.includes(file));
   const kernel = files.filter((file) => kernelFolders.some((folder) => file.startsWith(`${folder}/`)));
-  const plain = files.filter((file) => !stories.includes(file) && !kernel.includes(file));
+  const plain = files.filter((file) => ![clients, stories, kernel].some((group) => group.includes(file)));
   const total = newOutcome();
 
   await Promise.all([runTests("unit tests", plain, total), runTests("unit tests with the kernel", kernel, total)]);
-  await runTests("cluster tests", stories, total);
+  await Promise.all([runTests("cluster tests", stories, total), runTests("cluster tests with docker's clients", clients, total)]);
   conclude(total);
 }
 
