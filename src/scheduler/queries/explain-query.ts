@@ -1,7 +1,7 @@
 import { isTerminal, isWanted, stateOf, taskName, taskStateWord, type Service, type ServiceSpec, type Task } from "../../model/index.js";
 import { SwarmError, type Clock } from "../../lib/index.js";
 import type { ExplainResponse } from "../../gen/swarm/v1/ExplainResponse.js";
-import { changeCommand, changeWords, explain, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type Names, type WholeService } from "../core/explain/index.js";
+import { changeCommand, changeWords, explain, kept, refusalsOn, sentenceForNode, sentenceOf, type Cause, type Explanation, type Names, type WholeService } from "../core/explain/index.js";
 import { amountText } from "../core/filters/index.js";
 import { headroomOf, maxHeadroom } from "../core/what-if/index.js";
 import { planGang, planPreemption } from "../core/preempt/index.js";
@@ -36,13 +36,25 @@ export function* explainQuery(dependencies: Dependencies, query: ExplainQuery): 
   const { inspect, store, clock } = dependencies;
   const { subject } = query;
   const taskIds = subject.kind === "spec" ? [] : store.view((tx) => tx.tasksOfService(subject.kind === "service" ? subject.serviceId : tx.get("task", subject.taskId)?.serviceId ?? "").map(({ id }) => id));
-  return yield* withCopy(inspect, store, () => clock.now(), taskIds, (copy) => {
+  return yield* withCopy(inspect, store, () => clock.now(), taskIds, function* (copy) {
     switch (subject.kind) {
-      case "task": return explainTask(copy, subject.taskId, query);
-      case "service": return explainService(copy, subject.serviceId, query);
-      case "spec": return explainSpec(copy, subject, query);
+      case "task": return withOwner(copy, yield* explainTask(copy, subject.taskId, query));
+      case "service": return withOwner(copy, yield* explainService(copy, subject.serviceId, query));
+      case "spec": return withOwner(copy, yield* explainSpec(copy, subject, query));
     }
   });
+}
+
+/** Where all nodes that are kept are kept for one other service it is named, as on tasks that wait. */
+function withOwner({ state, store, reservations }: Copy, answer: ExplainResponse): ExplainResponse {
+  const names = namesFrom(store);
+  const [owner, ...others] = new Set(reservations.map(({ g }) => names.service(state.services.ids[state.groups.service[g]!]!)).filter((name) => name !== answer.serviceName));
+  if (owner === undefined || others.length > 0) return answer;
+  const named = (text: string) => text.replaceAll(kept.detail, kept.detail.replace("another service", `service ${owner}`));
+  return {
+    ...answer, headline: named(answer.headline), causes: answer.causes.map((cause) => ({ ...cause, detail: named(cause.detail) })),
+    nodeRefusals: answer.nodeRefusals.map((node) => ({ ...node, details: node.details.map(named) })),
+  };
 }
 
 // ---- a task ----

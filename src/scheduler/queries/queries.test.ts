@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/index.js";
 import { newCluster, newClusterSpec, newRevision, newService, newTask, newTaskStatus, revisionId, type ClusterSpec, type ServiceSpec } from "../../model/index.js";
 import { createTestStore } from "../../store/testing.js";
+import type { Reservation } from "../core/queue/index.js";
 import { ClusterState, audit, compileSpec } from "../core/state/index.js";
 import { nodeOf, specOf, type NodeWords, type SpecWords } from "../testing.js";
 import { createSchedulerQueries, type ExplainSubject } from "./index.js";
@@ -11,12 +12,14 @@ interface Given {
   /** `on`: the nodes of its tasks; "" = waits. */
   readonly services: Readonly<Record<string, SpecWords & { readonly on: readonly string[]; readonly global?: boolean }>>;
   readonly cluster?: Partial<ClusterSpec>;
+  /** Nodes that are kept, and for which service. */
+  readonly kept?: Readonly<Record<string, string>>;
 }
 
 /** Ids of 25 letters, as the store's are: services are told by their names. */
 const idOf = (name: string): string => name.padEnd(25, "0");
 
-async function cluster({ nodes, services, cluster: spec }: Given) {
+async function cluster({ nodes, services, cluster: spec, kept = {} }: Given) {
   const store = createTestStore();
   const state = new ClusterState();
   await store.update((tx) => {
@@ -39,8 +42,13 @@ async function cluster({ nodes, services, cluster: spec }: Given) {
       }
     }
   });
+  const reservations = Object.entries(kept).map(([nodeId, name]): Reservation => {
+    const n = state.nodes.rowOf(nodeId)!, key = revisionId(idOf(name), 1), g = state.groups.rowOf(key)!;
+    state.bar(n, true);
+    return { n, g, key, priority: 0, reason: "room", tasks: 1, untilMs: Infinity };
+  });
   const uses = new Map<string, { windowMs: number; cpuP95Millis: number; memoryPeakBytes: number }>();
-  const queries = createSchedulerQueries({ store, clock: systemClock, inspect: (look) => look({ state, defaultStrategy: "SPREAD", reservations: [] }), usage: { nodeCount: 1, task: (id) => uses.get(id) } });
+  const queries = createSchedulerQueries({ store, clock: systemClock, inspect: (look) => look({ state, defaultStrategy: "SPREAD", reservations }), usage: { nodeCount: 1, task: (id) => uses.get(id) } });
   const before = state.copy();
   return {
     store, state,
@@ -137,6 +145,14 @@ describe("explaining", () => {
     const { headline, suggestions } = await explain(task("webt1"));
     assert.equal(headline, "web.1 waits: no node fits: keeps away from service db: node a has 1 task of it (1 node).");
     assert.deepEqual(suggestions.map(({ condition }) => condition), ["anti-affinity to service db is dropped"]);
+  });
+
+  it("also the one that a node is kept for", async () => {
+    const { explain, service } = await cluster({ nodes: { a: { cpu: 2 }, b: { cpu: 1 } }, services: { large: { on: [""], cpu: 2 }, web: { on: [""], cpu: 2 } }, kept: { a: "large" } });
+    const { headline, causes, nodeRefusals } = await explain(service("web"), true);
+    assert.equal(headline, "1 of 1 task of web waits: no node fits: needs 2 CPU, most free is 1 on b (1 node); node is kept for service large, which waits for room (1 node).");
+    assert.deepEqual(causes.map(({ detail }) => detail).sort(), ["needs 2 CPU, most free is 1 on b", "node is kept for service large, which waits for room"]);
+    assert.deepEqual(nodeRefusals[0]!.details, ["node is kept for service large, which waits for room"]);
   });
 
   it("also in the score table, and a service that is not there yet by the name that it would have", async () => {

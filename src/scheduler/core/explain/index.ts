@@ -6,7 +6,7 @@
  *   whole-service.ts     which reservation would do for all tasks of a service
  *   explain.ts           all of it together
  */
-export { explainRefusals, keptFilter, sentenceForNode, sentenceOf } from "./sentence.js";
+export { explainRefusals, kept, keptFilter, sentenceForNode, sentenceOf } from "./sentence.js";
 export { collectCauses, refusalsOn, type Cause, type Causes, type Pattern } from "./causes.js";
 export { applyToSpec, changeCommand, changeCost, changeWords, specOfGroup, type Change, type Names } from "./change.js";
 export { smallestChanges, type Suggestion } from "./smallest-change.js";
