@@ -72,6 +72,7 @@ describe("rebalancing", () => {
     await fixture.run("web", specOf({ cpu: 0.5, replicas: 6 }), "n1 n1 n1 n1 n1 n1");
     const { moves, isLimited } = await fixture.plan({ strategy: "spread", maxMoves: 1 });
     assert.deepEqual([moves.length, isLimited], [1, true]);
+    assert.equal(moves[0]!.gain, "spreads web: one of 6 of its tasks on a node becomes one of 1");
   });
 
   it("leaves what must not move: services marked no-move, global tasks, those that move already", async () => {

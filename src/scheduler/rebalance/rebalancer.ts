@@ -147,7 +147,7 @@ function gainOf(why: Reason, node: (row: number) => string, task: (row: number) 
     case "frees": return `frees node ${node(why.node)}, as asked`;
     case "makes-room": return `makes room for ${task(why.task)}`;
     case "places": return `places ${task(why.task)}`;
-    case "evens-service": return `spreads ${service(why.service)}: from a node with ${why.before} of its tasks to one with ${why.after}`;
+    case "evens-service": return `spreads ${service(why.service)}: one of ${why.before} of its tasks on a node becomes one of ${why.after}`;
     case "evens-load": return `evens load: ${Math.round(why.before * 100)} % → ${Math.round(why.after * 100)} % reserved`;
     case "tidies": return "leaves more room where it is of use";
     case "steps-aside": return "steps aside for a moment";
