@@ -70,7 +70,7 @@ export class Simulation {
       this.world.tell(`BROKEN: ${message}`);
     } finally { Error.stackTraceLimit = stackTraceLimit; }
     const { world, checkers, clients, network } = this;
-    for (const host of this.hosts.values()) host.life.isOver = true;
+    for (const host of this.hosts.values()) { host.life.isOver = true; host.disk.release(); }
     return {
       seed: this.plan.seed, hash: world.hash >>> 0, violation, simulatedMs: world.now,
       stats: {

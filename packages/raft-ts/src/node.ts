@@ -106,6 +106,9 @@ export class RaftNode implements Raft, NodeContext {
     this.config.clock.soon(this.turn);
   }
 
+  /** Who waits may wait for what the core does not act on: how far another member is. */
+  private scheduleIfDue(): void { if (this.core.isDirty || !this.waiters.isEmpty) this.schedule(); }
+
   private readonly turn = (): void => { this.isScheduled = false; this.process(); };
 
   private process(): void {
@@ -160,14 +163,14 @@ export class RaftNode implements Raft, NodeContext {
       this.fail(error as Error);
       return;
     }
-    this.schedule();
+    this.scheduleIfDue();
   }
 
   private receiveMessage(message: Message): void {
     if (this.hasEnded) return;
     this.counters.messagesReceived++;
     try { this.core.step(message); } catch (error) { this.fail(error as Error); return; }
-    this.schedule();
+    this.scheduleIfDue();
   }
 
   private persist(write: Write): void {

@@ -28,6 +28,7 @@ export class Waiters {
     });
   }
 
+  get isEmpty(): boolean { return this.waiting.size === 0; }
   wake(): void { if (this.waiting.size > 0) for (const waiter of [...this.waiting]) waiter.look(this.ticks); }
   tick(): void { this.ticks++; this.wake(); }
 }

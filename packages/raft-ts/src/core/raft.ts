@@ -95,7 +95,8 @@ export class RaftCore {
     if (s.role === "removed" || m.to !== s.id) return;
     if (m.type === "removed") return onRemoved(s, m.from);
     if (s.wasRemoved(m.from)) return s.send({ type: "removed", from: s.id, to: m.from, term: s.term });
-    s.isDirty = true;
+    // Most answers of followers ask for nothing to be done: those two kinds say themselves when they do.
+    if (m.type !== "heartbeat-response" && m.type !== "append-response") s.isDirty = true;
     if (m.type === "vote" || m.type === "vote-response" || m.type === "hello") learnCommit(s, m);
     // Before the term is looked at: one that does not vote must not depose anybody, and proposals raise no term.
     if (m.type === "hello") return;

@@ -21,7 +21,7 @@ export function serveRead(s: CoreState, from: RaftId, id: number): void {
 }
 
 function answer(s: CoreState, to: RaftId, id: number, index: number): void {
-  if (to === s.id) s.readyReads.push({ id, index });
+  if (to === s.id) { s.readyReads.push({ id, index }); s.isDirty = true; }
   else s.send({ type: "read-response", from: s.id, to, term: s.term, id, index });
 }
 

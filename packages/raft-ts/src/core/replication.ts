@@ -78,6 +78,7 @@ export function onAppendResponse(s: CoreState, from: RaftId, index: number): voi
   // Also when it came further than the snapshot that it waits for (etcd-io/raft #110): what counts is that our log goes on from there.
   else if (progress.state === "snapshot" && progress.match + 1 >= s.log.firstIndex) progress.becomeReplicate();
   else if (progress.state === "replicate") progress.inflights.freeTo(index);
+  if (progress.state !== "replicate" || progress.next <= s.log.lastIndex || progress.sentCommit < s.log.commit) s.isDirty = true;
   if (isNew) maybeCommit(s);
 }
 
@@ -93,9 +94,9 @@ export function onHeartbeatResponse(s: CoreState, m: Extract<Message, { type: "h
   const progress = s.progress.get(m.from);
   if (s.role !== "leader" || !progress) return;
   progress.heardAt = s.ticks;
-  progress.isProbeSent = false;
+  if (progress.isProbeSent) { progress.isProbeSent = false; s.isDirty = true; }
   // An append may have been lost: ask again with an empty one, whose refusal shows it.
-  if (progress.state === "replicate" && progress.match < s.log.lastIndex) progress.sentCommit = -1;
+  if (progress.state === "replicate" && progress.match < s.log.lastIndex) { progress.sentCommit = -1; s.isDirty = true; }
   progress.ackedRound = Math.max(progress.ackedRound, m.round);
   if (m.isPromise && m.round > s.leaseFloorRound) progress.promisedAt = Math.max(progress.promisedAt, s.reads.tickOf(m.round));
 }
