@@ -31,8 +31,10 @@ export interface Scheduler {
   audit(): Promise<readonly string[] | undefined>;
 }
 
-/** No slice of deciding, reading or explaining is to hold the thread for longer than about twice this. */
+/** A slice, what it writes included, is to hold the thread for about this, and each has a turn of the event loop of its own: what is committed is noted there as well, and garbage collected. */
 const sliceMs = 5;
+/** Of it, for deciding or explaining; the rest is the store's. */
+const decideMs = sliceMs / 2;
 /** Transactions on their way; a decision made on what is in flight is as good as one on what is stored. */
 const maxInFlight = 4;
 const mostWrites = 2_000, leastWrites = 100;
@@ -63,7 +65,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
   const conflicts = new Set<string>();
   let retryAtMs = Infinity;
   let nextTickMs = 0;
-  let writesPerTransaction = 500;
+  let writesPerTransaction = 250;
   let lastPauseMs = clock.monotonic();
 
   const loop = startCoalescingLoop({ name: "scheduler", clock, random, log, run });
@@ -125,6 +127,8 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
   // ---- deciding ----
 
   async function run(): Promise<void> {
+    // Whoever wrote what it was woken for has held the thread in this turn; what others write in it is decided about together.
+    await pause();
     for (;;) {
       if (isStopped) { await Promise.allSettled(inFlight); return; }
       if (mustRebuild || !picture) { await rebuild(); continue; }
@@ -139,7 +143,7 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
       if (inFlight.size === 0 && !hasWork()) break;
       // What gathers meanwhile is decided about together.
       if (isLast && inFlight.size > 0) await Promise.race(inFlight);
-      await breathe();
+      await pause();
     }
     const { queue } = picture;
     metrics.waiting.set(queue.waitingTasks);
@@ -160,14 +164,18 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
   /** True: nothing is left that a next slice would do at once. */
   function decideSlice(of: Picture): boolean {
     const startMs = clock.monotonic();
-    const isTimeUp = () => clock.monotonic() - startMs > sliceMs;
+    const isTimeUp = () => clock.monotonic() - startMs > decideMs;
     const { queue } = of;
     const triesBefore = queue.tries;
     const batch = queue.decide({ nowMs: clock.now(), maxTasks: writesPerTransaction, mayPreempt: of.mayPreempt, isTimeUp, where: (g, tasks) => where(of, g, tasks) });
     metrics.tries.add(queue.tries - triesBefore);
     if (batch.heavy) decideElsewhere(of, batch.heavy);
-    send(of, batch, isTimeUp);
-    metrics.slice.observe((clock.monotonic() - startMs) / 1000);
+    const size = send(of, batch, isTimeUp);
+    const heldMs = clock.monotonic() - startMs;
+    metrics.slice.observe(heldMs / 1000);
+    // A transaction is as large as the thread can take.
+    if (heldMs > sliceMs && size <= writesPerTransaction) writesPerTransaction = Math.max(leastWrites, Math.floor(writesPerTransaction / 2));
+    else if (heldMs < sliceMs / 2 && size >= writesPerTransaction) writesPerTransaction = Math.min(mostWrites, writesPerTransaction * 2);
     return !hasWork();
   }
 
@@ -194,7 +202,8 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
     });
   }
 
-  function send(of: Picture, batch: Batch, isTimeUp: () => boolean): void {
+  /** Returns how many writes that were. */
+  function send(of: Picture, batch: Batch, isTimeUp: () => boolean): number {
     const { state } = of;
     for (const group of batch.blocked) explainer!.blocked(group);
     for (const t of batch.refused) explainer!.refused(t);
@@ -205,20 +214,15 @@ export function startScheduler({ store, clock, log, random, metrics: registry = 
       taskId: state.tasks.ids[t]!, nodeId: state.nodes.ids[state.tasks.nodeOf(t)]!, byKey: state.groups.keys[g]!, byServiceId: state.services.ids[state.groups.service[g]!]!, priority: state.groups.priority[g]!,
     })));
     const explanations = explainer!.explain(Math.max(0, writesPerTransaction - assignments.length - preemptions.length), isTimeUp);
-    if (assignments.length + preemptions.length + explanations.length > 0) write(of, { assignments, preemptions, explanations });
+    const size = assignments.length + preemptions.length + explanations.length;
+    if (size > 0) write(of, { assignments, preemptions, explanations });
+    return size;
   }
 
   // ---- writing ----
 
   function write(of: Picture, writes: Writes): void {
-    const startMs = clock.monotonic();
     const stored = store.update((tx) => writeDecisions(tx, writes, clock.now()));
-    // The store's part of a slice is tuned as well: a transaction is as large as the thread can take.
-    const heldMs = clock.monotonic() - startMs;
-    const size = writes.assignments.length + writes.preemptions.length + writes.explanations.length;
-    if (heldMs > sliceMs && size <= writesPerTransaction) writesPerTransaction = Math.max(leastWrites, Math.floor(writesPerTransaction / 2));
-    else if (heldMs < sliceMs / 2 && size >= writesPerTransaction) writesPerTransaction = Math.min(mostWrites, writesPerTransaction * 2);
-
     const settled = stored.then((skipped) => {
       const nowMs = clock.now();
       for (const { waitsSinceMs } of writes.assignments) metrics.latency.observe((nowMs - waitsSinceMs) / 1000);
