@@ -115,7 +115,7 @@ describe("explaining", () => {
   it("a task that names its node is told about that node", async () => {
     const { explain, task } = await cluster({ nodes: { a: { cpu: 1 }, b: {} }, services: { full: { on: ["a"], cpu: 1 }, probe: { on: ["?a", "b"], cpu: 0.5, global: true } } });
     const answer = await explain(task("probet1"));
-    assert.equal(answer.headline, "probe.a waits for node a: needs 0.5 CPU, most free is 0 on a.");
+    assert.equal(answer.headline, "probe.a waits for node a: needs 0.5 CPU, 0 free.");
     assert.equal(answer.nodes, 1);
     assert.deepEqual(answer.suggestions.map(({ condition }) => condition), ["full.1 moved (from a to b)"]);
   });

@@ -72,6 +72,7 @@ export function changeCommand(change: Change, names: Names, serviceName: string 
   const target = ({ serviceId, key }: { serviceId: string; key: string }) => quoted(`${names.service(serviceId)}${key === "node.id" ? "" : `:${key}`}`);
   switch (change.kind) {
     case "amount": {
+      if (change.dimension.startsWith("generic/") && change.to === 0) return update(`--generic-resource-rm ${quoted(wordOf(change.dimension))}`);
       if (change.dimension.startsWith("generic/")) return update(`--generic-resource-add ${quoted(`${wordOf(change.dimension)}=${change.to}`)}`);
       return update(`--reserve-${change.dimension} ${change.dimension === "cpu" ? change.to / 1000 : exactBytes(change.dimension, change.to)}`);
     }
@@ -85,7 +86,8 @@ export function changeCommand(change: Change, names: Names, serviceName: string 
     case "volume-activate": return `swarmctl volume update --cluster --availability active ${change.name}`;
     case "volume-topology": return `swarmctl volume update --cluster ${change.dropped.map((text) => `--topology-rm ${quoted(text)}`).join(" ")} ${change.name}`;
     case "volume-create": return `swarmctl volume create --cluster --group ${change.group} NAME`;
-    case "gpu-count": case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": case "volume-read-only": return "";
+    case "gpu-count": return change.to === 0 ? update("--gpu none") : "";
+    case "gpu-share": case "gpu-model": case "port": case "move": case "stop": case "quota": case "volume-read-only": return "";
   }
 }
 

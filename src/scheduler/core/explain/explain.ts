@@ -51,12 +51,14 @@ function* changesOf(state: ClusterState, g: number, causes: Causes, whole: Whole
   const single = yield* smallestChanges(state, g, causes);
   if (!whole || whole.wanted < 2 || whole.wanted > mostOfWhole) return single;
   const forAll = yield* amountsForAll(state, g, whole, causes.causes.filter(({ dimension, filter }) => dimension !== undefined || filter === "gpu"));
-  const others = single.filter(({ changes }) => changes.length !== 1 || !ofAllTasks.includes(changes[0]!.kind));
+  const others = single.filter(({ changes }) => (changes.length !== 1 || !isOfAllTasks(changes[0]!)) && (forAll.length === 0 || !changes.some(isGivenUp)));
   return [...forAll, ...others].sort((a, b) => a.cost - b.cost).slice(0, maxSuggestions);
 }
 
-/** What cannot be made smaller for one task alone. */
-const ofAllTasks: readonly Change["kind"][] = ["amount", "gpu-count", "gpu-share"];
+/** A reservation of which nothing is left. */
+const isGivenUp = (change: Change): boolean => (change.kind === "amount" || change.kind === "gpu-count") && change.to === 0;
+/** What cannot be made smaller for one task alone; given up, it is in nobody's way. */
+const isOfAllTasks = (change: Change): boolean => (change.kind === "amount" || change.kind === "gpu-count" || change.kind === "gpu-share") && !isGivenUp(change);
 
 function* ranked(g: number, { nodes, candidates, including, rank }: ExplainOptions): Generator<void, RankedNode[]> {
   if (candidates === 0) return [];

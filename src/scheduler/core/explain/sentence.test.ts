@@ -133,7 +133,7 @@ describe("why no node fits", () => {
     assert.equal(sentenceOf(explainRefusals(empty, addService(empty, "s", specOf()).g)), "no node fits: the cluster has no node");
     const state = stateOfNodes([nodeOf("n1", { memoryMiB: 1024 }), nodeOf("n2", { isDrained: true })]);
     const { g } = addService(state, "s", specOf({ memoryMiB: 4096 }));
-    assert.equal(sentenceForNode("n1", explainRefusals(state, g, [0])), "waits for node n1: needs 4.0 GiB memory, most free is 1.0 GiB on n1");
+    assert.equal(sentenceForNode("n1", explainRefusals(state, g, [0])), "waits for node n1: needs 4.0 GiB memory, 1.0 GiB free");
     assert.equal(sentenceForNode("gone", []), "waits for node gone: it is not in the cluster");
   });
 });

@@ -44,7 +44,10 @@ export function sentenceOf(reasons: readonly PendingReason[]): string {
 
 /** For a task that can only be on one node. */
 export const sentenceForNode = (nodeName: string, reasons: readonly PendingReason[]): string =>
-  `waits for node ${nodeName}: ${reasons.map(({ detail }) => detail).join("; ") || "it is not in the cluster"}`;
+  `waits for node ${nodeName}: ${reasons.map(({ detail }) => ofOneNode(detail, nodeName)).join("; ") || "it is not in the cluster"}`;
+
+/** "needs 4.0 GiB memory, most free is 1.2 GiB on n3", where there is only n3: "needs 4.0 GiB memory, 1.2 GiB free" */
+const ofOneNode = (detail: string, nodeName: string): string => (detail.endsWith(` on ${nodeName}`) ? detail.slice(0, -` on ${nodeName}`.length).replace(/, most free is (.+)$/, ", $1 free") : detail);
 
 /** "needs 2.0 GiB memory, 1.2 GiB free", said of the best of several nodes: "needs 2.0 GiB memory, most free is 1.2 GiB on n3". */
 export function mostFree(detail: string, nodeName: string): string {

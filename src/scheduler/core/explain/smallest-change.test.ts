@@ -105,6 +105,14 @@ describe("the smallest change that would make a task fit", () => {
     assert.deepEqual(changesFor({ a: { gpus: { T4: 1 } } }, [], { gpu: { count: 1, models: ["A100"] } }), ["a GPU of any model will do (not only A100) → a"]);
   });
 
+  it("a reservation given up only where nothing else helps, not even two changes", () => {
+    const nodes = { a: { gpus: { T4: 1 }, labels: { disk: "ssd" } }, b: { generic: { licence: 1 } } };
+    assert.deepEqual(changesFor(nodes, [], { gpu: { count: 1, millis: 500 }, generic: { licence: 1 } }), ["licence is not reserved → a", "no GPU is reserved → b"]);
+    assert.deepEqual(changesFor({ a: nodes.a }, [], { generic: { licence: 1 }, constraints: ["node.labels.disk==hdd"] }), []);
+    assert.deepEqual(changesFor(nodes, [{ id: "x", on: "b", spec: { generic: { licence: 1 } } }], { generic: { licence: 1 } }), ["licence is not reserved → a b"]);
+    assert.deepEqual(changesFor({ a: nodes.a }, [], { gpu: { count: 2 }, generic: { licence: 1 } }), ["licence is not reserved and no GPU is reserved → a"]);
+  });
+
   it("two changes only where no single one helps", () => {
     assert.deepEqual(changesFor({ a: { memoryMiB: 512, labels: { disk: "hdd" } } }, [], { memoryMiB: 1024, constraints: ["node.labels.disk==ssd"] }), ["constraint node.labels.disk==ssd is dropped and memory <= 512 MiB → a"]);
     assert.deepEqual(changesFor({ a: { cpu: 4 }, b: { cpu: 1 }, c: { cpu: 1 } }, [{ id: "one", on: "a", spec: { cpu: 1 } }, { id: "two", on: "a", spec: { cpu: 1 } }, { id: "three", on: "a", spec: { cpu: 2, noMove: true } }], { cpu: 2, constraints: ["node.id==a"] }),
@@ -151,8 +159,8 @@ describe("the smallest change that would make a task fit", () => {
     assert.deepEqual(audit(state, before), []);
   });
 
-  for (const [gpu, suggested] of [[{ count: 1, millis: 500 }, "its share of a GPU is <= 0.33 → 5"], [{ count: 2 }, undefined], [{ count: 1, millis: 4 }, undefined]] as const) {
-    it(`GPUs as well: 5 times ${JSON.stringify(gpu)} on two devices${suggested === undefined ? ", where nothing helps or is needed" : ""}`, () => {
+  for (const [gpu, suggested] of [[{ count: 1, millis: 500 }, "its share of a GPU is <= 0.33 → 5"], [{ count: 2 }, "no GPU is reserved → a b"], [{ count: 1, millis: 4 }, undefined]] as const) {
+    it(`GPUs as well: 5 times ${JSON.stringify(gpu)} on two devices${suggested === undefined ? ", where nothing is needed" : ""}`, () => {
       const state = stateOfNodes([nodeOf("a", { gpus: { T4: 2 } }), nodeOf("b")]);
       const { g, tasks } = addService(state, "web", specOf({ replicas: 5, gpu }));
       const placer = placerOf(state);
@@ -160,7 +168,7 @@ describe("the smallest change that would make a task fit", () => {
       const steps = explain(state, g, { candidates: 0, suggests: true, whole: { placer, placed: tasks.slice(0, placed), wanted: 5 }, rank: nobody });
       let step = steps.next();
       while (!step.done) step = steps.next();
-      assert.deepEqual(step.value.suggestions.map((suggestion) => `${words(suggestion, state)}${suggestion.tasks}`), suggested === undefined ? [] : [suggested]);
+      assert.deepEqual(step.value.suggestions.map((suggestion) => `${words(suggestion, state)}${suggestion.tasks ?? ""}`), suggested === undefined ? [] : [suggested]);
       assert.deepEqual(audit(state, before), []);
     });
   }

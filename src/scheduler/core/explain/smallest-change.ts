@@ -23,7 +23,8 @@ const maxOfKind = 2;
 const maxNodesForPairs = 64;
 
 /**
- * The smallest changes after which one more task of group `g` fits, the smallest first (changeCost). Two changes together are looked for only where no single one helps. Every
+ * The smallest changes after which one more task of group `g` fits, the smallest first (changeCost). Two changes together are looked for only where no single one helps, and
+ * what gives up a reservation altogether only where those do not either. Every
  * one is tried on `state`, which must be a copy and is left as it was found (but for predicates that nobody asked for before).
  *
  * Where to look comes from `causes`: nodes that are refused by one cause alone want one change, and which amount is left there says how
@@ -43,6 +44,7 @@ export function* smallestChanges(state: ClusterState, g: number, causes: Causes)
   }
   found.push(...yield* singleMoves(trial, causes));
   if (found.length === 0) found.push(...yield* pairs(trial, causes), ...yield* twoMoves(trial, causes));
+  if (found.length === 0) found.push(...yield* givingUp(trial, causes));
   return best(found);
 }
 
@@ -143,6 +145,20 @@ function* pairs(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
       if (nodes.length > 0) { found.push({ changes, nodes, cost }); break; }
       yield;
     }
+    yield;
+  }
+  return found;
+}
+
+/** Without what no node has any of: for nodes that lack nothing else, at most two things. */
+function* givingUp(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
+  const found: Suggestion[] = [];
+  for (const { causes: present, nodes } of causes.patterns) {
+    if (present.length > 2 || !present.every(({ dimension, filter }) => dimension !== undefined || filter === "gpu" || filter === "gpu-model")) continue;
+    const changes = present.map(({ dimension, needed }): Change => (dimension !== undefined ? { kind: "amount", dimension: trial.state.dimensions.names[dimension]!, from: needed!, to: 0 }
+      : { kind: "gpu-count", from: trial.state.requests.gpuCount[trial.state.groups.request[trial.g]!]!, to: 0 }));
+    const fitting = trial.fittingAfter(changes, nodes);
+    if (fitting.length > 0) found.push({ changes, nodes: fitting, cost: changes.reduce((sum, change) => sum + changeCost(change), 0) });
     yield;
   }
   return found;
