@@ -253,6 +253,15 @@ describe("cli: commands against the API", () => {
     assert.equal(complete("volume", "create", "--no"), "--node --no-color");
   });
 
+  it("bash completes names of nodes and services where commands and flags want one", async () => {
+    const { stdout: script } = await run(["completion", "bash"]);
+    const asked = `swarmctl() { case "$*" in "node ls --format jsonl") printf '{"description":{"hostname":"%s","os":"linux"}}\\n' m1 w1 w2 ;; "service ls") printf '%s   %s   replicated   1/1\\n' ID NAME abc web def worker ;; esac; }`;
+    const complete = (...words: string[]) => spawnSync("bash", ["-c", `${asked}\n${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); _swarmctl; echo "\${COMPREPLY[*]}"`, "bash", "swarmctl", ...words], { encoding: "utf8" }).stdout.trim();
+    for (const line of [["whatif", "--lose"], ["rebalance"], ["rebalance", "--strategy", "free"], ["node", "update"], ["node", "inspect"]]) assert.equal(complete(...line, "w"), "w1 w2", line.join(" "));
+    for (const line of [["explain"], ["service", "update"], ["service", "hints"], ["whatif", "--headroom"], ["service", "create", "--affinity"]]) assert.equal(complete(...line, "w"), "web worker", line.join(" "));
+    assert.equal(complete("rebalance", "--str"), "--strategy");
+  });
+
   it("bash completes names of nodes, of the cluster that the line names", async () => {
     const { stdout: script } = await run(["completion", "bash"]);
     const asked = 'swarmctl() { [ "$*" = "--host m1 node ls --format jsonl" ] && printf \'{"description":{"hostname":"%s","os":"linux"}}\\n\' m1 w1 w2; }';
