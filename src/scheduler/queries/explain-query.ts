@@ -159,7 +159,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   if (service && spec.update?.order !== "START_FIRST") {
     // Its present tasks stop before their successors start.
     const s = state.services.rowOf(serviceId)!;
-    for (let t = state.services.firstTaskOf(s); t !== nowhere; ) { const next = state.tasks.nextOfService(t); state.unplace(t); t = next; }
+    for (let t = state.firstOfService(s); t !== nowhere; ) { const next = state.nextOfService(t); state.unplace(t); t = next; }
     yield;
   }
   const isGlobal = spec.mode === "GLOBAL";

@@ -57,11 +57,11 @@ function roomBy(state: ClusterState, g: number, rule: AffinityRule, n: number): 
 
 /** Wanted tasks of one revision where node `n` is. */
 export function countOfGroupAround(state: ClusterState, group: number, key: string, n: number): number {
-  const { tasks, services, groups } = state;
+  const { tasks, groups } = state;
   const values = key === "node.id" ? undefined : state.attribute(key).valueOf;
   let count = 0;
-  for (let t = services.firstTaskOf(groups.service[group]!); t !== nowhere; t = tasks.nextOfService(t)) {
-    if (tasks.groupOf(t) !== group || tasks.countOf(t) === 0) continue;
+  for (let t = groups.firstOf(group); t !== nowhere; t = tasks.nextOfGroup(t)) {
+    if (tasks.countOf(t) === 0) continue;
     const m = tasks.nodeOf(t);
     if (values === undefined ? m === n : values[m] === values[n]) count++;
   }

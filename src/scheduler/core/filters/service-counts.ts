@@ -15,9 +15,9 @@ export function countAround(state: ClusterState, s: number, key: string, n: numb
   return key === "node.id" ? countOnNode(state, s, n) : countsByValue(state, s, key)[state.attribute(key).valueOf[n]!] ?? 0;
 }
 
-export function countAnywhere({ services, tasks }: ClusterState, s: number): number {
+export function countAnywhere(state: ClusterState, s: number): number {
   let count = 0;
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) count += tasks.countOf(t);
+  for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) count += state.tasks.countOf(t);
   return count;
 }
 
@@ -35,9 +35,9 @@ export function countsByValue(state: ClusterState, s: number, key: string): Int3
 const memory = new WeakMap<ClusterState, { readonly changes: number; readonly counts: Map<string, Int32Array> }>();
 
 function countByValue(state: ClusterState, s: number, key: string): Int32Array {
-  const { tasks, services } = state;
+  const { tasks } = state;
   const { values, valueOf } = state.attribute(key);
   const counts = new Int32Array(values.names.length);
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) counts[valueOf[tasks.nodeOf(t)]!]!++;
+  for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) if (tasks.countOf(t) === 1) counts[valueOf[tasks.nodeOf(t)]!]!++;
   return counts;
 }

@@ -137,26 +137,23 @@ function servicesThatCount(state: ClusterState, g: number): Set<number> {
   return services;
 }
 
-function packTasks({ services, tasks }: ClusterState, s: number, groupRows: number[], placed: PackedTasks[]): void {
-  const byGroup = new Map<number, number[]>();
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) {
-    const rows = byGroup.get(tasks.groupOf(t));
-    if (rows) rows.push(t);
-    else byGroup.set(tasks.groupOf(t), [t]);
-  }
-  for (const [g, rows] of byGroup) {
+function packTasks({ services, groups, tasks }: ClusterState, s: number, groupRows: number[], placed: PackedTasks[]): void {
+  for (let g = services.firstGroup[s]!; g >= 0; g = groups.nextOfService[g]!) {
+    const rows: number[] = [];
+    for (let t = groups.firstOf(g); t !== nowhere; t = tasks.nextOfGroup(t)) rows.push(t);
+    if (rows.length === 0) continue;
     let at = groupRows.indexOf(g);
     if (at < 0) at = groupRows.push(g) - 1;
     placed.push({ group: at, nodes: Int32Array.from(rows, (t) => tasks.nodeOf(t)), counts: Uint8Array.from(rows, (t) => tasks.countOf(t)) });
   }
 }
 
-function imageHolders({ groups, services, tasks }: ClusterState, image: string): Int32Array {
+function imageHolders({ groups, tasks }: ClusterState, image: string): Int32Array {
   const holders = new Set<number>();
   if (image === "") return new Int32Array(0);
   let looks = 0;
   for (const g of groups.withImage(image)) {
-    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < mostImageLooks; t = tasks.nextOfService(t), looks++) if (tasks.groupOf(t) === g) holders.add(tasks.nodeOf(t));
+    for (let t = groups.firstOf(g); t !== nowhere && looks < mostImageLooks; t = tasks.nextOfGroup(t), looks++) holders.add(tasks.nodeOf(t));
     if (++looks >= mostImageLooks) break;
   }
   return Int32Array.from(holders);

@@ -55,6 +55,7 @@ export class CapacityGrid {
   #blocksUsed = 0;
   readonly #inside = new Bitset();      // nodes that have a cell
   #changes = -1;
+  #described = 0;
   #capacity = 0;
   /** What a level of CPU or memory that is left over costs. */
   readonly #cpuCost = new Float64Array(levels);
@@ -82,20 +83,21 @@ export class CapacityGrid {
   }
 
   catchUp(): void {
-    const { nodes } = this.state;
+    const { nodes, predicates } = this.state;
     if (this.#changes === nodes.changes) return;
     const log = nodes.changeLog, mask = log.length - 1;
     if (this.#changes < 0 || this.#capacity < nodes.size || nodes.changes - this.#changes > log.length >> 1) this.#build();
     else {
-      const inside = this.#inside.words;
-      const { words: eligible } = this.state.predicates.eligible[this.eligibility]!;
+      const { words: eligible } = predicates.eligible[this.eligibility]!, isSetOther = predicates.changes !== this.#described;
       for (let i = this.#changes; i < nodes.changes; i++) {
         const n = log[i & mask]!;
-        // Most changes are of other classes: two bits are looked at, both in the cache.
-        if (((eligible[n >>> 5]! | inside[n >>> 5]!) & (1 << (n & 31))) !== 0) this.#update(n);
+        // Most changes are of other classes: a bit is looked at, which is in the cache.
+        if ((eligible[n >>> 5]! & (1 << (n & 31))) !== 0) this.#update(n, cellOf(this.state, n));
+        else if (isSetOther && this.#inside.has(n)) this.#update(n, outside);
       }
     }
     this.#changes = nodes.changes;
+    this.#described = predicates.changes;
   }
 
   /** The tightest node for one of group `g`; -1: it fits on none. Nodes with `most` tasks of the service or more (`own`) are passed by. */
@@ -108,8 +110,8 @@ export class CapacityGrid {
   #search(g: number, own: Int32Array | undefined, most: number, looks: number): number {
     const { groups, requests } = this.state;
     const row = levelOf(groups.cpuOf(g)), column = levelOf(groups.memoryOf(g) * (1 / mib));
-    const r = groups.requestOf(g), count = groups.gpuCountOf(g), dimensions = groups.dimensionsOf(g);
-    const first = count === 0 ? 0 : requests.isWholeGpus(r) ? wholeLayer + count : 1 + ((requests.gpuMillis[r]! * 8) / wholeGpu | 0);
+    const count = groups.gpuCountOf(g), dimensions = groups.dimensionsOf(g);
+    const first = count === 0 ? 0 : requests.isWholeGpus(groups.request[g]!) ? wholeLayer + count : 1 + ((requests.gpuMillis[groups.request[g]!]! * 8) / wholeGpu | 0);
     const layers = this.#layers;
     this.#best = outside;
     this.#bestCost = Infinity;
@@ -153,17 +155,19 @@ export class CapacityGrid {
         while (cells !== 0) {
           const cell = 31 - Math.clz32(cells & -cells);
           cells &= cells - 1;
-          if (cpuCost[row + (cell >>> 3)]! + memoryCost[(block << 3) + (cell & 7)]! < enough) {
+          const least = cpuCost[row + (cell >>> 3)]! + memoryCost[(block << 3) + (cell & 7)]!;
+          if (least < enough) {
             let left = looks;
             for (let n = heads[first + cell]!; n !== outside; n = rows[n * rowWords + nextAt]!) {
               if (left-- <= 0) { this.#isCutShort = true; break; }
               const nodeCpu = freeCpu[n]!, nodeMemory = freeMemory[n]!;
               const cost = nodeCpu * cpuWeight + nodeMemory * memoryWeight;
               if (cost > bestCost || (cost === bestCost && n > best) || nodeCpu < neededCpu || nodeMemory < neededMemory
-                || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, state.groups.requestOf(g)))) continue;
+                || (own !== undefined && own[n]! >= most) || (asksMore && !state.fits(n, state.groups.request[g]!))) continue;
               best = n;
               bestCost = cost;
               enough = cost * closeEnough;
+              if (least >= enough) break;
             }
           }
           if (cells === 0) { cells = later; later = 0; first += 32; row += 4; }
@@ -175,7 +179,7 @@ export class CapacityGrid {
   }
 
   #build(): void {
-    const { nodes } = this.state;
+    const { nodes, predicates } = this.state, eligible = predicates.eligible[this.eligibility]!;
     this.#capacity = nodes.capacity;
     this.#rows = new Int32Array(this.#capacity * rowWords).fill(outside);
     this.#layers.length = 0;
@@ -183,12 +187,11 @@ export class CapacityGrid {
     this.#inside.grow(this.#capacity);
     this.#inside.words.fill(0);
     // Downwards, so that lists begin with the first node.
-    for (let n = nodes.size - 1; n >= 0; n--) this.#update(n);
+    for (let n = nodes.size - 1; n >= 0; n--) if (eligible.has(n)) this.#update(n, cellOf(this.state, n));
   }
 
-  #update(n: number): void {
-    const { state } = this;
-    const cell = state.predicates.eligible[this.eligibility]!.has(n) ? cellOf(state, n) : outside, at = n * rowWords + cellAt, before = this.#rows[at]!;
+  #update(n: number, cell: number): void {
+    const at = n * rowWords + cellAt, before = this.#rows[at]!;
     if (cell === before) return;
     this.#rows[at] = cell;
     if (before !== outside) this.#unlink(n, before);

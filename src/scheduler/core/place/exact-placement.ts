@@ -298,9 +298,10 @@ function groupBy<K>(items: Iterable<number>, keyOf: (item: number) => K): Map<K,
 }
 
 /** The node of each wanted task of the service. */
-function placedNodes({ services, tasks }: ClusterState, s: number): number[] {
+function placedNodes(state: ClusterState, s: number): number[] {
+  const { tasks } = state;
   const nodes: number[] = [];
-  for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) nodes.push(tasks.nodeOf(t));
+  for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) if (tasks.countOf(t) === 1) nodes.push(tasks.nodeOf(t));
   return nodes;
 }
 

@@ -15,13 +15,13 @@ export class OwnCounts {
   constructor(readonly state: ClusterState) {}
 
   of(s: number): Int32Array {
-    const { nodes, tasks, services } = this.state;
+    const { state } = this, { nodes, tasks } = state;
     if (this.#service === s && this.#changes === nodes.changes) return this.counts;
     for (const n of this.#touched) this.counts[n] = 0;
     this.#touched = [];
     this.most = 0;
     if (this.counts.length < nodes.size) this.counts = new Int32Array(nodes.capacity);
-    for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) this.#add(tasks.nodeOf(t), 1);
+    for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) if (tasks.countOf(t) === 1) this.#add(tasks.nodeOf(t), 1);
     this.#service = s;
     this.#changes = nodes.changes;
     return this.counts;

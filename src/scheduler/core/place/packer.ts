@@ -46,12 +46,12 @@ export class Packer {
   /** How many of the first `wanted` were placed, on nodes of class `eligibility`. */
   place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number {
     const { state } = this;
-    const { groups, services } = state;
-    const r = groups.requestOf(g), s = groups.serviceOf(g), replicas = (groups.traitsOf(g) & hasReplicas) === 0 ? 1 : groups.rules[g]!.replicas;
-    if (this.#refused.covers(r, eligibility)) return 0;
+    const { groups } = state;
+    const replicas = (groups.traitsOf(g) & hasReplicas) === 0 ? 1 : groups.rules[g]!.replicas;
+    if (!this.#refused.isEmpty && this.#refused.covers(groups.request[g]!, eligibility)) return 0;
     const grid = this.#grid(eligibility);
-    const half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
-    if (wanted === 1 && half < unlimited && services.tasksOf(s) > manyTasks) {
+    const s = replicas > 1 ? groups.service[g]! : -1, half = replicas > 1 ? Math.ceil(replicas / 2) : unlimited;
+    if (wanted === 1 && half < unlimited && state.tasksOfService(s) > manyTasks) {
       // One more of a large service: how many the best node has is told by that node's tasks sooner than by the service's.
       grid.catchUp();
       const n = this.#find(grid, g, undefined, unlimited);
@@ -60,19 +60,19 @@ export class Packer {
         return 1;
       }
     }
-    const own = half < unlimited && (wanted > 1 || services.tasksOf(s) > 0) ? this.own.of(s) : undefined;
+    const own = half < unlimited && (wanted > 1 || state.tasksOfService(s) > 0) ? this.own.of(s) : undefined;
     const hasGpus = groups.gpuCountOf(g) > 0;
     let placed = 0, most = half;
     while (placed < wanted) {
       grid.catchUp();
       const n = this.#find(grid, g, own, most);
       if (n < 0) {
-        if (most === unlimited || own === undefined) { this.#refused.add(r, eligibility); break; }
+        if (most === unlimited || own === undefined) { this.#refused.add(groups.request[g]!, eligibility); break; }
         most = unlimited;
         continue;
       }
       // What fits here goes here: with each of them the node is fuller still.
-      const count = wanted - placed === 1 || hasGpus || state.nodes.gpuFreeMillis[n]! > 0 ? 1 : Math.min(wanted - placed, state.room(n, r), own && most < unlimited ? most - own[n]! : unlimited);
+      const count = wanted - placed === 1 || hasGpus || state.nodes.gpuFreeMillis[n]! > 0 ? 1 : Math.min(wanted - placed, state.room(n, groups.request[g]!), own && most < unlimited ? most - own[n]! : unlimited);
       if (count === 1) state.place(tasks[placed]!, n);
       else state.placeRun(g, tasks, placed, placed + count, n);
       if (own) this.own.placed(n, count);
@@ -95,7 +95,7 @@ export class Packer {
       this.scores.gpuCost.refresh();
       if (nodes.gpuFreeMillis[n]! <= 0 && !this.scores.gpuCost.isUsedAgain) return n;
     } else this.scores.gpuCost.refresh();
-    const n = this.#gpuNodes.find(groups.requestOf(g), own, most);
+    const n = this.#gpuNodes.find(groups.request[g]!, own, most);
     // Of the nodes that the request may go to it knows all: where only some of them are to be chosen from, the grid knows better.
     return n < 0 || this.state.predicates.eligible[grid.eligibility]!.has(n) ? n : grid.find(g, own, most);
   }

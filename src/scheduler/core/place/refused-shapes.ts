@@ -23,9 +23,10 @@ export class RefusedShapes {
     this.#eligibility[at] = eligibility;
   }
 
+  get isEmpty(): boolean { return this.#count === 0; }
+
   /** Whether `r` asks for at least as much as one that fitted nowhere. */
   covers(r: number, eligibility: number): boolean {
-    if (this.#count === 0) return false;
     this.#forgetIfRoomWasMade();
     for (let i = 0; i < this.#count; i++) if (this.#eligibility[i] === eligibility && this.#asksAsMuch(r, this.#requests[i]!)) return true;
     return false;

@@ -58,13 +58,11 @@ const noNodes: ReadonlySet<number> = new Set();
 const maxLooks = 1_000;
 
 /** Where tasks with the same image are, a node has it. */
-function nodesWithImage({ groups, services, tasks }: ClusterState, image: string): ReadonlySet<number> {
+function nodesWithImage({ groups, tasks }: ClusterState, image: string): ReadonlySet<number> {
   const holders = new Set<number>();
   let looks = 0;
   for (const g of groups.withImage(image)) {
-    for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere && looks < maxLooks; t = tasks.nextOfService(t), looks++) {
-      if (tasks.groupOf(t) === g) holders.add(tasks.nodeOf(t));
-    }
+    for (let t = groups.firstOf(g); t !== nowhere && looks < maxLooks; t = tasks.nextOfGroup(t), looks++) holders.add(tasks.nodeOf(t));
     if (++looks >= maxLooks) break;
   }
   return holders;

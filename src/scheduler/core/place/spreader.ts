@@ -26,11 +26,11 @@ export class Spreader {
   /** How many of the first `wanted` were placed, on nodes of class `eligibility`; undefined: not a case for this one, nothing is placed. */
   place(g: number, tasks: ArrayLike<number>, wanted: number, eligibility: number): number | undefined {
     const { state } = this;
-    const { groups, requests, services } = state;
+    const { groups, requests } = state;
     const r = groups.request[g]!, s = groups.service[g]!;
     const hasGpus = requests.gpuCount[r]! > 0;
     if (wanted * nodesPerTask <= state.nodes.size || hasGpus) {
-      const own = services.tasksOf(s) > 0 ? this.own.of(s) : undefined;
+      const own = state.tasksOfService(s) > 0 ? this.own.of(s) : undefined;
       if (this.#found.length < wanted) this.#found = new Int32Array(wanted * 2);
       if (this.#collect(r, eligibility, wanted, own) === wanted) {
         const found = this.#found;

@@ -11,8 +11,7 @@ export function gangReadiness(state: ClusterState, g: number, waiting: number, s
   const { replicas } = state.groups.rules[g]!;
   const untilMs = sinceMs + gatherForMs;
   if (waiting >= replicas || untilMs <= nowMs) return undefined;
-  const { tasks, services, groups } = state;
   let wanted = waiting;
-  for (let t = services.firstTaskOf(groups.service[g]!); t !== nowhere; t = tasks.nextOfService(t)) wanted += tasks.countOf(t);
+  for (let t = state.firstOfService(state.groups.service[g]!); t !== nowhere; t = state.nextOfService(t)) wanted += state.tasks.countOf(t);
   return wanted >= replicas ? undefined : { untilMs };
 }

@@ -31,7 +31,7 @@ export function* auditSteps(kept: ClusterState, rebuilt: ClusterState): Generato
   for (const s of servicesOf(rebuilt)) {
     const id = rebuilt.services.ids[s]!;
     const known = kept.services.rowOf(id);
-    yield* unequal(`placed tasks of service ${id}`, known === undefined ? 0 : kept.services.tasksOf(known), rebuilt.services.tasksOf(s));
+    yield* unequal(`placed tasks of service ${id}`, known === undefined ? 0 : kept.tasksOfService(known), rebuilt.tasksOfService(s));
   }
 }
 

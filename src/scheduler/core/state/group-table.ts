@@ -4,15 +4,16 @@ import { cpu, memory } from "./dimensions.js";
 import type { RequestTable } from "./request-table.js";
 import type { Rules } from "./rules.js";
 
-// Of a group in GroupTable.#words; the first two are doubles, of its request. Traits: eligibility above them. Shape: dimensions, and GPUs above them.
+// Of a group in GroupTable.#words; the first two are doubles, of its request. Traits: eligibility above them. Shape: dimensions, and GPUs above them. Then the first of its tasks that are
+// placed (TaskTable.nextOfGroup), and their number.
 const rowWords = 8;
 const rowDoubles = rowWords / 2;
 const cpuAt = 0;
 const memoryAt = 1;
-const requestAt = 4;
-const serviceAt = 5;
-const traitsAt = 6;
-const shapeAt = 7;
+const traitsAt = 4;
+const shapeAt = 5;
+const firstAt = 6;
+const placedAt = 7;
 const eligibilityShift = 8;
 const gpuShift = 16;
 
@@ -25,7 +26,8 @@ const strategies: readonly PlacementStrategy[] = ["DEFAULT", "PACK", "SPREAD", "
 
 /**
  * Tasks of one revision of one service: the same in all but name. Rows are used again once no task is left. What a task that comes or goes needs of its group, and of what that asks for, is side
- * by side, copied from where it does not change: one line of the cache instead of six, and the request's own row is not read at all.
+ * by side, copied from where it does not change: one line of the cache instead of six. The rows of its request and its service are not read at all: what is placed is in lists of groups, and
+ * those of a service are in a list (ClusterState.firstOfService).
  */
 export class GroupTable {
   size = 0;
@@ -38,6 +40,8 @@ export class GroupTable {
   /** Its tasks in the task table, and whoever else holds on to it. */
   users = new Int32Array(0);
   generation = new Int32Array(0);
+  /** The next one of its service, which has few: -1 = none. */
+  nextOfService = new Int32Array(0);
   #words = new Int32Array(0);
   #doubles = new Float64Array(this.#words.buffer);
   #free: number[] = [];
@@ -60,8 +64,8 @@ export class GroupTable {
     this.priority[g] = priority;
     this.users[g] = 0;
     this.generation[g]!++;
-    this.#words[g * rowWords + requestAt] = request;
-    this.#words[g * rowWords + serviceAt] = service;
+    this.#words[g * rowWords + firstAt] = -1;
+    this.#words[g * rowWords + placedAt] = 0;
     this.#words[g * rowWords + traitsAt] = traitsOfRules(rules) | (requests.eligibility[request]! << eligibilityShift);
     this.#words[g * rowWords + shapeAt] = requests.dimensionsOf(request) | (requests.gpuCount[request]! << gpuShift);
     this.#doubles[g * rowDoubles + cpuAt] = requests.amount[cpu]![request]!;
@@ -71,8 +75,6 @@ export class GroupTable {
     return g;
   }
 
-  requestOf(g: number): number { return this.#words[g * rowWords + requestAt]!; }
-  serviceOf(g: number): number { return this.#words[g * rowWords + serviceAt]!; }
   traitsOf(g: number): number { return this.#words[g * rowWords + traitsAt]! & ((1 << eligibilityShift) - 1); }
   /** As in its rules. */
   strategyOf(g: number): PlacementStrategy { return strategies[this.traitsOf(g) >>> strategyShift]!; }
@@ -82,6 +84,16 @@ export class GroupTable {
   eligibilityOf(g: number): number { return this.#words[g * rowWords + traitsAt]! >>> eligibilityShift; }
   dimensionsOf(g: number): number { return this.#words[g * rowWords + shapeAt]! & ((1 << gpuShift) - 1); }
   gpuCountOf(g: number): number { return this.#words[g * rowWords + shapeAt]! >>> gpuShift; }
+
+  /** -1: none is placed. */
+  firstOf(g: number): number { return this.#words[g * rowWords + firstAt]!; }
+  placedOf(g: number): number { return this.#words[g * rowWords + placedAt]!; }
+
+  /** Its list begins with `first`, and has `count` tasks more than before. */
+  noteFirst(g: number, first: number, count: number): void {
+    this.#words[g * rowWords + firstAt] = first;
+    this.#words[g * rowWords + placedAt]! += count;
+  }
 
   remove(g: number): void {
     this.#rows.delete(this.keys[g]!);
@@ -94,7 +106,7 @@ export class GroupTable {
 
   *rows(): Iterable<number> { for (let g = 0; g < this.size; g++) if (this.keys[g] !== "") yield g; }
 
-  get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation, this.#words]; }
+  get columns(): readonly TypedArray[] { return [this.service, this.request, this.priority, this.users, this.generation, this.nextOfService, this.#words]; }
   get lists(): readonly unknown[][] { return [this.keys, this.rules]; }
 
   emptyCopy(spare: GroupTable | undefined): GroupTable {
@@ -108,6 +120,7 @@ export class GroupTable {
     copy.priority = sharedColumn(this.priority);
     copy.users = sharedColumn(this.users);
     copy.generation = sharedColumn(this.generation);
+    copy.nextOfService = sharedColumn(this.nextOfService);
     copy.#words = sharedColumn(this.#words);
     copy.#doubles = new Float64Array(copy.#words.buffer);
     return copy;
@@ -151,6 +164,7 @@ export class GroupTable {
     this.priority = grown(this.priority, capacity);
     this.users = grown(this.users, capacity);
     this.generation = grown(this.generation, capacity);
+    this.nextOfService = grown(this.nextOfService, capacity);
     this.#words = grown(this.#words, capacity * rowWords);
     this.#doubles = new Float64Array(this.#words.buffer);
   }

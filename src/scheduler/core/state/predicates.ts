@@ -25,6 +25,8 @@ export class PredicateTable {
   /** By class: its predicates, in the order in which they are asked, and the nodes that pass all of them. */
   readonly classes: Int32Array[] = [];
   readonly eligible: Bitset[] = [];
+  /** Counts what may have made a node be in other sets than it was. */
+  changes = 0;
   /** Kept for somebody: eligible for nobody, whatever they pass. */
   readonly barred = new Bitset();
   readonly #rows = new Map<string, number>();
@@ -71,6 +73,7 @@ export class PredicateTable {
 
   /** Nodes of rows `from` … `end` - 1 are new. */
   addNodes(from: number, end: number, nodes: readonly (Node | undefined)[]): void {
+    this.changes++;
     for (let p = 0; p < this.predicates.length; p++) this.#setPassing(p, from, end, nodes);
     for (let c = 0; c < this.classes.length; c++) this.#setEligible(c, from, end, nodes);
   }
@@ -84,6 +87,7 @@ export class PredicateTable {
 
   /** Node `n` is eligible for nobody, or (again) for those whose predicates it passes. */
   bar(n: number, isBarred: boolean, isAlive: boolean): void {
+    this.changes++;
     this.barred.set(n, isBarred);
     for (let c = 0; c < this.classes.length; c++) this.eligible[c]!.set(n, isAlive && !isBarred && this.passesAll(c, n));
   }
@@ -96,6 +100,7 @@ export class PredicateTable {
 
   /** Node `n` is new, other than it was, or (undefined) gone. */
   setNode(n: number, node: Node | undefined): void {
+    this.changes++;
     for (let p = 0; p < this.predicates.length; p++) this.passing[p]!.set(n, node !== undefined && this.predicates[p]!.test(node));
     if (!node) this.barred.set(n, false);
     for (let c = 0; c < this.classes.length; c++) this.eligible[c]!.set(n, node !== undefined && !this.barred.has(n) && this.passesAll(c, n));

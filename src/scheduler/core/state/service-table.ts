@@ -1,27 +1,17 @@
 import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } from "./columns.js";
 
-/** Services that have tasks; each with the list of its placed ones (TaskTable.nextOfService). Rows are used again. */
+/** Services that have tasks, each with the list of its groups (GroupTable.nextOfService). Rows are used again. */
 export class ServiceTable {
   size = 0;
   capacity = 0;
   ids: string[] = [];
-  /** The first task of each list and how many placed ones there are, side by side: who comes or goes changes both. */
-  #lists = new Int32Array(0);
+  /** The youngest, -1 = none. */
+  firstGroup = new Int32Array(0);
   #groups = new Int32Array(0);
   #free: number[] = [];
   #rows = new RowIndex(this.ids, (s) => this.ids[s] !== "");
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
-
-  firstTaskOf(s: number): number { return this.#lists[s << 1]!; }
-  /** Placed ones. */
-  tasksOf(s: number): number { return this.#lists[(s << 1) | 1]!; }
-
-  /** Its list begins with `first`, and has `count` tasks more than before. */
-  noteFirst(s: number, first: number, count: number): void {
-    this.#lists[s << 1] = first;
-    this.#lists[(s << 1) | 1]! += count;
-  }
 
   /** The row of the service, with one group more. */
   acquire(id: string): number {
@@ -30,8 +20,8 @@ export class ServiceTable {
       s = this.#free.pop() ?? this.size++;
       if (this.size > this.capacity) this.#reserve(this.size);
       this.ids[s] = id;
-      this.#lists[s << 1] = -1;
-      this.#lists[(s << 1) | 1] = this.#groups[s] = 0;
+      this.firstGroup[s] = -1;
+      this.#groups[s] = 0;
       this.#rows.set(id, s);
     }
     this.#groups[s]!++;
@@ -45,7 +35,7 @@ export class ServiceTable {
     this.#free.push(s);
   }
 
-  get columns(): readonly TypedArray[] { return [this.#lists, this.#groups]; }
+  get columns(): readonly TypedArray[] { return [this.firstGroup, this.#groups]; }
   get lists(): readonly unknown[][] { return [this.ids]; }
 
   emptyCopy(spare: ServiceTable | undefined): ServiceTable {
@@ -53,7 +43,7 @@ export class ServiceTable {
     const copy = new ServiceTable();
     copy.capacity = this.capacity;
     copy.ids = this.ids.slice();
-    copy.#lists = sharedColumn(this.#lists);
+    copy.firstGroup = sharedColumn(this.firstGroup);
     copy.#groups = sharedColumn(this.#groups);
     return copy;
   }
@@ -70,7 +60,7 @@ export class ServiceTable {
 
   #reserve(size: number): void {
     this.capacity = capacityFor(size, this.capacity);
-    this.#lists = grown(this.#lists, this.capacity << 1);
+    this.firstGroup = grown(this.firstGroup, this.capacity);
     this.#groups = grown(this.#groups, this.capacity);
   }
 }

@@ -3,18 +3,18 @@ import { RowIndex, capacityFor, grown, isAlike, sharedColumn, type TypedArray } 
 /** In `node`: it waits for one. */
 export const nowhere = -1;
 
-// Of a task in TaskTable.#words: the next and the previous one on its node, the next and the previous one of its service, its node, its group with a bit (low) that says whether it counts.
+// Of a task in TaskTable.#words: the next and the previous one on its node, the next and the previous one of its group, its node, its group with a bit (low) that says whether it counts.
 const rowWords = 6;
 /** Where a list's two are. */
 export const onNode = 0;
-export const ofService = 2;
+export const ofGroup = 2;
 const linkWords = 4;
 const nodeAt = 4;
 const groupAt = 5;
 
 /**
  * Tasks that hold something on a node or wait for one, a row each; rows are used again. Placed tasks are in two doubly linked lists,
- * of their node and of their service: who asks for counts of one service walks its tasks, and a million pairs (service, node) need no map.
+ * of their node and of their group: who asks for counts of one service walks its tasks, and a million pairs (service, node) need no map.
  */
 export class TaskTable {
   size = 0;
@@ -31,7 +31,7 @@ export class TaskTable {
 
   rowOf(id: string): number | undefined { return this.#rows.get(id); }
   nextOnNode(t: number): number { return this.#words[t * rowWords + onNode]!; }
-  nextOfService(t: number): number { return this.#words[t * rowWords + ofService]!; }
+  nextOfGroup(t: number): number { return this.#words[t * rowWords + ofGroup]!; }
   nodeOf(t: number): number { return this.#words[t * rowWords + nodeAt]!; }
   groupOf(t: number): number { return this.#words[t * rowWords + groupAt]! >>> 1; }
   /** 1: wanted; 0: it is being stopped, holds what it has to the end, and does not count when tasks are spread. */
@@ -53,7 +53,7 @@ export class TaskTable {
   setNode(t: number, n: number): void { this.#words[t * rowWords + nodeAt] = n; }
   setCounts(t: number, counts: boolean): void { this.#words[t * rowWords + groupAt] = (this.#words[t * rowWords + groupAt]! & ~1) | (counts ? 1 : 0); }
 
-  /** Puts `t` in front of the list `list` (onNode, ofService), whose first task is `first`. */
+  /** Puts `t` in front of the list `list` (onNode, ofGroup), whose first task is `first`. */
   link(t: number, list: number, first: number): void {
     const words = this.#words, at = t * rowWords + list;
     words[at] = first;
@@ -61,22 +61,22 @@ export class TaskTable {
     if (first !== nowhere) words[first * rowWords + list + 1] = t;
   }
 
-  /** Puts wanted tasks[from] … tasks[to - 1] on node `n`, in front of its list and of their service's. Returns the last one: the first of both lists then. */
-  linkRun(tasks: ArrayLike<number>, from: number, to: number, n: number, firstOnNode: number, firstOfService: number): number {
+  /** Puts wanted tasks[from] … tasks[to - 1] on node `n`, in front of its list and of their group's. Returns the last one: the first of both lists then. */
+  linkRun(tasks: ArrayLike<number>, from: number, to: number, n: number, firstOnNode: number, firstOfGroup: number): number {
     const words = this.#words;
-    let before = firstOnNode, beforeOfService = firstOfService;
+    let before = firstOnNode, beforeOfGroup = firstOfGroup;
     for (let i = from; i < to; i++) {
       const t = tasks[i]!, at = t * rowWords;
       words[at + onNode] = before;
       if (before !== nowhere) words[before * rowWords + onNode + 1] = t;
-      words[at + ofService] = beforeOfService;
-      if (beforeOfService !== nowhere) words[beforeOfService * rowWords + ofService + 1] = t;
+      words[at + ofGroup] = beforeOfGroup;
+      if (beforeOfGroup !== nowhere) words[beforeOfGroup * rowWords + ofGroup + 1] = t;
       words[at + nodeAt] = n;
       words[at + groupAt]! |= 1;
-      before = beforeOfService = t;
+      before = beforeOfGroup = t;
     }
     words[before * rowWords + onNode + 1] = nowhere;
-    words[before * rowWords + ofService + 1] = nowhere;
+    words[before * rowWords + ofGroup + 1] = nowhere;
     return before;
   }
 

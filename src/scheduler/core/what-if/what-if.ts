@@ -203,10 +203,10 @@ function* waitingTasks(state: ClusterState): Generator<void, number[]> {
   return rows;
 }
 
-function placedOf({ services, tasks }: ClusterState, serviceId: string): number[] {
+function placedOf(state: ClusterState, serviceId: string): number[] {
   const rows: number[] = [];
-  const s = services.rowOf(serviceId);
-  if (s !== undefined) for (let t = services.firstTaskOf(s); t !== nowhere; t = tasks.nextOfService(t)) if (tasks.countOf(t) === 1) rows.push(t);
+  const s = state.services.rowOf(serviceId);
+  if (s !== undefined) for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) if (state.tasks.countOf(t) === 1) rows.push(t);
   return rows;
 }
 
