@@ -1,6 +1,6 @@
 // The follower's side of the log: appends, heartbeats and snapshots from the leader (Raft §5.3, §7).
 import type { RaftId } from "../api.js";
-import { assert } from "./log.js";
+import { assert, isConfig } from "./log.js";
 import { askForRecovery, LostLogError } from "./recovery.js";
 import type { CoreState } from "./state.js";
 import type { Message, SnapshotMeta } from "./types.js";
@@ -46,12 +46,15 @@ export function onHeartbeat(s: CoreState, m: Extract<Message, { type: "heartbeat
   } else if (!s.recovering || m.commit <= s.matched) {
     commitTo(s, m.commit);
   }
-  s.send({ type: "heartbeat-response", from: s.id, to: m.from, term: s.term, round: m.round, isPromise: s.options.readMode === "lease" });
+  // A leader that was removed ends once a majority has answered; those must know of its removal after a crash, or they would wait for its vote for ever.
+  const respond = s.commitToSync > s.syncedCommit ? "acknowledge" : "send";
+  s[respond]({ type: "heartbeat-response", from: s.id, to: m.from, term: s.term, round: m.round, isPromise: s.options.readMode === "lease" });
 }
 
 export function commitTo(s: CoreState, index: number): void {
   if (index <= s.log.commit) return;
   assert(index <= s.log.lastIndex, `commit index ${index} lies within the log (${s.log.lastIndex})`);
+  if (s.log.some(s.log.commit, index, isConfig)) s.commitToSync = Math.max(s.commitToSync, index);
   s.log.commit = index;
 }
 

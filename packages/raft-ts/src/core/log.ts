@@ -3,6 +3,7 @@ import type { Entry } from "./types.js";
 
 /** Overhead counted for an entry beside its data, so that empty entries are not free. */
 export const entryOverheadBytes = 16;
+export const isConfig = (entry: Entry): boolean => entry.kind === "config";
 export const entryBytes = (entry: Entry): number => entry.data.length + entryOverheadBytes;
 
 interface PendingWrite { readonly id: number; lastIndex: number }

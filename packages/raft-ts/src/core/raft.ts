@@ -94,7 +94,8 @@ export class RaftCore {
     const { s } = this;
     if (s.role === "removed" || m.to !== s.id) return;
     if (m.type === "removed") return onRemoved(s, m.from);
-    if (s.wasRemoved(m.from)) return s.send({ type: "removed", from: s.id, to: m.from, term: s.term });
+    // Once we would know it after a crash: we might need its vote, and whoever hears this ends.
+    if (s.wasRemoved(m.from)) return s.acknowledge({ type: "removed", from: s.id, to: m.from, term: s.term });
     // Most answers of followers ask for nothing to be done: those two kinds say themselves when they do.
     if (m.type !== "heartbeat-response" && m.type !== "append-response") s.isDirty = true;
     if (m.type === "vote" || m.type === "vote-response" || m.type === "hello") learnCommit(s, m);

@@ -1,13 +1,12 @@
 // The leader's side of the log: appends, snapshots and heartbeats to the others, their answers, and what is committed (Raft §5.3, §5.4.2).
 import type { RaftId } from "../api.js";
-import { assert, entryBytes } from "./log.js";
+import { assert, entryBytes, isConfig } from "./log.js";
 import type { Progress } from "./progress.js";
 import { quorumIndex } from "./quorum.js";
 import type { CoreState } from "./state.js";
 import type { Entry, Message } from "./types.js";
 
 const noEntries: readonly Entry[] = [];
-const isConfig = (entry: Entry): boolean => entry.kind === "config";
 
 /**
  * Sends everybody what it may have now. A new commit index that has no entries to go with waits for the next call, which true asks for: whoever hears of the commit in this turn

@@ -112,7 +112,7 @@ export class CoreState {
   isCommitFlushDue = false;
   /** At the last tick the commit index was ahead of this one, which had been given to be written; -1: it was not. */
   laggingCommit = -1;
-  /** The leader: so far a majority has come, and it is to be known after a crash before it is called committed (a change of members). */
+  /** To be known after a crash, as it has a change of members: a leader does not call it committed before that, others tell nobody of it (`acknowledge`). */
   commitToSync = 0;
   /** Writes on their way that make a commit index durable, in order. */
   readonly commitSyncs: { readonly id: number; readonly commit: number }[] = [];
@@ -162,7 +162,7 @@ export class CoreState {
 
   private get isDurable(): boolean {
     return this.persistedWriteId === this.nextWriteId - 1 && this.acknowledgements.length === 0 && !this.hasNewVoteState && !this.log.hasUnwritten
-      && this.snapshotToWrite === undefined && this.recoveringToWrite === undefined;
+      && this.snapshotToWrite === undefined && this.recoveringToWrite === undefined && this.commitToSync <= this.syncedCommit;
   }
 
   get hasNewVoteState(): boolean { return this.term !== this.written.term || this.vote !== this.written.vote; }
