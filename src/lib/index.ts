@@ -12,5 +12,6 @@ export { Counter, Gauge, Histogram, Metrics, type Labels } from "./metrics.js";
 export { printable } from "./printable.js";
 export { RepeatFilter } from "./repeat-filter.js";
 export { seededRandom } from "./seeded-random.js";
+export { ShardedMap } from "./sharded-map.js";
 export { startThread } from "./thread.js";
 export { startCoalescingLoop, type CoalescingLoop } from "./coalescing-loop.js";
