@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { newNode, newNodeDescription, newNodeSpec, newPlacement, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus, newUpdateConfig, type Task, type TaskState, type Toleration } from "../../../model/index.js";
+import { newNode, newNodeDescription, newNodeSpec, newPlacement, newService, newServiceSpec, newTask, newTaskSpec, newTaskStatus, newUpdateConfig, type Node, type Task, type TaskState, type Toleration } from "../../../model/index.js";
 import { moveTimeoutMs } from "./move.js";
 import { superviseService } from "./supervise.js";
 import type { ServiceView } from "./view.js";
@@ -69,6 +69,19 @@ describe("moving a task", () => {
     assert.deepEqual(words([task("a", 1, "n1", "RUNNING", moved), waiting], { nowMs: 5 + moveTimeoutMs }),
       ["give up a: its successor did not run on node n2 within 5 minutes", "stop b: the move to node n2 was given up: its successor did not run on node n2 within 5 minutes"]);
     assert.deepEqual(words([task("a", 1, "n1", "RUNNING", { move: { nodeId: "n9", reason: "", sinceMs: 5 } })]), ["give up a: the node left the cluster"]);
+  });
+
+  it("gives up at once when the other node is down or drained", () => {
+    const onNode = (change: (node: Node) => Node, tasks: readonly Task[]) => {
+      const given = view(tasks);
+      return superviseService({ ...given, node: (id) => { const node = given.node(id); return node && id === "n2" ? change(node) : node; } }).steps
+        .map((step) => (step.kind === "give-up-move" ? `give up ${step.taskId}: ${step.reason}` : step.kind === "start" ? `start on ${step.task.nodeId}` : `${step.kind} ${step.taskId}`));
+    };
+    const down = (node: Node): Node => ({ ...node, status: { ...node.status!, state: "DOWN" } });
+    assert.deepEqual(onNode(down, [task("a", 1, "n1", "RUNNING", moved)]), ["give up a: node n2 is down"]);
+    assert.deepEqual(onNode(down, [task("a", 1, "n1", "RUNNING", moved), task("b", 1, "n2", "STARTING", { desiredState: "SHUTDOWN" })]), ["give up a: node n2 is down"]);
+    const drained = (node: Node): Node => ({ ...node, spec: newNodeSpec({ availability: "DRAIN" }) });
+    assert.deepEqual(onNode(drained, [task("a", 1, "n1", "RUNNING", moved)]), ["give up a: node n2 is drained"]);
   });
 
   it("looks again when the time is over", () => {

@@ -1,4 +1,5 @@
 import { newUpdateConfig, type Task } from "../../../model/index.js";
+import { evictionOf } from "./enforcer.js";
 import { hasEnded, isRunning, type Place } from "./places.js";
 import { createdAtMs, earliest, freshTask, nodeName, type ServiceView, type Step } from "./view.js";
 
@@ -10,8 +11,8 @@ export const moveTimeoutMs = 5 * 60_000;
  * to go; that one is stopped once the new one runs. As many at a time as an update of the service would replace. With no state but the store's:
  * a new leader goes on where the last one was.
  *
- * A service that is being updated is moved afterwards; an outdated task is replaced anyway. The successor failed, or did not run within
- * moveTimeoutMs: the old task stays, and the wish is forgotten.
+ * A service that is being updated is moved afterwards; an outdated task is replaced anyway. The successor failed or did not run within
+ * moveTimeoutMs, or the node may not have it any more (it is down, say): the old task stays, and the wish is forgotten.
  */
 export function planMoves(view: ServiceView, places: readonly Place[], isOutdated: (task: Task) => boolean, touched: Set<Place>): { readonly steps: readonly Step[]; readonly wakeAtMs?: number } {
   const steps: Step[] = [];
@@ -38,7 +39,11 @@ export function planMoves(view: ServiceView, places: readonly Place[], isOutdate
     }
     const failed = place.tasks.find((task) => task !== old && task.nodeId === nodeId && hasEnded(task) && createdAtMs(task, 0) >= sinceMs);
     if (failed) { giveUp(`its successor on node ${name} failed: ${failed.status?.err || failed.status?.message || "no reason was told"}`); continue; }
-    if (!view.node(nodeId)) { giveUp("the node left the cluster"); continue; }
+    const node = view.node(nodeId);
+    if (!node) { giveUp("the node left the cluster"); continue; }
+    // Another successor would wait for it for as long as the move may take, and nobody else could move the task meanwhile.
+    const unfit = evictionOf({ ...old, nodeId, gpus: [], assigned: [] }, view.spec, node);
+    if (unfit) { giveUp(unfit.reason); continue; }
     if (view.nowMs >= sinceMs + moveTimeoutMs) { giveUp(`its successor did not run on node ${name} within ${moveTimeoutMs / 60_000} minutes`); continue; }
     wakeAtMs = earliest(wakeAtMs, sinceMs + moveTimeoutMs);
     if (successor || underWay >= parallelism || !isRunning(old)) continue;
