@@ -90,12 +90,16 @@ export class Simulation {
     const waiting = Array.from({ length: plan.members - 1 }, () => this.makeHost()!);
     for (const host of waiting) host.start();
     const asked = new Map<RaftId, number>();
+    let whole: Config | undefined;
     const addNext = (): void => {
       if (this.nemesis.isOver) return;
       world.at(50, addNext);
       const leader = this.leader();
-      const { members, removed } = this.config();
+      const config = this.config();
+      if (config === whole) return;
+      const { members, removed } = config;
       const host = waiting.find((h) => !removed.includes(h.id) && !members.some((m) => m.id === h.id && !m.isLearner));
+      if (!host) whole = config;
       // One after the other; asked again when nothing came of it.
       if (!host || !leader?.node || world.now - (asked.get(host.id) ?? -Infinity) < 2000) return;
       asked.set(host.id, world.now);

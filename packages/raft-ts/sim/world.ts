@@ -7,8 +7,8 @@ import type { Life } from "./life.js";
  * A promise of the world's own that settled opens this many turns of the microtask queue at once (an await costs 0.1 to 0.2 µs), and so many spread over the instants that follow, for longer
  * chains of awaits. Every instant opens one, for chains that production code begins by itself. To the node that looks like a slow processor.
  */
-const turnsAtOnce = 5;
-const turnsLater = 20;
+const turnsAtOnce = 4;
+const turnsLater = 10;
 
 /** Awaited again and again: a value that is no promise would make a new one each time. */
 const turn = Promise.resolve();
@@ -29,6 +29,8 @@ export class World {
   private readonly queue = new EventQueue();
   private soonRuns: (() => void)[] = [];
   private soonLives: Life[] = [];
+  private spareRuns: (() => void)[] = [];
+  private spareLives: Life[] = [];
   private isTouched = false;
   private turnsDue = 0;
 
@@ -83,12 +85,15 @@ export class World {
     }
     if (this.soonRuns.length === 0) return;
     const runs = this.soonRuns, lives = this.soonLives;
-    this.soonRuns = [];
-    this.soonLives = [];
+    this.soonRuns = this.spareRuns;
+    this.soonLives = this.spareLives;
     for (let i = 0; i < runs.length; i++) {
       const life = lives[i]!;
       if (!life.isOver) this.perform(runs[i]!, life);
     }
+    runs.length = lives.length = 0;
+    this.spareRuns = runs;
+    this.spareLives = lives;
   }
 
   /** Runs what happens to a life now, or puts it off while that life is paused. */

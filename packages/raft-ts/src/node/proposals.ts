@@ -29,8 +29,8 @@ export class Proposals {
       signal?.throwIfAborted();
       if (data.length > node.config.maxEntryBytes) throw new RaftError("too-large", `Cannot propose ${data.length} bytes: an entry holds at most ${node.config.maxEntryBytes}; split the change`);
       const result = node.core.propose(data);
-      if (result.kind === "appended") this.appended.set(result.index, { term: result.term, isOwn: true, ...abortable({ resolve, reject }, signal) });
-      else if (result.why === "not-leader" && node.config.forwardProposals) this.forward({ data, ticks: 0, ...abortable({ resolve, reject }, signal) });
+      if (result.kind === "appended") this.appended.set(result.index, appendedBy(result.term, signal ? abortable({ resolve, reject }, signal) : { resolve, reject }));
+      else if (result.why === "not-leader" && node.config.forwardProposals) this.forward({ data, ticks: 0, ...(signal ? abortable({ resolve, reject }, signal) : { resolve, reject }) });
       else throw this.refusal(result.why);
       node.counters.proposals++;
       node.schedule();
@@ -143,9 +143,10 @@ export class Proposals {
   }
 }
 
+const appendedBy = (term: number, { resolve, reject }: Proposal): Appended => ({ term, isOwn: true, resolve, reject });
+
 /** Gives up waiting when told to; the entry itself goes its way. */
-function abortable(proposal: Proposal, signal: AbortSignal | undefined): Proposal {
-  if (!signal) return proposal;
+function abortable(proposal: Proposal, signal: AbortSignal): Proposal {
   const abort = (): void => proposal.reject(signal.reason as Error);
   signal.addEventListener("abort", abort, { once: true });
   return {

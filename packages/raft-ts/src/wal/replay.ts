@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Sealer } from "../api.js";
 import type { Entry, HardState } from "../core/types.js";
 import type { Disk } from "./disk.js";
-import { decodeRecord, readFrame, type Base, type LogRecord, type Marker } from "./record.js";
+import { decodeRecord, readFrame, type LogRecord, type Marker } from "./record.js";
 import { isSegmentHeader, segmentHeaderBytes, segmentName, segmentNumber } from "./segment.js";
 
 export interface Position { readonly segment: number; readonly offset: number }
@@ -93,15 +93,15 @@ function applyRecord(state: Replayed, record: LogRecord): boolean {
     state.marker = record.marker;
     dropThrough(state.entries, record.marker.base.index);
   }
-  const base: Base = state.marker?.base ?? { index: 0, term: 0 };
+  const base = state.marker?.base.index ?? 0;
+  const { entries } = state;
   for (const entry of record.entries) {
-    if (entry.index <= base.index) continue;
+    if (entry.index <= base) continue;
     // The first segment that is left may begin in the middle; a later marker then says that what is missing was compacted.
-    const first = state.entries[0]?.index ?? entry.index;
-    const at = entry.index - first;
-    if (at > state.entries.length) return false;
-    if (at < state.entries.length) state.entries.length = Math.max(0, at);
-    state.entries.push(entry);
+    const at = entries.length === 0 ? 0 : entry.index - entries[0]!.index;
+    if (at > entries.length) return false;
+    if (at < entries.length) entries.length = Math.max(0, at);
+    entries.push(entry);
   }
   return true;
 }
