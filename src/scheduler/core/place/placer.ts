@@ -1,6 +1,6 @@
 import type { Toleration } from "../../../model/index.js";
 import { filters } from "../filters/index.js";
-import { hasPlaceRules, leavesVolumesAsTheyAre, prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
+import { hasPlaceRules, leavesVolumesAsTheyAre, nowhere, prefersOthers, type ClusterState, type Predicate } from "../state/index.js";
 import { ExactPlacement, type Demand, type RankedNode } from "./exact-placement.js";
 import { OwnCounts } from "./own-counts.js";
 import { Packer } from "./packer.js";
@@ -44,6 +44,8 @@ export class Placer {
   place(g: number, tasks: ArrayLike<number>, limit = tasks.length): number {
     const wanted = Math.min(limit, tasks.length);
     if (wanted === 0) return 0;
+    // Asked here, where its group is asked for too: neither is in a cache, and both are waited for at once. It is what is written last.
+    if (this.state.tasks.nodeOf(tasks[0]!) !== nowhere) throw new Error(`task ${this.state.tasks.ids[tasks[0]!]} has a node`);
     if (!this.#isSmall && this.#isPlain(g)) {
       const placed = this.#placePlain(g, tasks, wanted);
       if (placed !== undefined) return placed;

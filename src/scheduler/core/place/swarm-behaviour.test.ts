@@ -7,9 +7,12 @@ import { Placer } from "./index.js";
 // What the tests of Swarm's own scheduler name (manager/scheduler), with the strategy that Swarm has.
 const nowMs = 1_000_000;
 
+/** Names of tasks are never used again: one that is known already would be placed a second time. */
+let named = 0;
+
 function run(state: ClusterState, id: string, words: SpecWords, count = words.replicas ?? 1, smallCluster = Infinity): Record<string, number> {
   const { g, tasks } = addService(state, id, specOf(words), 0);
-  for (let i = 0; i < count; i++) tasks.push(state.addTask(`${id}.${state.tasks.count}`, g, 0));
+  for (let i = 0; i < count; i++) tasks.push(state.addTask(`${id}.${named++}`, g, 0));
   new Placer(state, { defaultStrategy: "SPREAD", nowMs: () => nowMs, smallCluster }).place(g, tasks);
   const counts: Record<string, number> = {};
   for (const t of tasks) {

@@ -1,4 +1,4 @@
-import { fixedDimensions, wholeGpu, type ClusterState } from "../state/index.js";
+import { cpu, fixedDimensions, memory, wholeGpu, type ClusterState } from "../state/index.js";
 
 /** What all tasks, placed and waiting, ask of nodes of one sort, in parts of what these have. */
 export interface Scarcity {
@@ -44,9 +44,12 @@ export function learnScarcity({ nodes, requests }: ClusterState): { readonly pla
   for (let r = 0; r < requests.size; r += step) {
     const tasks = requests.tasksOf(r) * step;
     if (tasks <= 0) continue;
-    const asked = requests.gpuCount[r]! > 0 ? gpuAsked : plainAsked;
-    for (let d = 0; d < gpus; d++) asked[d]! += tasks * requests.amount[d]![r]!;
-    asked[gpus]! += (tasks * requests.gpuCount[r]! * requests.gpuMillis[r]!) / wholeGpu;
+    // All in one row: of seven columns each would be a line of the cache of its own (learning took a twentieth of the time of C-10k).
+    const count = requests.gpuCountOf(r), asked = count > 0 ? gpuAsked : plainAsked, dimensions = Math.min(gpus, requests.dimensionsOf(r));
+    asked[cpu]! += tasks * requests.cpuOf(r);
+    asked[memory]! += tasks * requests.memoryOf(r);
+    for (let d = memory + 1; d < dimensions; d++) asked[d]! += tasks * requests.amount[d]![r]!;
+    if (count > 0) asked[gpus]! += (tasks * count * requests.gpuMillis[r]!) / wholeGpu;
   }
   for (let d = 0; d < gpus; d++) gpuAsked[d]! += Math.max(0, plainAsked[d]! - plainTotal[d]!);
   return { plain: scarcityOf(plainAsked, plainTotal), withGpus: scarcityOf(gpuAsked, gpuTotal) };
