@@ -25,7 +25,7 @@ export function writeDecisions(tx: WriteTx, { assignments, preemptions, explanat
   };
   for (const { taskId, nodeId, assigned, gpus, volumes } of assignments) {
     const task = tx.get("task", taskId);
-    if (!task || !isPlaceable(task) || (task.nodeId !== "" && task.nodeId !== nodeId) || !isReady(nodeId) || !bindVolumes(tx, volumes, nodeId)) { skipped.push(taskId); continue; }
+    if (!task || !isPlaceable(task) || (task.nodeId !== "" && task.nodeId !== nodeId) || !isReady(nodeId) || (volumes.length > 0 && !bindVolumes(tx, volumes, nodeId))) { skipped.push(taskId); continue; }
     const status = task.status ?? newTaskStatus();
     tx.update("task", { ...task, nodeId, assigned, gpus, volumes, status: { ...status, state: "ASSIGNED", timestampMs: nowMs, message: "assigned to a node", err: "", pending: [] } });
   }
