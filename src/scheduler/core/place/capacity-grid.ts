@@ -20,7 +20,7 @@ const headsAt = 2;
 const rowWords = 3;
 const cellAt = 0;      // layer, row and column, eight bits each for the latter two
 const nextAt = 1;
-const previousAt = 2;
+const previousAt = 2;  // of the first one in a list, -1 less where the list begins in CapacityGrid.#heads
 
 /** Cells of one layer by free CPU (rows) and free memory (columns), in blocks of an octave each way: 64 cells, a bit for each that has nodes. */
 class Layer {
@@ -210,7 +210,7 @@ export class CapacityGrid {
     const head = blocks[block + headsAt]! + ((row & 4) << 3) + bit, rows = this.#rows, next = this.#heads[head]!;
     layer.nodes++;
     rows[n * rowWords + nextAt] = next;
-    rows[n * rowWords + previousAt] = outside;
+    rows[n * rowWords + previousAt] = outside - head;
     this.#heads[head] = n;
     if (next !== outside) { rows[next * rowWords + previousAt] = n; return; }
     blocks[half]! |= 1 << bit;
@@ -223,12 +223,12 @@ export class CapacityGrid {
     const next = rows[n * rowWords + nextAt]!, previous = rows[n * rowWords + previousAt]!;
     layer.nodes--;
     if (next !== outside) rows[next * rowWords + previousAt] = previous;
-    if (previous !== outside) { rows[previous * rowWords + nextAt] = next; return; }
+    if (previous >= 0) { rows[previous * rowWords + nextAt] = next; return; }
+    this.#heads[outside - previous] = next;
+    if (next !== outside) return;
     const { blocks } = layer;
     const column = cell & 255, row = (cell >>> 8) & 255;
     const octave = row >>> 3, block = (octave * octaves + (column >>> 3)) * blockWords, half = block + ((row & 4) === 0 ? low : high), bit = ((row & 3) << 3) | (column & 7);
-    this.#heads[blocks[block + headsAt]! + ((row & 4) << 3) + bit] = next;
-    if (next !== outside) return;
     blocks[half]! &= ~(1 << bit);
     if ((blocks[block + low]! | blocks[block + high]!) !== 0) return;
     if ((layer.filled[octave]! &= ~(1 << (column >>> 3))) === 0) layer.filledOctaves &= ~(1 << octave);
@@ -249,7 +249,8 @@ export class CapacityGrid {
 
 function cellOf({ nodes, dimensions }: ClusterState, n: number): number {
   let layer = 0;
-  if (nodes.gpuFreeMillis[n]! > 0) layer = nodes.gpuWhole[n]! > 0 ? wholeLayer + nodes.gpuWhole[n]! : 1 + ((nodes.gpuLargest[n]! * 8) / wholeGpu | 0);
+  // The first column is small enough to be in a cache, and says no of most nodes.
+  if (nodes.gpuCount[n]! > 0 && nodes.gpuFreeMillis[n]! > 0) layer = nodes.gpuWhole[n]! > 0 ? wholeLayer + nodes.gpuWhole[n]! : 1 + ((nodes.gpuLargest[n]! * 8) / wholeGpu | 0);
   for (let d = pids + 1; d < dimensions.names.length; d++) if (nodes.total[d]![n]! > 0) { layer += gpuLayers; break; }
   return (layer << 16) | (levelOf(nodes.free[cpu]![n]!) << 8) | levelOf(nodes.free[memory]![n]! * (1 / mib));
 }
