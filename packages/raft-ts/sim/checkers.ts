@@ -62,7 +62,7 @@ export class Checkers {
       seen.base = base;
     }
     const { entries } = seen;
-    entries.length = Math.min(entries.length, log.lastIndex - base);
+    if (entries.length > log.lastIndex - base) entries.length = log.lastIndex - base;
     let from = log.lastIndex;
     while (from > base && entries[from - base - 1] !== log.entry(from)) from--;
     for (let index = from + 1; index <= log.lastIndex; index++) {

@@ -230,7 +230,7 @@ export class SimulatedDisk {
       if ((sector + 1) * sectorBytes <= from || sector * sectorBytes >= to) dirty[kept++] = sector;
       else { taken.push(sector); isDirty[sector] = 0; }
     }
-    dirty.length = kept;
+    if (kept === 0) inode.dirty = []; else if (kept < dirty.length) dirty.length = kept;
     return taken;
   }
 

@@ -29,6 +29,8 @@ export class World {
   private readonly queue = new EventQueue();
   private soonRuns: (() => void)[] = [];
   private soonLives: Life[] = [];
+  /** So many of them count; to set the length of an array takes as long as to fill it. */
+  private soonCount = 0;
   private spareRuns: (() => void)[] = [];
   private spareLives: Life[] = [];
   private isTouched = false;
@@ -37,8 +39,8 @@ export class World {
   at(delayMs: number, run: () => void, life?: Life): void { this.queue.push(this.now + delayMs, run, life); }
 
   soon(run: () => void, life: Life): void {
-    this.soonRuns.push(run);
-    this.soonLives.push(life);
+    this.soonRuns[this.soonCount] = run;
+    this.soonLives[this.soonCount++] = life;
   }
 
   /** Something that production code awaits was, or is about to be, settled. */
@@ -70,7 +72,7 @@ export class World {
           await turn;
         }
         if (this.failure) throw this.failure;
-      } while (this.isTouched || this.soonRuns.length > 0 || queue.next?.at === this.now);
+      } while (this.isTouched || this.soonCount > 0 || queue.next?.at === this.now);
     }
     this.now = endMs;
   }
@@ -83,15 +85,16 @@ export class World {
       if (life === undefined) { this.events++; event.run(); }
       else if (!life.isOver) this.perform(event.run, life);
     }
-    if (this.soonRuns.length === 0) return;
+    const count = this.soonCount;
+    if (count === 0) return;
     const runs = this.soonRuns, lives = this.soonLives;
+    this.soonCount = 0;
     this.soonRuns = this.spareRuns;
     this.soonLives = this.spareLives;
-    for (let i = 0; i < runs.length; i++) {
+    for (let i = 0; i < count; i++) {
       const life = lives[i]!;
       if (!life.isOver) this.perform(runs[i]!, life);
     }
-    runs.length = lives.length = 0;
     this.spareRuns = runs;
     this.spareLives = lives;
   }
