@@ -42,7 +42,7 @@ export const mutations: readonly Mutation[] = [
   { name: "any break of a connection is taken for the leader's", file: doubt, find: "id === s.leader && ", replace: "" },
   { name: "breaks count after the leader was heard again", file: follower, find: "  s.leaderBreaks = 0;\n", replace: "" },
   { name: "a learner campaigns", file: election, find: "return hasVote(s.config, s.id) && ", replace: "return " },
-  { name: "a member campaigns with a committed change that it has not applied (etcd #7280)", file: election, find: `    && !s.log.some(Math.max(s.log.applied, s.configIndex), s.log.commit, isConfig);`, replace: ";" },
+  { name: "a member campaigns with a committed change that it has not applied (etcd #7280)", file: election, find: `    && !s.log.hasConfig(Math.max(s.log.applied, s.configIndex), s.log.commit);`, replace: ";" },
   { name: "a member whose log lost its end campaigns", file: election, find: " && !s.recovering && s.restoringIndex === undefined", replace: " && s.restoringIndex === undefined" },
   { name: "a member whose log lost its end votes", file: election, find: "const isGranted = isFree && !s.recovering && ", replace: "const isGranted = isFree && " },
   { name: "a request for votes does not tell what is committed", file: election, find: "isTransfer: s.isTransfer, ...s.commitNews,", replace: "isTransfer: s.isTransfer, commit: 0, commitTerm: 0," },
@@ -131,7 +131,7 @@ export const mutations: readonly Mutation[] = [
   { name: "a leader that loses its lead takes what it knows for known by all", file: replication, find: "s.log.commit = s.commitByItself = index;", replace: "s.log.commit = index;" },
   { name: "a leader that was removed is answered by one that would forget it", file: follower, find: `const respond = s.commitToSync > s.syncedCommit ? "acknowledge" : "send";`, replace: `const respond = "send";` },
   { name: "a member is told of its removal by one that would forget it", file: raft, find: `return s.acknowledge({ type: "removed"`, replace: `return s.send({ type: "removed"` },
-  { name: "a change of members that is committed is not written", file: follower, find: "if (s.log.some(s.log.commit, index, isConfig)) s.commitToSync = Math.max(s.commitToSync, index);", replace: "" },
+  { name: "a change of members that is committed is not written", file: follower, find: "if (s.log.hasConfig(s.log.commit, index)) s.commitToSync = Math.max(s.commitToSync, index);", replace: "" },
   { name: "a config of the log overwrites the newer one of a snapshot", file: membership, find: "if (entry.index <= s.configIndex) return;", replace: "" },
 
   // ---- transfers and forwarding ----

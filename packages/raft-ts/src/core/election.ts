@@ -1,7 +1,7 @@
 // Elections: campaigns with pre-vote, votes, and who stays quiet while a leader lives (Raft §5.2, §5.4.1, §9.6; the leader's lease §4.2.3).
 import { everyone, hasVote } from "./config.js";
 import { commitTo } from "./follower.js";
-import { assert, entryBytes, isConfig } from "./log.js";
+import { assert, entryBytes } from "./log.js";
 import { voteResult } from "./quorum.js";
 import type { CoreState } from "./state.js";
 import type { Message } from "./types.js";
@@ -25,7 +25,7 @@ export function tickElection(s: CoreState): void {
 /** Config changes take effect when applied, so a member that has one committed but not applied may not know who votes (etcd #7280). */
 export function canCampaign(s: CoreState): boolean {
   return hasVote(s.config, s.id) && !s.recovering && s.restoringIndex === undefined
-    && !s.log.some(Math.max(s.log.applied, s.configIndex), s.log.commit, isConfig);
+    && !s.log.hasConfig(Math.max(s.log.applied, s.configIndex), s.log.commit);
 }
 
 /** "transfer" skips the pre-vote: the leader itself asked, and its heartbeats would make the pre-vote fail. */
@@ -156,7 +156,7 @@ export function onVoteResponse(s: CoreState, m: Extract<Message, { type: "vote-r
 export function learnCommit(s: CoreState, { commit, commitTerm }: CommitNews): void {
   // A leader counts for itself, and what it has not counted is no news that it needs.
   if (s.role === "leader" || commit <= s.log.commit || s.log.term(commit) !== commitTerm) return;
-  const isConfigAmong = s.log.some(s.log.commit, commit, isConfig);
+  const isConfigAmong = s.log.hasConfig(s.log.commit, commit);
   commitTo(s, commit);
   // Who votes is another question then: it asks again once it has applied that.
   if (isConfigAmong && s.role !== "follower") s.becomeFollower(s.term, undefined);

@@ -1,6 +1,6 @@
 // The follower's side of the log: appends, heartbeats and snapshots from the leader (Raft §5.3, §7).
 import type { RaftId } from "../api.js";
-import { assert, isConfig } from "./log.js";
+import { assert } from "./log.js";
 import { askForRecovery, LostLogError } from "./recovery.js";
 import type { CoreState } from "./state.js";
 import type { Message, SnapshotMeta } from "./types.js";
@@ -54,7 +54,7 @@ export function onHeartbeat(s: CoreState, m: Extract<Message, { type: "heartbeat
 export function commitTo(s: CoreState, index: number): void {
   if (index <= s.log.commit) return;
   assert(index <= s.log.lastIndex, `commit index ${index} lies within the log (${s.log.lastIndex})`);
-  if (s.log.some(s.log.commit, index, isConfig)) s.commitToSync = Math.max(s.commitToSync, index);
+  if (s.log.hasConfig(s.log.commit, index)) s.commitToSync = Math.max(s.commitToSync, index);
   s.log.commit = index;
 }
 

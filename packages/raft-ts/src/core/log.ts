@@ -3,7 +3,6 @@ import type { Entry } from "./types.js";
 
 /** Overhead counted for an entry beside its data, so that empty entries are not free. */
 export const entryOverheadBytes = 16;
-export const isConfig = (entry: Entry): boolean => entry.kind === "config";
 export const entryBytes = (entry: Entry): number => entry.data.length + entryOverheadBytes;
 
 interface PendingWrite { readonly id: number; lastIndex: number }
@@ -24,13 +23,18 @@ export class RaftLog {
   private applying = 0;
   /** Of the entries in (applied, applying]. */
   private applyingBytes = 0;
+  /** There is no config entry beyond this index. */
+  private lastConfigAtMost = 0;
 
   /** `base`: the point up to which the log was compacted. `entries` are durable. */
   constructor(base: { index: number; term: number }, entries: readonly Entry[], commit: number, applied: number) {
     this.baseIndex = base.index;
     this.baseTerm = base.term;
     this.entries = [...entries];
-    for (let i = 0; i < entries.length; i++) assert(entries[i]!.index === base.index + 1 + i, "the log has no gap");
+    for (let i = 0; i < entries.length; i++) {
+      assert(entries[i]!.index === base.index + 1 + i, "the log has no gap");
+      if (entries[i]!.kind === "config") this.lastConfigAtMost = entries[i]!.index;
+    }
     this.stable = this.handedOut = this.lastIndex;
     this.commit = Math.max(Math.min(commit, this.lastIndex), applied);
     this.applied = this.applying = applied;
@@ -71,6 +75,7 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex + 1, "entries are appended in order");
     this.entries.push(entry);
+    if (entry.kind === "config") this.lastConfigAtMost = entry.index;
   }
 
   /** A follower's append (Raft §5.3), `prev` known to match: cuts at the first conflict, keeps what is there already. Returns the last index sent. */
@@ -161,15 +166,13 @@ export class RaftLog {
     this.applyingBytes = 0;
   }
 
-  /** Is there an entry with `test` in (after, upTo]? */
-  some(after: number, upTo: number, test: (entry: Entry) => boolean): boolean { return this.firstIndexOf(after, upTo, test) !== undefined; }
+  /** Is there a config entry in (after, upTo]? */
+  hasConfig(after: number, upTo: number): boolean { return this.firstConfig(after, upTo) !== undefined; }
 
-  /** The first entry with `test` in (after, upTo]. */
-  firstIndexOf(after: number, upTo: number, test: (entry: Entry) => boolean): number | undefined {
-    for (let index = after + 1; index <= upTo; index++) {
-      const entry = this.entry(index);
-      if (entry && test(entry)) return index;
-    }
+  /** The index of the first config entry in (after, upTo]. Asked for every commit, and nearly always there is none. */
+  firstConfig(after: number, upTo: number): number | undefined {
+    const end = Math.min(upTo, this.lastConfigAtMost);
+    for (let index = after + 1; index <= end; index++) if (this.entry(index)?.kind === "config") return index;
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 // The leader's side of the log: appends, snapshots and heartbeats to the others, their answers, and what is committed (Raft §5.3, §5.4.2).
 import type { RaftId } from "../api.js";
-import { assert, entryBytes, isConfig } from "./log.js";
+import { assert, entryBytes } from "./log.js";
 import type { Progress } from "./progress.js";
 import { quorumIndex } from "./quorum.js";
 import type { CoreState } from "./state.js";
@@ -15,7 +15,7 @@ const noEntries: readonly Entry[] = [];
  */
 export function replicateAll(s: CoreState): boolean {
   const { log } = s;
-  const isNews = log.commit > s.commitAtReady && !log.some(s.commitAtReady, log.commit, isConfig);
+  const isNews = log.commit > s.commitAtReady && !log.hasConfig(s.commitAtReady, log.commit);
   s.commitAtReady = log.commit;
   let isHeldBack = false;
   for (const progress of s.progress.values()) {
@@ -109,7 +109,7 @@ export function maybeCommit(s: CoreState): void {
   let index = quorumIndex(s.halves, s.matchOf);
   // Counting replicas of an older term's entry proves nothing (Raft figure 8).
   if (index <= s.log.commit || s.log.term(index) !== s.term) return;
-  const change = s.log.firstIndexOf(s.log.commit, index, isConfig);
+  const change = s.log.firstConfig(s.log.commit, index);
   if (change !== undefined && change > s.syncedCommit) {
     if (index > s.commitToSync) { s.commitToSync = index; s.isDirty = true; }
     index = change - 1;
