@@ -96,7 +96,7 @@ function* explainTask(copy: Copy, taskId: string, query: ExplainQuery): Generato
   if (gang && !gang.isWhole) return { ...yield* responseOf(copy, g, ofGang(explanation, gang), query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(`${name} waits: ${gangText(gang, explanation, quota)}`, namesFrom(store))) };
   const isFitting = (gang?.isWhole || explanation.fitting.length > 0) && quota.length === 0;
   const why = isFitting ? gang ? "the whole gang fits now, and is about to be placed" : `${counted(explanation.fitting.length, "node")} would take it now; it is about to be placed`
-    : bound === undefined ? refusal(explanation, quota) : sentenceForNode(bound === nowhere ? task.nodeId : state.nodes.names[bound]!, reasonsOf(explanation));
+    : bound === undefined ? refusal(explanation, quota) : sentenceForNode(bound === nowhere ? task.nodeId : state.nodes.names[bound]!, explanation.reasons);
   return { ...yield* responseOf(copy, g, explanation, query, undefined, quota), ...subject, fits: false, placed: 0, headline: sentence(withNames(bound === undefined || isFitting ? `${name} waits: ${why}` : `${name} ${why}`, namesFrom(store))) };
 }
 
@@ -204,7 +204,7 @@ function* explainSpec(copy: Copy, { spec, serviceId, service }: ExplainSubject &
   if (!isAll && spec.gang) for (const t of placed) state.unplace(t);
   const wholly = isAll ? `${counted(wanted, "task")} would be placed${wanted > 0 ? `: ${spread}` : ""}` : spec.gang ? `none of the gang's ${counted(wanted, "task")} would be placed, because only ${fittingTasks} fit: ${refusal(explanation!, quota)}`
     : `${fittingTasks} of ${counted(wanted, "task")} would be placed${fittingTasks > 0 ? ` (${spread})` : ""}, the next fits nowhere: ${refusal(explanation!, quota)}`;
-  const found: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], alone: [], suggestions: [], candidates: [] };
+  const found: Explanation = explanation ?? { looked: state.nodes.alive.count(), fitting: [], causes: [], patterns: [], reasons: [], alone: [], suggestions: [], candidates: [] };
   // Only here it has a name: it may be near itself, or keep away from itself.
   const known = namesFrom(store);
   const names: Names = { ...known, service: (id) => (id === serviceId ? spec.name : known.service(id)) };
@@ -336,16 +336,7 @@ function* responseOf({ state, store }: Copy, g: number, explanation: Explanation
   }
 }
 
-/** As on tasks: a node counts once, for what refuses it first. */
-function refusal(explanation: Explanation, quota: readonly string[]): string {
-  return quota.length > 0 ? quota.join("; ") : sentenceOf(reasonsOf(explanation));
-}
-
-const reasonsOf = ({ causes, patterns }: Explanation) => {
-  const firsts = new Map(causes.map((cause) => [cause, 0]));
-  for (const pattern of patterns) firsts.set(pattern.causes[0]!, firsts.get(pattern.causes[0]!)! + pattern.nodes.length);
-  return [...firsts].filter(([, nodes]) => nodes > 0).sort(([, a], [, b]) => b - a).slice(0, 10).map(([{ filter, detail }, nodes]) => ({ filter, detail, nodes }));
-};
+const refusal = ({ reasons }: Explanation, quota: readonly string[]): string => (quota.length > 0 ? quota.join("; ") : sentenceOf(reasons));
 
 const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
 const sentence = (text: string): string => (text.endsWith(".") ? text : `${text}.`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/index.js";
 import { newCluster, newClusterSpec, newRevision, newService, newTask, newTaskStatus, revisionId, type ClusterSpec, type ServiceSpec } from "../../model/index.js";
 import { createTestStore } from "../../store/testing.js";
+import { explainRefusals, sentenceOf } from "../core/explain/index.js";
 import type { Reservation } from "../core/queue/index.js";
 import { ClusterState, audit, compileSpec } from "../core/state/index.js";
 import { nodeOf, specOf, type NodeWords, type SpecWords } from "../testing.js";
@@ -71,7 +72,7 @@ describe("explaining", () => {
       services: { web: { on: [""], memoryMiB: 1024, constraints: ["node.labels.disk==ssd"] } },
     });
     const answer = await explain(task("webt1"), true);
-    assert.equal(answer.headline, "web.1 waits: no node fits: constraint node.labels.disk==ssd not met (2 nodes); needs 1.0 GiB memory, most free is 700.0 MiB on a (1 node); node is down (1 node).");
+    assert.equal(answer.headline, "web.1 waits: no node fits: constraint node.labels.disk==ssd not met (2 nodes); needs 1.0 GiB memory, most free is 700.0 MiB on b (1 node); node is down (1 node).");
     assert.deepEqual([answer.fits, answer.placed, answer.wanted, answer.nodes, answer.fitting], [false, 0, 1, 4, 0]);
     assert.deepEqual(answer.causes.map(({ detail, nodes, alone, missing, nodeNames }) => `${detail} | ${nodes} ${alone} | ${missing} | ${nodeNames.join(" ")}`), [
       "constraint node.labels.disk==ssd not met | 3 1 |  | a c d", "needs 1.0 GiB memory, most free is 700.0 MiB on a | 2 1 | 324.0 MiB | a b", "node is down | 1 0 |  | d",
@@ -84,6 +85,13 @@ describe("explaining", () => {
       "a: constraint node.labels.disk==ssd not met; needs 1.0 GiB memory, 700.0 MiB free", "b: needs 1.0 GiB memory, 700.0 MiB free", "c: constraint node.labels.disk==ssd not met",
       "d: node is down; constraint node.labels.disk==ssd not met",
     ]);
+  });
+
+  it("the sentence is the one on the task, also where a node lacks several things", async () => {
+    const { explain, service, state } = await cluster({ nodes: { a: { memoryMiB: 2048 }, b: { memoryMiB: 1024 } }, services: { web: { on: ["a", ""], memoryMiB: 1536, maxPerNode: 1 } } });
+    const { headline } = await explain(service("web"));
+    assert.equal(headline, `1 of 2 tasks of web waits: ${sentenceOf(explainRefusals(state, state.groups.rowOf(revisionId(idOf("web"), 1))!))}.`);
+    assert.match(headline, /needs 1\.5 GiB memory, most free is 1\.0 GiB on b \(1 node\); node has its 1 task of this service already \(1 node\)/);
   });
 
   it("a task that has a node: its place among those that fit, with the scores", async () => {

@@ -1,7 +1,9 @@
+import type { PendingReason } from "../../../model/index.js";
 import type { RankedNode } from "../place/index.js";
 import type { ClusterState } from "../state/index.js";
 import { collectCauses, type Causes } from "./causes.js";
 import { changeCost, type Change } from "./change.js";
+import { refusalSteps } from "./sentence.js";
 import { maxSuggestions, smallestChanges, type Suggestion } from "./smallest-change.js";
 import { amountsForAll, mostOfWhole, type WholeService } from "./whole-service.js";
 
@@ -24,6 +26,8 @@ export interface ExplainOptions {
 
 /** Why one more task of a group goes where it goes, or nowhere. */
 export interface Explanation extends Causes {
+  /** As on tasks that wait: a node counts once, for what refuses it first. Only where suggestions are asked for. */
+  readonly reasons: readonly PendingReason[];
   /** By cause, in the order of `causes`: nodes that nothing else refuses. */
   readonly alone: readonly number[];
   /** The smallest change first; none where something fits. */
@@ -44,7 +48,8 @@ export function* explain(state: ClusterState, g: number, options: ExplainOptions
   const suggestions = !options.suggests ? [] : causes.fitting.length === 0 ? withRaise(yield* changesOf(state, g, causes, options.whole), raise)
     : raise.length > 0 ? [{ changes: raise, nodes: causes.fitting, cost: changeCost(raise[0]!) }] : [];
   yield;
-  return { ...causes, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : yield* ranked(g, options) };
+  const reasons = options.suggests ? yield* refusalSteps(state, g, options.nodes) : [];
+  return { ...causes, reasons, alone, suggestions, candidates: causes.fitting.length === 0 ? [] : yield* ranked(g, options) };
 }
 
 function* changesOf(state: ClusterState, g: number, causes: Causes, whole: WholeService | undefined): Generator<void, readonly Suggestion[]> {

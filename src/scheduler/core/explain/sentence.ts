@@ -10,7 +10,18 @@ const maxReasons = 10;
  * that fit give none. The short form, written on tasks that wait: the loop makes it for every group that is blocked, so a node
  * that lacks an amount costs a comparison and no string.
  */
-export function explainRefusals(state: ClusterState, g: number, nodes?: Iterable<number>): PendingReason[] {
+export function explainRefusals(state: ClusterState, g: number, nodes?: ArrayLike<number>): PendingReason[] {
+  const steps = refusalSteps(state, g, nodes);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** Nodes looked at before whoever runs this may see to something else: below 1 ms. */
+const nodesPerStep = 1_024;
+
+/** The same for who has time, and a state that does not change meanwhile: yields between slices. */
+export function* refusalSteps(state: ClusterState, g: number, nodes: ArrayLike<number> = state.nodes.alive.toArray()): Generator<void, PendingReason[]> {
   const r = state.groups.request[g]!;
   const classOf = state.requests.eligibility[r]!;
   const asked = filters.filter((filter) => filter.concerns(state, g));
@@ -26,8 +37,10 @@ export function explainRefusals(state: ClusterState, g: number, nodes?: Iterable
       return;
     }
   };
-  if (nodes) for (const n of nodes) look(n);
-  else state.nodes.alive.forEach(look);
+  for (let i = 0; i < nodes.length; i++) {
+    look(nodes[i]!);
+    if (i % nodesPerStep === nodesPerStep - 1) yield;
+  }
   for (const { n, dimension, count } of lack.found()) {
     const refusals = filters.find(({ name }) => name === "resources")!.refusals(state, g, n);
     const refusal = refusals.find(({ cause }) => cause === dimension) ?? refusals[0];
