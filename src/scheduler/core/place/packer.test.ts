@@ -65,6 +65,24 @@ describe("packing with a grid over free capacity", () => {
     }), { numRuns: 200 });
   });
 
+  it("chooses one with at most an eighth more free than the tightest while a thousand wait", () => {
+    fc.assert(fc.property(fc.integer(), fc.integer({ min: 1, max: 200 }), (seed, nodeCount) => {
+      const random = seededRandom(seed);
+      const state = stateOfNodes(nodesFrom(random, nodeCount, false));
+      addService(state, "those who wait", specOf({ cpu: 1_000, replicas: 1_001 }));
+      const packer = packerFor(state), scores = new StrategyScores(state);
+      scores.refreshScale();
+      const freeOf = (n: number) => state.nodes.free[cpu]![n]! * scores.cpuWeight + state.nodes.free[memory]![n]! * scores.memoryWeight;
+      for (let step = 0; step < 30; step++) {
+        // Of CPU so little that every node that has the memory fits: none that does not is in front of one that does.
+        const { g, tasks } = addService(state, `s${step}`, specOf({ cpu: 0.001, memoryMiB: 256 * (1 + Math.floor(random() * 4)) }));
+        const fit = fitting(state, g), least = Math.min(...fit.map(freeOf)), free = Array.from({ length: nodeCount }, (_, n) => freeOf(n));
+        if (packer.place(g, tasks, 1, classOf(state, g)) === 0) { assert.deepEqual(fit, []); continue; }
+        assert.ok(free[state.tasks.nodeOf(tasks[0]!)]! <= (least * 9) / 8 + scores.cpuWeight + 2 ** 21 * scores.memoryWeight);
+      }
+    }), { numRuns: 100 });
+  });
+
   it("leaves at most half of a service's replicas on one node while others fit, and takes them all where none does", () => {
     const counts = (...cpus: number[]) => {
       const state = stateOfNodes(cpus.map((cores, i) => nodeOf(`n${i}`, { cpu: cores })));

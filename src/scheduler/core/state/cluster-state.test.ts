@@ -128,6 +128,35 @@ describe("scheduler state", () => {
     assert.deepEqual([state.services.size, state.groups.size, state.requests.size, state.tasks.size], [1, 1, 1, 1]);
   });
 
+  it("finds the tasks of a service whatever their revision, and whichever revision goes first", () => {
+    const state = stateOfNodes([nodeOf("n1", { cpu: 100 })]);
+    const revisions = [1, 2, 3].map((revision) => {
+      const g = state.addGroup(`web.${revision}`, "web", compileSpec("web", specOf({ cpu: revision })));
+      const tasks = [0, 1].map((i) => state.addTask(`web.${revision}.${i}`, g, 0));
+      for (const t of tasks) state.place(t, 0);
+      return tasks;
+    });
+    const s = state.services.rowOf("web")!;
+    const found = () => {
+      const rows: number[] = [];
+      for (let t = state.firstOfService(s); t !== nowhere; t = state.nextOfService(t)) rows.push(t);
+      assert.equal(rows.length, state.tasksOfService(s));
+      return rows.map((t) => state.tasks.ids[t]!).sort().join(" ");
+    };
+    assert.equal(found(), "web.1.0 web.1.1 web.2.0 web.2.1 web.3.0 web.3.1");
+    state.unplace(revisions[2]![0]!);
+    state.unplace(revisions[2]![1]!);
+    assert.equal(found(), "web.1.0 web.1.1 web.2.0 web.2.1");
+    for (const t of revisions[1]!) state.removeTask(t);
+    assert.equal(found(), "web.1.0 web.1.1");
+    state.place(revisions[2]![1]!, 0);
+    assert.equal(found(), "web.1.0 web.1.1 web.3.1");
+    for (const t of revisions[0]!) state.removeTask(t);
+    assert.equal(found(), "web.3.1");
+    for (const t of revisions[2]!) state.removeTask(t);
+    assert.equal(state.services.rowOf("web"), undefined);
+  });
+
   it("equals one rebuilt from the same facts, whatever happened on the way", () => {
     fc.assert(fc.property(fc.integer(), (seed) => {
       const random = seededRandom(seed);
