@@ -25,9 +25,18 @@ function problemOfSubnet({ subnet, gateway }: NetworkSpec): Problem {
   return ip === undefined || !contains(cidr, ip) ? `the gateway "${gateway}" is no address of the subnet ${subnet}` : undefined;
 }
 
+/** They are compared, grouped by and shown in tables: a line of text each. */
+function problemOfNodeLabel(key: string, value: string): Problem {
+  if (value.length > longestNodeLabel) return `node label "${key}" has a value of ${value.length} characters; the limit is ${longestNodeLabel}`;
+  return /\p{Cc}/u.test(value) ? `the value of node label "${key}" holds a control character, such as a line break; remove it` : undefined;
+}
+
+const longestNodeLabel = 1_024;
+
 export function problemOfNodeSpec(spec: NodeSpec): Problem {
   return first(
     () => problemOfLabels(spec.labels, "node label"),
+    () => firstOf(Object.entries(spec.labels), ([key, value]) => problemOfNodeLabel(key, value)),
     () => problemOfChoice("availability", spec.availability, ["ACTIVE", "PAUSE", "DRAIN"]),
     () => problemOfChoice("role", spec.desiredRole, ["WORKER", "MANAGER"]),
     () => problemOfTaints(spec.taints),

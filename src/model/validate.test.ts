@@ -173,9 +173,12 @@ describe("network, node and cluster specs", () => {
     [{ subnet: "10.0.9.0" }, /no IPv4 subnet/], [{ subnet: "10.0.9.1/24" }, /host bits set; write 10\.0\.9\.0\/24/], [{ subnet: "10.0.9.0/31" }, /not between \/8 and \/29/],
     [{ gateway: "10.0.9.1" }, /needs a subnet/], [{ subnet: "10.0.9.0/24", gateway: "10.0.8.1" }, /no address of the subnet/], [{ driver: "bridge" }, /"bridge" is unknown/], [{ mtu: 100 }, /MTU 100/],
   ] as const) it(`a network with ${JSON.stringify(fields)} is refused`, () => assert.match(problemOfNetworkSpec(newNetworkSpec({ name: "n", ...fields })) ?? "accepted", why));
+  for (const [value, why] of [["a\nb", /"note" holds a control character/], ["\u001b[31m", /control character/], ["x".repeat(1_025), /1025 characters; the limit is 1024/]] as const) {
+    it(`a node label of ${JSON.stringify(value.slice(0, 10))} is refused`, () => assert.match(problemOfNodeSpec(newNodeSpec({ labels: { note: value } })) ?? "accepted", why));
+  }
   it("plain ones are accepted", () => {
     assert.equal(problemOfNetworkSpec(newNetworkSpec({ name: "n", subnet: "10.0.9.0/24", gateway: "10.0.9.1" })), undefined);
-    assert.equal(problemOfNodeSpec(newNodeSpec({ labels: { rack: "a" } })), undefined);
+    assert.equal(problemOfNodeSpec(newNodeSpec({ labels: { rack: "a", note: "größer als Ä 1" } })), undefined);
     assert.equal(problemOfClusterSpec(newClusterSpec()), undefined);
     assert.deepEqual(withClusterDefaults(null), newClusterSpec());
   });

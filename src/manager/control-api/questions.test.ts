@@ -25,6 +25,8 @@ async function cluster() {
     tx.create("service", newService({ id: "s1", spec: app({ name: "web" }) }));
     tx.create("service", newService({ id: "s2", spec: app({ name: "probe", mode: "GLOBAL", replicas: 0 }) }));
     tx.create("task", newTask({ id: "t1", serviceId: "s1", slot: 1, status: newTaskStatus({ state: "PENDING" }) }));
+    tx.create("node", newNode({ id: "node3", description: newNodeDescription({ hostname: "h3.example.org" }) }));
+    for (const [id, nodeId] of [["p1", "node1"], ["p3", "node3"]] as const) tx.create("task", newTask({ id, serviceId: "s2", nodeId, status: newTaskStatus({ state: "RUNNING" }) }));
   });
   // Requests come through the codec, as gRPC's do.
   const ask = (method: QueryMethod, request: object) => {
@@ -45,6 +47,13 @@ describe("control API: questions to the scheduler", () => {
     ]);
     await assert.rejects(ask("Explain", { ref: "nothing" }), { code: "NOT_FOUND", message: 'Cannot explain "nothing": there is no such service or task; "swarmctl service ls" lists the services' });
     await assert.rejects(ask("Explain", {}), { code: "INVALID_ARGUMENT" });
+  });
+
+  it("a global service's task is named by its node's id or host name, also one with dots", async () => {
+    const { ask, asked } = await cluster();
+    for (const ref of ["probe.node1", "probe.h1", "probe.h3.example.org"]) await ask("Explain", { ref });
+    assert.deepEqual(asked.map((call) => (call as [string, { subject: object }])[1].subject), ["p1", "p1", "p3"].map((taskId) => ({ kind: "task", taskId })));
+    await assert.rejects(ask("Explain", { ref: "probe.h2" }), { code: "NOT_FOUND" });
   });
 
   it("a spec that is not submitted is checked as if it were, and stored nowhere", async () => {

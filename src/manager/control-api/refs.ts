@@ -30,14 +30,19 @@ function byName<K extends Noun>(tx: ReadTx, noun: K, name: string): Tables[K][] 
   return (noun === "task" ? taskByName(tx, name) : tx.byName(noun as "service" | "node" | "network" | "volume", name)) as Tables[K][];
 }
 
-/** "web.3": of that slot's tasks the one that people mean now. */
+/** "web.3", and of a global service "web.NODE", by id or host name: of that slot's tasks the one that people mean now. Names of services hold no dots, host names may. */
 function taskByName(tx: ReadTx, name: string): Task[] {
-  const dot = name.lastIndexOf(".");
+  const dot = name.indexOf(".");
   const [service] = dot > 0 ? tx.byName("service", name.slice(0, dot)) : [];
   if (!service) return [];
   const rest = name.slice(dot + 1);
-  const tasks = /^[1-9]\d{0,5}$/.test(rest) ? tx.tasksOfSlot(service.id, Number(rest)) : tx.tasksOfSlot(service.id, 0).filter(({ nodeId }) => nodeId === rest);
+  const tasks = /^[1-9]\d{0,5}$/.test(rest) ? tx.tasksOfSlot(service.id, Number(rest)) : tx.tasksOfSlot(service.id, 0).filter(({ nodeId }) => nodeId === rest || isHostName(tx, nodeId, rest));
   return tasks.sort((a, b) => rank(b) - rank(a) || (b.meta?.createdAtMs ?? 0) - (a.meta?.createdAtMs ?? 0)).slice(0, 1);
+}
+
+function isHostName(tx: ReadTx, nodeId: string, name: string): boolean {
+  const node = tx.get("node", nodeId);
+  return node !== undefined && nameOf.node(node) === name;
 }
 
 const rank = (task: Task): number => (isWanted(task) ? 2 : 0) + (isTerminal(stateOf(task)) ? 0 : 1);
