@@ -108,7 +108,7 @@ async function inProcesses(options: { seeds: number; from: number; minutes: numb
 
 /**
  * A world is thrown away as a whole: with room for it among the young objects nothing of it is copied (another 7 %). And V8 compiles three times later than by itself: each world is a little
- * different, and what it compiles sooner it compiles again and again (a third of the processor time of 200 seeds).
+ * different, and what it compiles sooner it compiles again and again (a fifth of the processor time of 200 seeds).
  */
 const nodeOptions = ["--max-semi-space-size=32", "--interrupt-budget=400000"];
 
