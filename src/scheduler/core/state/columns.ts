@@ -1,3 +1,5 @@
+import { ShardedMap } from "../../../lib/index.js";
+
 /**
  * Columns of a table (structure of arrays): typed arrays that grow together. A row is an integer; what it stands for (an id, a name) is
  * looked up only where words are needed. 8 bytes a number instead of an object of 100, and loops that run at memory speed.
@@ -62,7 +64,7 @@ export class Interner {
  * map of a million strings (200,000 tasks: 3 ms instead of 40).
  */
 export class RowIndex {
-  #rows: Map<string, number> | undefined = new Map();
+  #rows: ShardedMap<number> | undefined = new ShardedMap();
 
   /** `isThere`: rows that stand for nothing (any more) are left out. */
   constructor(private readonly ids: readonly string[], private readonly isThere: (row: number) => boolean) {}
@@ -78,7 +80,7 @@ export class RowIndex {
   set(id: string, row: number): void { this.#rows?.set(id, row); }
   delete(id: string): void { this.#rows?.delete(id); }
 
-  #make(): Map<string, number> {
+  #make(): ShardedMap<number> {
     for (const _ of this.makeSteps());
     return this.#rows!;
   }
@@ -86,7 +88,7 @@ export class RowIndex {
   /** Makes it before it is asked for; the table must not change meanwhile. */
   *makeSteps(): Generator<void> {
     if (this.#rows) return;
-    const rows = new Map<string, number>();
+    const rows = new ShardedMap<number>();
     for (let row = 0; row < this.ids.length; row++) {
       if (this.isThere(row)) rows.set(this.ids[row]!, row);
       if (row % rowsPerStep === rowsPerStep - 1) yield;
