@@ -2,6 +2,8 @@ import { strict as assert } from "node:assert";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RaftError } from "./api.js";
+import { encodeMessage } from "./codec.js";
+import { emptyConfig } from "./core/config.js";
 import { TestGroup, until } from "./node-test-group.js";
 import { nodeDisk, type Disk } from "./wal/disk.js";
 
@@ -109,6 +111,14 @@ describe("a raft group on real disks", function () {
     await group.kill(4);
     await group.start(4);
     await until(() => group.get(4).values().length === 500, "also after a restart");
+  });
+
+  it("a snapshot that its sender cannot read is no fault of the receiver's disk", async () => {
+    await group.three();
+    const header = encodeMessage({ type: "snapshot", from: 1, to: 3, term: 2, snapshot: { index: 1000, term: 2, config: emptyConfig } });
+    async function* missing(): AsyncGenerator<Uint8Array> { yield new Uint8Array(1); throw Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }); }
+    await assert.rejects(group.network.reach(1, 3)!.receiveSnapshot(1, header, missing()), /sender's stream broke/);
+    assert.equal(group.get(3).raft.status().role, "follower");
   });
 
   it("leadership goes to the member that was named", async () => {

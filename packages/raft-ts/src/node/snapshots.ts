@@ -105,7 +105,7 @@ export class Snapshots {
     if (message.type !== "snapshot") throw new RangeError("Cannot decode: a snapshot stream begins with a snapshot message");
     if (message.term >= node.core.term && node.core.wantsSnapshot(message.snapshot)) {
       if (this.receiving) throw new RaftError("busy", "Cannot take a snapshot: another one is being received");
-      this.receiving = node.storage.saveSnapshot(message.snapshot, chunks);
+      this.receiving = node.storage.saveSnapshot(message.snapshot, ofSender(chunks));
       try {
         await this.receiving;
       } catch (error) {
@@ -138,4 +138,9 @@ export class Snapshots {
     await this.taking;
     await this.receiving?.catch(() => {});
   }
+}
+
+/** What breaks on the sender's side, a file that a newer snapshot replaced, is no error of our disk, whatever it looks like by the time that it comes here. */
+async function* ofSender(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try { yield* chunks; } catch (error) { throw new Error(`the sender's stream broke: ${(error as Error).message}`, { cause: error }); }
 }
