@@ -38,11 +38,14 @@ async function throughput(size: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const group = await Group.start(size, fresh(), certificates);
     try {
+      // Both have run for a while, as a daemon has: a fresh process is compiled while it works.
+      await group.ask(1, { kind: "load", inFlight: 64, bytes, warmUpMs: 0, durationMs: 3_000 });
       for (const inFlight of [1, 64, 256]) add(ours, inFlight, (await group.ask(1, { kind: "load", inFlight, bytes, warmUpMs: 1_000, durationMs: seconds * 1_000 }))!);
     } finally { await group.stop(); }
     if (missing) continue;
     const etcd = await Etcd.start(size, fresh(), certificates);
     try {
+      await etcd.load(64, bytes, 3_000);
       for (const inFlight of [1, 64, 256]) add(theirs, inFlight, await etcd.load(inFlight, bytes, seconds * 1_000));
     } finally { await etcd.stop(); }
     note(`  ${name}, round ${round + 1}: ${[1, 64, 256].map((n) => `${n} in flight ${Math.round(ours.get(n)!.at(-1)!.perSecond)} / ${Math.round(theirs.get(n)!.at(-1)!.perSecond)} per s`).join(", ")}`);

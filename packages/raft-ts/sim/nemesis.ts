@@ -117,7 +117,7 @@ export class Nemesis {
       ignore(node.addMember({ id: host.id, context: contextOf(host.id) }));
     };
     const others = members.filter((m) => m.id !== leader.id);
-    const canRemove = members.filter((m) => !m.isLearner).length > 2;
+    const canRemove = members.filter((m) => !m.isLearner).length > 1;
     switch (fault.kind) {
       case "transfer": ignore(node.transferLeadership(random.chance(0.5) && others.length > 0 ? random.pick(others).id : undefined)); return;
       case "add": add(); return;
