@@ -346,7 +346,6 @@ RUN --network=none ls /sys/class/net
     assert.ok(!first.text.includes(secret) && !second.text.includes(secret));
     const found = execFileSync("sh", ["-c", 'grep -rlF -- "$1" "$2" || true', "sh", secret, rig.directory], { encoding: "utf8" });
     assert.equal(found, "");
-    assert.equal(existsSync("/tmp/x"), false);
   });
 
   it("knows by what files are whether a step was done before", async () => {
