@@ -78,7 +78,8 @@ for (const name of ["runc", "crun"]) {
       await rig.engine().pause(id);
       const isV2 = (await rig.engine().info()).cgroups === "v2";
       const state = () => groupFile(id, "freezer", "freezer.state", "cgroup.freeze");
-      assert.equal(await state(), isV2 ? "1" : "FROZEN");
+      // A process in the middle of a fork is frozen a moment later (cgroup v1: FREEZING meanwhile).
+      await waitFor("it is frozen", async () => (await state()) === (isV2 ? "1" : "FROZEN"));
       await rig.engine().unpause(id);
       assert.equal(await state(), isV2 ? "0" : "THAWED");
       const before = await count();
