@@ -1,7 +1,6 @@
 /** Inventories and workloads from tables of comma-separated values (.csv, .csv.gz) with a head line; columns are known by their names, and others may be there too. */
-import { readFileSync, readdirSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { basename } from "node:path";
+import { filesBelow, textOf } from "./files.js";
 
 export interface Machine { readonly name: string; readonly cpuMillis: number; readonly memoryMib: number; readonly gpus: number; readonly model: string }
 
@@ -23,9 +22,7 @@ export function readMachines(path: string): Machine[] {
 
 /** A file, files with commas between them, or a directory: then every table in it whose head is a workload's. */
 export function readWorkloads(path: string): Workload[] {
-  const files = path.split(",").flatMap((each) => statSync(each).isDirectory()
-    ? readdirSync(each).filter((name) => /\.csv(\.gz)?$/.test(name)).sort().map((name) => join(each, name)).filter((file) => /^[^\n]*\bnum_gpu\b[^\n]*\bgpu_milli\b/.test(textOf(file)))
-    : [each]);
+  const files = path.split(",").flatMap((each) => filesBelow(each, /\.csv(\.gz)?$/)?.filter((file) => /^[^\n]*\bnum_gpu\b[^\n]*\bgpu_milli\b/.test(textOf(file))) ?? [each]);
   if (files.length === 0) throw new Error(`Cannot read workloads in "${path}": no table there has the columns num_gpu and gpu_milli`);
   return files.map((file) => ({ name: basename(file).replace(/\.csv(\.gz)?$/, "").replace(/^.*_list_/, ""), jobs: readTable(file).map(jobOf) }));
 }
@@ -62,8 +59,6 @@ interface Row {
   optionalText(name: string): string;
   number(...names: string[]): number;
 }
-
-const textOf = (path: string): string => path.endsWith(".gz") ? gunzipSync(readFileSync(path)).toString("utf8") : readFileSync(path, "utf8");
 
 function readTable(path: string): Row[] {
   const [head, ...lines] = textOf(path).trim().split(/\r?\n/).map((line) => line.split(","));

@@ -1,16 +1,15 @@
 /** Vector bin packing offline: instances in Vectorpack's format, one a file or many with "@ NAME" before each, and what is published of them beside the files (SET_summary_known.csv). */
-import { readFileSync, readdirSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { basename, dirname } from "node:path";
 import { packVectors, type VectorPackingProblem } from "../../src/scheduler/core/rebalance/index.js";
 import { note, report } from "../report.js";
+import { filesBelow, textOf } from "./files.js";
 
 interface Instance { readonly name: string; readonly problem: VectorPackingProblem }
 interface Published { readonly optimumOrBound: number; readonly best: number }
 interface Totals { instances: number; bins: number; optimumOrBound: number; best: number; known: number; seconds: number }
 
 export function benchVectorPacking(path: string, options: { readonly rounds?: number | undefined }): void {
-  const files = statSync(path).isDirectory() ? readdirSync(path).filter((name) => /\.(txt|vbp)(\.gz)?$/.test(name)).sort().map((name) => join(path, name)) : [path];
+  const files = filesBelow(path, /\.(txt|vbp)(\.gz)?$/) ?? [path];
   if (files.length === 0) throw new Error(`Cannot read instances in "${path}": no file ends in .txt, .vbp, .txt.gz or .vbp.gz`);
   const all: Totals = { instances: 0, bins: 0, optimumOrBound: 0, best: 0, known: 0, seconds: 0 };
   for (const file of files) {
@@ -44,35 +43,37 @@ function tell(name: string, { instances, bins, optimumOrBound, best, known, seco
   report({ bench: "packing", case: name, metric: "time", value: seconds, unit: "s" });
 }
 
-const readText = (path: string): string => path.endsWith(".gz") ? gunzipSync(readFileSync(path)).toString("utf8") : readFileSync(path, "utf8");
 
 function readInstances(file: string): Instance[] {
-  const sections = readText(file).split(/^@\s*(.*)$/m);
-  if (sections.length === 1) return [{ name: basename(file).replace(/\.(vbp|txt)(\.gz)?$/, ""), problem: parseInstance(sections[0]!) }];
-  return Array.from({ length: (sections.length - 1) / 2 }, (_, k) => ({ name: sections[2 * k + 1]!.trim(), problem: parseInstance(sections[2 * k + 2]!) }));
+  const sections = textOf(file).split(/^@\s*(.*)$/m);
+  if (sections.length === 1) return [{ name: basename(file).replace(/\.(vbp|txt)(\.gz)?$/, ""), problem: parseInstance(sections[0]!, `"${file}"`) }];
+  return Array.from({ length: (sections.length - 1) / 2 }, (_, k) => {
+    const name = sections[2 * k + 1]!.trim();
+    return { name, problem: parseInstance(sections[2 * k + 2]!, `instance ${name} in "${file}"`) };
+  });
 }
 
 /**
  * The number of dimensions, the bin's capacities, the number of lines that follow, then an item a line with how often it is there.
  * Some of the published triplets (Caprara) ask less than nothing of a dimension: counted as nothing, which makes them harder, never easier.
  */
-function parseInstance(text: string): VectorPackingProblem {
+function parseInstance(text: string, where: string): VectorPackingProblem {
   const numbers = text.split(/\s+/).filter(Boolean).map(Number);
   const dimensions = numbers[0]!, lines = numbers[1 + dimensions]!, sizes: number[] = [];
+  if (!numbers.every(Number.isFinite) || !(dimensions > 0) || numbers.length < 2 + dimensions + lines * (dimensions + 1)) throw new Error(`Cannot read ${where}: it begins with the number of dimensions, the capacities and the number of items, then an item a line, numbers all of them`);
   for (let line = 0; line < lines; line++) {
     const at = 2 + dimensions + line * (dimensions + 1);
     for (let copy = 0; copy < numbers[at + dimensions]!; copy++) sizes.push(...numbers.slice(at, at + dimensions).map((size) => Math.max(0, size)));
   }
-  if (!sizes.every(Number.isFinite)) throw new Error("Cannot read an instance: a number is missing or is none");
   return { dimensions, capacities: Float64Array.from(numbers.slice(1, 1 + dimensions)), sizes: Float64Array.from(sizes) };
 }
 
 /** Tab-separated: instance_name, LB, OPT (-1 where unknown), best_overall, …; of the set that the file's name begins with. */
 function readPublished(file: string): Map<string, Published> {
   const published = new Map<string, Published>(), set = basename(file).replace(/[_.].*$/, "");
-  const summary = readdirSync(dirname(file)).find((name) => name.startsWith(`${set}_summary_known.csv`));
+  const summary = filesBelow(dirname(file), /_summary_known\.csv/)?.find((path) => basename(path).startsWith(`${set}_summary_known.csv`));
   if (summary === undefined) return published;
-  const [head, ...rows] = readText(join(dirname(file), summary)).trim().split("\n").map((line) => line.split("\t"));
+  const [head, ...rows] = textOf(summary).trim().split("\n").map((line) => line.split("\t"));
   const column = (name: string) => head!.indexOf(name);
   for (const row of rows) {
     const optimum = Number(row[column("OPT")]);
