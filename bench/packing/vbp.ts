@@ -43,7 +43,6 @@ function tell(name: string, { instances, bins, optimumOrBound, best, known, seco
   report({ bench: "packing", case: name, metric: "time", value: seconds, unit: "s" });
 }
 
-
 function readInstances(file: string): Instance[] {
   const sections = textOf(file).split(/^@\s*(.*)$/m);
   if (sections.length === 1) return [{ name: basename(file).replace(/\.(vbp|txt)(\.gz)?$/, ""), problem: parseInstance(sections[0]!, `"${file}"`) }];

@@ -150,7 +150,7 @@ function* pairs(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
   return found;
 }
 
-/** Without what no node has any of: for nodes that lack nothing else, at most two things. */
+/** Gives up one or two reservations of things that exist on no node at all, for nodes that lack nothing else. */
 function* givingUp(trial: Trial, causes: Causes): Generator<void, Suggestion[]> {
   const found: Suggestion[] = [];
   for (const { causes: present, nodes } of causes.patterns) {
