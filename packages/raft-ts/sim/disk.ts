@@ -3,7 +3,7 @@
 import type { Disk, DiskFile } from "../src/wal/disk.js";
 import { Reader } from "../src/core/bytes.js";
 import { crc32c } from "../src/wal/crc32c.js";
-import type { Life } from "./life.js";
+import { never, type Life } from "./life.js";
 import type { Random } from "./random.js";
 import type { World } from "./world.js";
 
@@ -28,7 +28,6 @@ type DiskError = "EIO" | "ENOSPC";
 export type CrashKind = "kill" | "power";
 
 const done = Promise.resolve();
-const never = new Promise<never>(() => {});
 
 export interface DiskTraits { readonly sectorBytes: 512 | 4096; /** Names that were not synced come back in any order, not in the order of the changes. */ readonly isNameOrderLost: boolean }
 
@@ -120,7 +119,7 @@ export class SimulatedDisk {
 
   /** An operation without a delay of its own. */
   private perform<T>(life: Life, code: number, effect: () => T): Promise<T> {
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     const { world } = this;
     world.touch();
     world.mix(code);
@@ -128,7 +127,7 @@ export class SimulatedDisk {
     if (this.crashCountdown > 0 && --this.crashCountdown === 0) {
       if (this.random.chance(0.5)) try { effect(); } catch { /* it ends anyway */ }
       this.crash(life);
-      return never;
+      return never();
     }
     if (world.now < this.slowUntil) {
       return new Promise((resolve, reject) => {
@@ -139,7 +138,7 @@ export class SimulatedDisk {
   }
 
   private write(life: Life, inode: Inode, bytes: Uint8Array, position: number): Promise<void> {
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     const { world } = this;
     world.touch();
     world.mix(9 + bytes.length);
@@ -147,7 +146,7 @@ export class SimulatedDisk {
     if (this.crashCountdown > 0 && --this.crashCountdown === 0) {
       this.put(inode, bytes.subarray(0, this.random.below(bytes.length + 1)), position);
       this.crash(life);
-      return never;
+      return never();
     }
     if (this.nextError?.on === "write") {
       this.put(inode, bytes.subarray(0, this.random.below(bytes.length + 1)), position);
@@ -160,7 +159,7 @@ export class SimulatedDisk {
 
   /** One operation for the process; for the disk still one after the other. */
   private writeSynced(life: Life, inode: Inode, bytes: Uint8Array, position: number): Promise<void> {
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     // A crash that is due comes while it writes, or while it syncs.
     if (this.crashCountdown === 1 && this.random.chance(0.5)) return this.write(life, inode, bytes, position);
     if (this.nextError?.on === "write" || this.world.now < this.slowUntil) return this.write(life, inode, bytes, position).then(() => this.sync(life, inode, position, position + bytes.length));
@@ -190,7 +189,7 @@ export class SimulatedDisk {
 
   /** Of a range: what else is dirty stays so. */
   private sync(life: Life, inode: Inode, from = 0, to = Infinity): Promise<void> {
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     const { world } = this;
     world.touch();
     world.mix(10);
@@ -198,7 +197,7 @@ export class SimulatedDisk {
     if (this.crashCountdown > 0 && --this.crashCountdown === 0) {
       if (this.random.chance(0.5)) this.harden(inode, this.takeDirty(inode, from, to));
       this.crash(life);
-      return never;
+      return never();
     }
     const size = inode.size;
     const sectors = this.takeDirty(inode, from, to);
@@ -255,7 +254,7 @@ export class SimulatedDisk {
   }
 
   private syncDirectory(life: Life): Promise<void> {
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     const { world } = this;
     world.touch();
     world.mix(11);
@@ -264,7 +263,7 @@ export class SimulatedDisk {
     if (this.crashCountdown > 0 && --this.crashCountdown === 0) {
       if (this.random.chance(0.5)) this.hardenNames(through);
       this.crash(life);
-      return never;
+      return never();
     }
     return new Promise((resolve) => {
       world.at(this.syncMs(), () => {

@@ -14,3 +14,6 @@ export class Life {
   /** `number` counts the lives of one host. */
   constructor(readonly host: number, readonly number: number, readonly owner?: LifeOwner) {}
 }
+
+/** What a life that is over still waits for. Each time another promise: one alone would keep all that ever waited for it, world after world. */
+export const never = (): Promise<never> => new Promise(() => {});

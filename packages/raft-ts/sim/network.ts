@@ -2,7 +2,7 @@
 import type { Member, RaftId, Transport } from "../src/api.js";
 import type { Message } from "../src/core/types.js";
 import type { LocalReceiver } from "../src/options.js";
-import type { Life } from "./life.js";
+import { never, type Life } from "./life.js";
 import type { Random } from "./random.js";
 import type { World } from "./world.js";
 
@@ -24,8 +24,6 @@ export interface Weather {
 }
 
 export const fairWeather: Weather = { loss: 0, duplication: 0, minDelayMs: 1, maxDelayMs: 3, spikes: 0, spikeMs: 0, isOrdered: true, grainMs: 1 };
-
-const never = new Promise<never>(() => {});
 
 /** What a link carries: a message as bytes, or as it is (plan.ts, isEncoded). */
 type Packet = Uint8Array | Message;
@@ -122,7 +120,7 @@ export class Network {
     this.snapshots++;
     await this.wait(life, this.arrival(life.host * maxHosts + to) - world.now);
     // Ended in the same millisecond, before it could go on.
-    if (life.isOver) return never;
+    if (life.isOver) return never();
     const endpoint = this.endpoints[to];
     if (!endpoint || this.isLinkDown(life.host, to)) throw new Error(`member ${to} is not reachable`);
     const pipe = new Pipe(world, life, endpoint.life);
