@@ -107,10 +107,10 @@ async function inProcesses(options: { seeds: number; from: number; minutes: numb
 }
 
 /**
- * A world is thrown away as a whole: with room for it among the young objects nothing of it is copied (another 7 %). And V8 compiles three times later than by itself: each world is a little
- * different, and what it compiles sooner it compiles again and again (a fifth of the processor time of 200 seeds).
+ * A world is thrown away as a whole: with room for it among the young objects nothing of it is copied, and what is left to collect is not worth other threads. V8 compiles three times later
+ * than by itself: each world is a little different, and what it compiles sooner it compiles again and again (a fifth of the processor time of 200 seeds).
  */
-const nodeOptions = ["--max-semi-space-size=32", "--interrupt-budget=400000"];
+const nodeOptions = ["--min-semi-space-size=64", "--max-semi-space-size=64", "--single-threaded-gc", "--interrupt-budget=400000"];
 
 /** Each process takes every `jobs`-th seed. */
 async function runFile(file: string, options: { seeds: number; from: number; minutes: number; jobs: number; isGoingOn: boolean; given: Given }): Promise<Summary> {

@@ -4,7 +4,7 @@ import type { Sealer } from "../api.js";
 import { entryBytes } from "../core/log.js";
 import type { Entry, HardState } from "../core/types.js";
 import type { Disk, DiskFile } from "./disk.js";
-import { encodeRecord, frameRecord, recordHeaderBytes, type LogRecord, type Marker } from "./record.js";
+import { encodeRecord, fillHeader, type LogRecord, type Marker } from "./record.js";
 import { isBefore, type Position, type SegmentInfo } from "./replay.js";
 import { segmentHeaderBytes, SegmentMaker, segmentName } from "./segment.js";
 
@@ -56,9 +56,9 @@ export class LogWriter {
     this.hardState = hardState;
     this.marker = marker;
     const records: LogRecord[] = [{ isCheckpoint: true, isReset: true, hardState, marker, entries: [] }, ...splitEntries({ entries })];
-    const payloads = records.map((record) => encodeRecord(record, this.options.sealer));
-    const bytes = payloads.reduce((sum, payload) => sum + payload.length + recordHeaderBytes, 0);
-    const made = await this.maker.take(number, segmentHeaderBytes + bytes, () => this.frames(payloads, number, segmentHeaderBytes));
+    const frames = records.map((record) => encodeRecord(record, this.options.sealer));
+    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+    const made = await this.maker.take(number, segmentHeaderBytes + bytes, () => placed(frames, bytes, number, segmentHeaderBytes));
     this.adopt(made, number, entries.at(-1)?.index ?? 0);
     this.segments = this.segments.slice(-1);
     for (const segment of old) await this.remove(segment);
@@ -67,24 +67,24 @@ export class LogWriter {
   /** Records are in the page cache when it resolves; with `mustSync` they and all before them are on stable storage. */
   append(records: readonly LogRecord[], mustSync: boolean): Promise<void> {
     const split = records.some(isLarge) ? records.flatMap(splitEntries) : records;
-    const payloads: Uint8Array[] = [];
+    const frames: Uint8Array[] = [];
     let bytes = 0;
     for (let i = 0; i < split.length; i++) {
-      const payload = encodeRecord(split[i]!, this.options.sealer);
-      payloads.push(payload);
-      bytes += payload.length + recordHeaderBytes;
+      const frame = encodeRecord(split[i]!, this.options.sealer);
+      frames.push(frame);
+      bytes += frame.length;
     }
-    if (this.position.offset + bytes > this.fileBytes) return this.appendRolling(split, payloads, mustSync);
+    if (this.position.offset + bytes > this.fileBytes) return this.appendRolling(split, frames, mustSync);
     for (let i = 0; i < split.length; i++) this.note(split[i]!);
     // Nearly always it fits, and then one promise is enough: what is awaited layer by layer is resumed layer by layer, too.
-    if (bytes > 0 && mustSync && !this.hasUnsynced && this.file!.writeSynced !== undefined) return this.flushSynced(payloads, bytes);
-    return this.flushAndSync(payloads, bytes, mustSync);
+    if (bytes > 0 && mustSync && !this.hasUnsynced && this.file!.writeSynced !== undefined) return this.flushSynced(frames, bytes);
+    return this.flushAndSync(frames, bytes, mustSync);
   }
 
-  private flushSynced(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
+  private flushSynced(frames: readonly Uint8Array[], bytes: number): Promise<void> {
     const { segment, offset } = this.position;
     // Only these bytes are synced so: what lies before them is already.
-    return this.file!.writeSynced!(this.frames(payloads, segment, offset), offset).then(() => {
+    return this.file!.writeSynced!(placed(frames, bytes, segment, offset), offset).then(() => {
       this.position = this.synced = { segment, offset: offset + bytes };
       this.bytesWritten += bytes;
       this.syncs++;
@@ -92,8 +92,8 @@ export class LogWriter {
     });
   }
 
-  private async flushAndSync(payloads: readonly Uint8Array[], bytes: number, mustSync: boolean): Promise<void> {
-    await this.flush(payloads, bytes);
+  private async flushAndSync(frames: readonly Uint8Array[], bytes: number, mustSync: boolean): Promise<void> {
+    await this.flush(frames, bytes);
     if (mustSync) await this.sync();
     this.prepareWhenHalfFull();
   }
@@ -101,24 +101,23 @@ export class LogWriter {
   private prepareWhenHalfFull(): void { if (this.position.offset > this.fileBytes / 2) this.maker.prepare(); }
 
   private async appendRolling(records: readonly LogRecord[], encoded: readonly Uint8Array[], mustSync: boolean): Promise<void> {
-    let payloads: Uint8Array[] = [];
+    let frames: Uint8Array[] = [];
     let bytes = 0;
     for (const [i, record] of records.entries()) {
-      const payload = encoded[i]!;
-      const size = payload.length + recordHeaderBytes;
-      if (this.position.offset + bytes + size > this.fileBytes) {
-        await this.flush(payloads, bytes);
+      const frame = encoded[i]!;
+      if (this.position.offset + bytes + frame.length > this.fileBytes) {
+        await this.flush(frames, bytes);
         await this.sync();
         // The checkpoint sums up the records before this one; this one follows behind it.
-        await this.roll(size);
-        payloads = [];
+        await this.roll(frame.length);
+        frames = [];
         bytes = 0;
       }
       this.note(record);
-      payloads.push(payload);
-      bytes += size;
+      frames.push(frame);
+      bytes += frame.length;
     }
-    await this.flushAndSync(payloads, bytes, mustSync);
+    await this.flushAndSync(frames, bytes, mustSync);
   }
 
   private note(record: LogRecord): void {
@@ -129,22 +128,13 @@ export class LogWriter {
     if (last && last.index > segment.lastIndex) segment.lastIndex = last.index;
   }
 
-  private async flush(payloads: readonly Uint8Array[], bytes: number): Promise<void> {
+  private async flush(frames: readonly Uint8Array[], bytes: number): Promise<void> {
     if (bytes === 0) return;
     const { segment, offset } = this.position;
-    await this.file!.write(this.frames(payloads, segment, offset), offset);
+    await this.file!.write(placed(frames, bytes, segment, offset), offset);
     this.position = { segment, offset: offset + bytes };
     this.bytesWritten += bytes;
     this.hasUnsynced = true;
-  }
-
-  private frames(payloads: readonly Uint8Array[], segment: number, offset: number): Buffer {
-    let bytes = 0;
-    for (const payload of payloads) bytes += payload.length + recordHeaderBytes;
-    const buffer = Buffer.allocUnsafe(bytes);
-    let at = 0;
-    for (const payload of payloads) at += frameRecord(buffer, at, payload, segment, offset + at);
-    return buffer;
   }
 
   async sync(): Promise<void> {
@@ -160,8 +150,8 @@ export class LogWriter {
     await this.file!.close();
     const number = this.position.segment + 1;
     const head = encodeRecord({ isCheckpoint: true, hardState: this.hardState, ...(this.marker && { marker: this.marker }), entries: [] }, this.options.sealer);
-    const needed = segmentHeaderBytes + head.length + recordHeaderBytes + minBytes;
-    const made = await this.maker.take(number, needed, () => this.frames([head], number, segmentHeaderBytes));
+    const needed = segmentHeaderBytes + head.length + minBytes;
+    const made = await this.maker.take(number, needed, () => placed([head], head.length, number, segmentHeaderBytes));
     this.adopt(made, number, 0);
   }
 
@@ -191,6 +181,18 @@ export class LogWriter {
     await this.file?.close();
     this.file = undefined;
   }
+}
+
+/** The frames one behind the other (`bytes` in all), as they go to `offset` of `segment`. One alone stays where it is. */
+function placed(frames: readonly Uint8Array[], bytes: number, segment: number, offset: number): Uint8Array {
+  const buffer = frames.length === 1 ? frames[0]! : Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const frame of frames) {
+    if (frame !== buffer) buffer.set(frame, at);
+    fillHeader(buffer, at, at + frame.length, segment, offset + at);
+    at += frame.length;
+  }
+  return buffer;
 }
 
 /** More than one record's worth. */

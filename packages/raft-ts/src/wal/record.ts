@@ -33,10 +33,12 @@ export const recordHeaderBytes = 8;
 
 const hasHardState = 1, hasMarker = 2, reset = 4, checkpoint = 8;
 
+/** The record's frame, complete but for its header: that says where the frame is on disk (`fillHeader`). */
 export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uint8Array {
   let capacity = 128;
   for (const entry of record.entries) capacity += entry.data.length + 16;
   const w = new Writer(capacity);
+  if (!sealer) w.skip(recordHeaderBytes);
   w.byte((record.hardState ? hasHardState : 0) | (record.marker ? hasMarker : 0) | (record.isReset ? reset : 0) | (record.isCheckpoint ? checkpoint : 0));
   if (record.hardState) w.int(record.hardState.term).int(record.hardState.vote).int(record.hardState.commit);
   if (record.marker) {
@@ -44,8 +46,12 @@ export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uin
     w.int(record.marker.base.index).int(record.marker.base.term);
   }
   writeEntries(w, record.entries);
-  const plain = w.finish();
-  return sealer ? sealer.seal(plain) : plain;
+  const written = w.finish();
+  if (!sealer) return written;
+  const sealed = sealer.seal(written);
+  const frame = Buffer.allocUnsafe(recordHeaderBytes + sealed.length);
+  frame.set(sealed, recordHeaderBytes);
+  return frame;
 }
 
 export function decodeRecord(payload: Uint8Array, sealer: Sealer | undefined): LogRecord {
@@ -69,12 +75,18 @@ export function unseal(sealed: Uint8Array, sealer: Sealer | undefined): Uint8Arr
   }
 }
 
-/** Writes the record's frame into `target` at `at`; `segment` and `offset` say where it will be on disk. Returns its length. */
-export function frameRecord(target: Buffer, at: number, payload: Uint8Array, segment: number, offset: number): number {
-  target.writeUInt32LE(payload.length, at);
-  target.set(payload, at + recordHeaderBytes);
-  target.writeUInt32LE(checksum(target, at, payload.length, segment, offset), at + 4);
-  return recordHeaderBytes + payload.length;
+/** Of the frame that lies in `bytes` from `at` to `end`; `segment` and `offset` say where it will be on disk. */
+export function fillHeader(bytes: Uint8Array, at: number, end: number, segment: number, offset: number): void {
+  const length = end - at - recordHeaderBytes;
+  writeUInt32(bytes, at, length);
+  writeUInt32(bytes, at + 4, checksum(bytes, at, length, segment, offset));
+}
+
+function writeUInt32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value & 0xff;
+  bytes[at + 1] = (value >>> 8) & 0xff;
+  bytes[at + 2] = (value >>> 16) & 0xff;
+  bytes[at + 3] = value >>> 24;
 }
 
 export type Frame =
@@ -92,7 +104,7 @@ export function readFrame(segmentBytes: Buffer, segment: number, offset: number)
   return { kind: "record", payload: segmentBytes.subarray(offset + recordHeaderBytes, end), end };
 }
 
-function checksum(bytes: Buffer, at: number, length: number, segment: number, offset: number): number {
+function checksum(bytes: Uint8Array, at: number, length: number, segment: number, offset: number): number {
   const seed = (Math.imul(segment, 0x9e3779b1) ^ offset) >>> 0;
   return crc32c(bytes, crc32c(bytes, seed, at, at + 4), at + recordHeaderBytes, at + recordHeaderBytes + length);
 }
