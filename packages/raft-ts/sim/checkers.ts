@@ -30,6 +30,8 @@ export class Checkers {
   private readonly leaders = new Map<number, RaftId>();
   /** index → the entry that is committed there. */
   readonly committed: Entry[] = [];
+  /** index → the term in which that was first known. It may be later than the entry's own: a leader commits with its first entry what leaders before it left behind. */
+  private readonly committedIn: number[] = [];
   /** id of a write → the index where it is committed. */
   readonly committedWrites = new Map<number, number>();
   /** index → the entry that some log held there first, and the term before it. Those of other terms are few. */
@@ -95,6 +97,7 @@ export class Checkers {
         continue;
       }
       this.committed[index] = entry;
+      this.committedIn[index] = core.term;
       this.world.mix(index * 31 + entry.term);
       if (entry.kind !== "data") continue;
       const write = idOf(entry.data);
@@ -125,18 +128,18 @@ export class Checkers {
     seen.term = core.term;
   }
 
-  /** Leader completeness: everything committed in earlier terms is in the log of every later leader. */
+  /** Leader completeness: everything committed in earlier terms is in the log of every later leader. Not what is committed later: a candidate may stand still and win long after its time. */
   private checkCompleteness(id: RaftId, core: RaftCore): void {
     for (let index = core.log.firstIndex; index < this.committed.length; index++) {
       const entry = this.committed[index];
-      if (entry && entry.term < core.term) check(core.log.term(index) === entry.term, "leader completeness", () => `member ${id}, leader of term ${core.term}, does not hold entry ${index} of term ${entry.term}, which is committed`);
+      if (entry && this.committedIn[index]! < core.term) check(core.log.term(index) === entry.term, "leader completeness", () => `member ${id}, leader of term ${core.term}, does not hold entry ${index} of term ${entry.term}, which is committed`);
     }
     check(core.log.lastIndex >= this.committedBefore(core.term), "leader completeness", () => `the log of member ${id}, leader of term ${core.term}, ends at ${core.log.lastIndex}`);
   }
 
   private committedBefore(term: number): number {
     let index = this.committed.length - 1;
-    while (index > 0 && !(this.committed[index] && this.committed[index]!.term < term)) index--;
+    while (index > 0 && !(this.committed[index] && this.committedIn[index]! < term)) index--;
     return index;
   }
 
