@@ -6,7 +6,7 @@ import { World } from "./world.js";
 
 /** What the checkers look at of a member whose log holds entries of these terms. */
 function core(term: number, role: string, terms: readonly number[], commit: number): RaftCore {
-  const entries = terms.map((each, i): Entry => ({ index: i + 1, term: each, kind: "empty", data: new Uint8Array(0) }));
+  const entries = terms.map((each, i): Entry => ({ index: i + 1, term: each, kind: "noop", data: new Uint8Array(0) }));
   return { term, role, log: { firstIndex: 1, lastIndex: entries.length, commit, entry: (index: number) => entries[index - 1], term: (index: number) => (index === 0 ? 0 : entries[index - 1]?.term) } } as unknown as RaftCore;
 }
 
