@@ -1,7 +1,9 @@
 // The machine that one member runs on: a disk that lasts, and processes that come and go on it. The process is production code, whole: driver, core, log and snapshots.
 import type { Raft, RaftId, RaftOptions } from "../src/api.js";
 import { RaftError } from "../src/api.js";
+import { emptyConfig } from "../src/core/config.js";
 import type { RaftCore } from "../src/core/raft.js";
+import type { Config } from "../src/core/types.js";
 import { RaftNode } from "../src/node.js";
 import type { World as NodeWorld } from "../src/options.js";
 import { simulatedClock } from "./clock.js";
@@ -34,6 +36,8 @@ export class Host implements LifeOwner {
   /** The core of the running process; the checkers look into it, nothing else does. */
   core: RaftCore | undefined;
   seen: Seen | undefined;
+  /** Members as far as its last process knew. */
+  private lastConfig = emptyConfig;
   machine: RegisterMachine | undefined;
   readonly disk: SimulatedDisk;
   readonly directory: string;
@@ -58,6 +62,8 @@ export class Host implements LifeOwner {
     this.clockRate = 1 + (random.unit() * 2 - 1) * plan.clockSkew;
     this.disk = new SimulatedDisk(world, random, plan.diskTraits, () => this.crash(this.isRotten || random.chance(0.3) ? "kill" : "power"));
   }
+
+  get config(): Config { return this.core?.config ?? this.lastConfig; }
 
   // Of a process before this one nothing comes here any more: its life is over.
   look(): void { if (this.core) this.observer.look(this); }
@@ -150,6 +156,7 @@ export class Host implements LifeOwner {
 
   private over(): void {
     this.life.isOver = true;
+    this.lastConfig = this.config;
     this.node = undefined;
     this.core = undefined;
     this.seen = undefined;

@@ -1,5 +1,6 @@
 // Performs the faults of a plan. It sees the state of every member: what random faults find once in a million runs – a leader that dies after its second message – it aims at.
 import type { MemberChange, RaftId } from "../src/api.js";
+import { emptyConfig, isJoint } from "../src/core/config.js";
 import type { Config } from "../src/core/types.js";
 import { contextOf, type Host } from "./host.js";
 import { fairWeather, maxHosts, type Network } from "./network.js";
@@ -21,6 +22,7 @@ export class Nemesis {
   /** What happens to the next leaders. */
   private readonly traps: ((host: Host) => void)[] = [];
   private changedAtMs = -Infinity;
+  private lastConfig = emptyConfig;
 
   constructor(private readonly world: World, private readonly network: Network, private readonly group: Group, private readonly plan: Plan) {}
 
@@ -31,6 +33,13 @@ export class Nemesis {
   }
 
   onLeader(host: Host): void { if (!this.isOver) this.traps.shift()?.(host); }
+
+  /** What the newest leader knows of the members. */
+  onConfig(config: Config): void {
+    if (config === this.lastConfig) return;
+    if (!isSameGroup(config, this.lastConfig)) this.changedAtMs = this.world.now;
+    this.lastConfig = config;
+  }
 
   private perform(fault: Fault): void {
     const random = new Random(fault.seed, 2);
@@ -204,11 +213,14 @@ export class Nemesis {
 
   /** Never so many that what they lost could have been a majority's only copies. */
   private rot(host: Host, random: Random): void {
-    const voters = this.group.config().members.filter((m) => !m.isLearner).map((m) => m.id);
-    const damaged = [...this.group.hosts.values()].filter((other) => other !== host && isHurt(other) && voters.includes(other.id)).length;
+    const config = this.group.config();
+    const voters = config.members.filter((m) => !m.isLearner).map((m) => m.id);
+    const others = [...this.group.hosts.values()].filter((other) => other !== host && voters.includes(other.id));
     // While members change nobody knows how many are too many.
     const limit = this.plan.faults.some((fault) => isMembershipFault(fault.kind)) ? 1 : Math.floor((voters.length - 1) / 2);
-    if (voters.length < 3 || damaged + 1 > limit || this.world.now - this.changedAtMs < 5000 || !voters.includes(host.id)) return;
+    if (voters.length < 3 || others.filter(isHurt).length + 1 > limit || this.world.now - this.changedAtMs < 5000 || !voters.includes(host.id)) return;
+    // Nor when those that are left may take fewer for the group: then this one could be half of it.
+    if (others.filter((other) => !isHurt(other) && isSameGroup(other.config, config)).length <= voters.length / 2) return;
     host.crash("kill");
     const what = host.disk.rot(host.directory);
     if (what) { host.isRotten = true; host.isDamaged = true; this.world.tell(`member ${host.id}: ${what}`); }
@@ -217,3 +229,9 @@ export class Nemesis {
 }
 
 const isHurt = (host: Host): boolean => host.isRotten || host.isDamaged || host.state === "lost";
+
+/** The same voters, and none on their way out. */
+function isSameGroup(a: Config, b: Config): boolean {
+  const votersOf = (config: Config): string => [...config.members.filter((m) => !m.isLearner), ...config.outgoing].map((m) => m.id).sort((x, y) => x - y).join(" ");
+  return isJoint(a) === isJoint(b) && votersOf(a) === votersOf(b);
+}

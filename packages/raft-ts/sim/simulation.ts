@@ -217,6 +217,7 @@ export class Simulation {
   private look(host: Host): void {
     const core = host.core!;
     try { this.checkers.look(host.id, core, host.seen!); } catch (error) { this.world.failure ??= error as Error; return; }
+    if (core.role === "leader") this.nemesis.onConfig(core.config);
     if (host.isDamaged && !host.isRotten && !core.recovering) host.isDamaged = false;
     if (host.state !== "up") return;
     if (core.role === "removed") {
