@@ -156,7 +156,7 @@ export class RaftNode implements Raft, NodeContext {
     try {
       const leave = decodeLeave(bytes);
       if (leave?.kind === "leave") return this.members.onLeave(from);
-      if (leave?.kind === "refused") return this.members.onLeaveRefused(leave.why);
+      if (leave?.kind === "refused") return this.members.onLeaveRefused(leave.why, leave.missing);
       this.core.step(decodeMessage(bytes, from, this.id));
     } catch (error) {
       if (error instanceof RangeError) { this.config.log("warn", `Dropped a malformed message from member ${from}: ${error.message}`); return; }
@@ -192,7 +192,7 @@ export class RaftNode implements Raft, NodeContext {
   private apply(committed: readonly Entry[]): void {
     let data: { index: number; data: Uint8Array }[] = [];
     const flush = (): void => {
-      if (data.length > 0) this.config.stateMachine.apply(data);
+      if (data.length > 0 && isThenable(this.config.stateMachine.apply(data))) throw new TypeError("The state machine's apply returned a promise: it has to be done when it returns, as the next entries follow at once");
       data = [];
     };
     for (const entry of committed) {
@@ -225,6 +225,7 @@ export class RaftNode implements Raft, NodeContext {
   propose(data: Uint8Array, options?: { signal?: AbortSignal }): Promise<Committed> { return this.proposals.propose(data, options?.signal); }
 
   async waitApplied(index: number, signal?: AbortSignal): Promise<void> {
+    if (!Number.isSafeInteger(index) || index < 0) throw new RangeError(`Cannot wait for index ${String(index)}: an index is an integer from 0; \`readIndex\` and \`propose\` give one`);
     await this.waiters.until(() => {
       this.throwIfEnded();
       return this.core.log.applied >= index ? true : undefined;
@@ -233,12 +234,15 @@ export class RaftNode implements Raft, NodeContext {
 
   readIndex(options?: { signal?: AbortSignal }): Promise<number> { return this.reads.readIndex(options?.signal); }
 
-  addMember(member: NewMember): Promise<void> { return this.members.add(member); }
-  removeMember(id: RaftId): Promise<void> { return this.members.remove(id); }
-  updateMember(id: RaftId, change: Uint8Array | { readonly context?: Uint8Array; readonly priority?: number }): Promise<void> {
+  async addMember(member: NewMember, options?: { signal?: AbortSignal }): Promise<void> { return this.members.add(member, options?.signal); }
+  async removeMember(id: RaftId): Promise<void> { return this.members.remove(id); }
+  async updateMember(id: RaftId, change: Uint8Array | { readonly context?: Uint8Array; readonly priority?: number }): Promise<void> {
     return this.members.change([{ kind: "update", id, ...(change instanceof Uint8Array ? { context: change } : change) }]);
   }
-  changeMembers(changes: readonly MemberChange[]): Promise<void> { return this.members.change(changes); }
+  async changeMembers(changes: readonly MemberChange[]): Promise<void> {
+    if (!Array.isArray(changes)) throw new TypeError("Cannot change members: the changes are an array of { kind, id }");
+    return this.members.change(changes as readonly MemberChange[]);
+  }
   transferLeadership(to?: RaftId): Promise<void> { return this.members.transfer(to); }
 
   status(): RaftStatus { return statusOf(this, this.failure); }
@@ -281,3 +285,6 @@ export class RaftNode implements Raft, NodeContext {
     return this.closing;
   }
 }
+
+/** TypeScript takes a function that returns a promise for one that returns nothing. */
+const isThenable = (result: unknown): boolean => typeof (result as PromiseLike<unknown> | undefined)?.then === "function";

@@ -83,6 +83,7 @@ function misfit(change: ConfigChange, present: Member | undefined, removed: read
       return present ? badPriority(change.priority) : `member ${change.id} is not in the group`;
     case "remove":
       return undefined;
+    default: return `a change of the kind "${String((change as { kind: unknown }).kind)}" is not known; the kinds are add-learner, add-voter, promote, demote, remove and update`;
   }
 }
 
@@ -92,6 +93,8 @@ const badPriority = (priority = 0): string | undefined => Number.isSafeInteger(p
 function changed(change: ConfigChange, present: Member | undefined): Member | undefined {
   switch (change.kind) {
     case "add-learner":
+      // One that was to stay a learner is promoted from now on when it has caught up.
+      if (present?.isLearner && present.staysLearner && !change.staysLearner) { const { staysLearner: _, ...rest } = present; return rest; }
       return present ?? withPriority({ id: change.id, isLearner: true, context: change.context, ...(change.staysLearner && { staysLearner: true }) }, change.priority);
     case "add-voter":
       if (!present) return withPriority({ id: change.id, isLearner: false, context: change.context }, change.priority);

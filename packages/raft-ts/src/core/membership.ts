@@ -12,6 +12,12 @@ import type { Config, ConfigChange, Entry, ProposeResult } from "./types.js";
 
 /** One at a time: the one before must be applied, and an entry of this term committed (Ongaro 2015: else two changes can overlap). */
 export function proposeConfig(s: CoreState, changes: readonly ConfigChange[]): ProposeResult {
+  const judged = judgeConfig(s, changes);
+  return judged.kind === "refused" ? judged : appendConfig(s, judged.config);
+}
+
+/** What `proposeConfig` would say now; nothing is appended. */
+export function judgeConfig(s: CoreState, changes: readonly ConfigChange[]): Extract<ProposeResult, { kind: "refused" }> | { readonly kind: "fit"; readonly config: Config } {
   if (s.role !== "leader") return { kind: "refused", why: "not-leader" };
   if (s.transferee !== undefined || s.leavingRound !== 0) return { kind: "refused", why: "transferring" };
   if (s.log.applied < s.pendingConfigIndex || isJoint(s.config)) return { kind: "refused", why: "pending-config" };
@@ -19,8 +25,11 @@ export function proposeConfig(s: CoreState, changes: readonly ConfigChange[]): P
   if (next.kind === "same") return { kind: "refused", why: "no-change" };
   if (next.kind === "unfit") return { kind: "refused", why: "unfit", reason: next.reason };
   const halves = halvesOf(next.config);
-  if (!isSameVoters(s.halves, halves) && !hasQuorum(halves, s.canVote)) return { kind: "refused", why: "quorum", missing: missingOf(s, halves) };
-  return appendConfig(s, next.config);
+  if (!isSameVoters(s.halves, halves) && !hasQuorum(halves, s.canVote)) {
+    // A new leader knows only after an election timeout who does not answer.
+    return hasQuorum(halves, s.mayVote) ? { kind: "refused", why: "pending-config" } : { kind: "refused", why: "quorum", missing: missingOf(s, halves) };
+  }
+  return { kind: "fit", config: next.config };
 }
 
 const isSameVoters = (a: Halves, b: Halves): boolean => b.outgoing.length === 0 && a.incoming.length === b.incoming.length && a.incoming.every((id, i) => id === b.incoming[i]);
@@ -96,7 +105,7 @@ export function onRemoved(s: CoreState, from: RaftId): void {
   if (s.role !== "leader" || s.leavingRound === 0) return s.becomeRemoved(`member ${from} says that it was removed`);
   const progress = s.progress.get(from);
   if (!progress) return;
-  progress.heardAt = s.ticks;
+  progress.heard(s.ticks);
   progress.ackedRound = Math.max(progress.ackedRound, s.leavingRound);
   finishLeaving(s);
 }

@@ -33,8 +33,10 @@ export class Progress {
   next: number;
   state: "probe" | "replicate" | "snapshot" = "probe";
   pendingSnapshot = 0;
-  /** The leader's tick at which it was last heard of. */
+  /** The leader's tick at which it was last heard of; a new leader counts all as heard of now. */
   heardAt = 0;
+  /** Something came from it since this leader leads. */
+  hasAnswered = false;
   /** probe: one append is on its way, wait for its answer or the next heartbeat. */
   isProbeSent = false;
   /** The commit index that it was last told. */
@@ -51,6 +53,8 @@ export class Progress {
     this.next = next;
     this.inflights = new Inflights(maxInflight, maxInflightBytes);
   }
+
+  heard(tick: number): void { this.heardAt = tick; this.hasAnswered = true; }
 
   private enter(state: Progress["state"]): void {
     this.state = state;

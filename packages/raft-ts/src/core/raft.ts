@@ -10,7 +10,7 @@ import { campaign, campaignNow, isQuietFor, learnCommit, onVote, onVoteResponse,
 import { follow, onAppend, onHeartbeat, onSnapshot, restored, wantsSnapshot } from "./follower.js";
 import { forward, onPropose, onProposeResponse } from "./forwarding.js";
 import type { RaftLog } from "./log.js";
-import { applyConfig, finishLeaving, leaveJointWhenDue, onRemoved, promoteLearner, proposeConfig } from "./membership.js";
+import { applyConfig, finishLeaving, leaveJointWhenDue, onRemoved, promoteLearner, judgeConfig, proposeConfig } from "./membership.js";
 import { acknowledgeApplied, flushCommitWhenIdle, takeReady } from "./output.js";
 import type { Progress } from "./progress.js";
 import { propose } from "./propose.js";
@@ -146,6 +146,8 @@ export class RaftCore {
 
   /** One change of members, or several at once; a joint configuration on the way is left without being asked (membership.ts). */
   proposeConfig(changes: readonly ConfigChange[]): ProposeResult { return proposeConfig(this.s, changes); }
+  /** What `proposeConfig` would refuse now; undefined: nothing. */
+  refusalOf(changes: readonly ConfigChange[]): Extract<ProposeResult, { kind: "refused" }> | undefined { const judged = judgeConfig(this.s, changes); return judged.kind === "refused" ? judged : undefined; }
 
   /** Asks for an index at which a read is linearizable; it comes back in `Ready.reads` under `id`. False: no leader is known. */
   read(id: number): boolean { return read(this.s, id); }

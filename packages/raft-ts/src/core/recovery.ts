@@ -16,7 +16,7 @@ export function onRecover(s: CoreState, m: Extract<Message, { type: "recover" }>
   const progress = s.progress.get(m.from);
   if (s.role !== "leader" || !progress) return;
   progress.forget(Math.min(m.lastIndex, s.log.lastIndex), s.log.lastIndex);
-  progress.heardAt = s.ticks;
+  progress.heard(s.ticks);
   s.send({ type: "recover-response", from: s.id, to: m.from, term: s.term, lastIndex: s.log.lastIndex, nonce: m.nonce });
 }
 

@@ -69,7 +69,7 @@ export function broadcastHeartbeat(s: CoreState): void {
 export function onAppendResponse(s: CoreState, from: RaftId, index: number): void {
   const progress = s.progress.get(from);
   if (s.role !== "leader" || !progress) return;
-  progress.heardAt = s.ticks;
+  progress.heard(s.ticks);
   if (index > s.log.lastIndex) return;
   const isNew = progress.accepted(index);
   if (!isNew && !(progress.state === "probe" && index === progress.match && index > 0)) return;
@@ -84,7 +84,7 @@ export function onAppendResponse(s: CoreState, from: RaftId, index: number): voi
 export function onAppendReject(s: CoreState, m: Extract<Message, { type: "append-reject" }>): void {
   const progress = s.progress.get(m.from);
   if (s.role !== "leader" || !progress) return;
-  progress.heardAt = s.ticks;
+  progress.heard(s.ticks);
   const hint = m.hintTerm > 0 ? s.log.findConflict(m.hintIndex, m.hintTerm).index : m.hintIndex;
   if (progress.refused(m.index, hint) && progress.state === "replicate") progress.becomeProbe();
 }
@@ -92,7 +92,7 @@ export function onAppendReject(s: CoreState, m: Extract<Message, { type: "append
 export function onHeartbeatResponse(s: CoreState, m: Extract<Message, { type: "heartbeat-response" }>): void {
   const progress = s.progress.get(m.from);
   if (s.role !== "leader" || !progress) return;
-  progress.heardAt = s.ticks;
+  progress.heard(s.ticks);
   if (progress.isProbeSent) { progress.isProbeSent = false; s.isDirty = true; }
   // An append may have been lost: ask again with an empty one, whose refusal shows it.
   if (progress.state === "replicate" && progress.match < s.log.lastIndex) { progress.sentCommit = -1; s.isDirty = true; }

@@ -187,11 +187,14 @@ export class CoreState {
     return id === this.id || (progress !== undefined && this.ticks - progress.heardAt <= this.options.electionTicks);
   };
 
-  /** Active, and its log is whole: it can give its vote to a successor. */
+  /** It has answered this leader lately, and its log is whole: it can give its vote to a successor. */
   readonly canVote = (id: RaftId): boolean => {
     const progress = this.progress.get(id);
-    return this.isActive(id) && (id === this.id || (progress !== undefined && progress.match >= progress.recoverTarget));
+    return this.isActive(id) && (id === this.id || (progress !== undefined && progress.hasAnswered && progress.match >= progress.recoverTarget));
   };
+
+  /** The same, or it is too early to say: it still has time to answer a new leader. */
+  readonly mayVote = (id: RaftId): boolean => this.canVote(id) || (this.isActive(id) && this.progress.get(id)?.hasAnswered === false);
 
   /** Synced up to there, as the leader knows. */
   readonly matchOf = (id: RaftId): number => id === this.id ? this.log.stable : this.progress.get(id)?.match ?? 0;

@@ -20,6 +20,11 @@ export function asStorageError(error: unknown, directory: string): Error {
   return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${message}${code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
 }
 
+/** Of what callers hand in: `what` is the subject of a sentence. */
+export function checkBytes(bytes: unknown, what: string): void {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`${what} is a Uint8Array, not ${bytes === null ? "null" : Array.isArray(bytes) ? "an array" : typeof bytes === "object" ? `a ${bytes.constructor?.name ?? "bare object"}` : `a value of type ${typeof bytes}`}: encode it first`);
+}
+
 export function checkId(id: RaftId): void {
   if (!Number.isSafeInteger(id) || id <= 0 || id >= 2 ** 48) throw new RangeError(`Raft id ${id} is not a positive integer below 2^48`);
 }

@@ -3,20 +3,26 @@ import { RaftError, type MemberChange, type NewMember, type RaftId } from "../ap
 import { isJoint, isVoter, memberOf, voters } from "../core/config.js";
 import { encodeLeave } from "../leave.js";
 import type { NodeContext } from "./context.js";
-import { checkId, droppedError } from "./errors.js";
+import { checkBytes, checkId, droppedError } from "./errors.js";
 import type { LocalReads } from "./reads.js";
 import type { Proposals } from "./proposals.js";
 
 export class Members {
-  private leaveRefusal: string | undefined;
+  private leaveRefusal: RaftError | undefined;
   constructor(private readonly node: NodeContext, private readonly proposals: Proposals, private readonly reads: LocalReads) {}
 
-  async add({ id, context, priority, isLearner = false }: NewMember): Promise<void> {
+  async add({ id, context, priority, isLearner = false }: NewMember, signal?: AbortSignal): Promise<void> {
     checkId(id);
+    checkBytes(context, `The context of member ${id}`);
+    this.node.throwIfEnded();
+    signal?.throwIfAborted();
     const { core } = this.node;
+    if (core.role !== "leader") throw this.proposals.refusal("not-leader", `add member ${id}`);
     if (core.config.removed.includes(id)) throw new RaftError("removed", `Cannot add member ${id}: a member with this id was removed, and ids are never used again; join under a new id`);
-    const optional = { ...(priority !== undefined && { priority }), ...(isLearner && { staysLearner: true }) };
-    if (!memberOf(core.config, id)) await this.change([{ kind: "add-learner", id, context, ...optional }]);
+    if (isLearner && isVoter(core.config, id)) throw new RaftError("unfit", `Cannot add member ${id} as a learner: it votes already; demote it with changeMembers`);
+    const optional = { ...(priority !== undefined && { priority }) };
+    // Of one that is there already the address and the priority become what they are now.
+    await this.change([{ kind: "add-learner", id, context, ...optional, ...(isLearner && { staysLearner: true }) }, { kind: "update", id, context, ...optional }], `add member ${id}`);
     if (isLearner) return;
     await this.node.waiters.until(() => {
       this.node.throwIfEnded();
@@ -24,27 +30,36 @@ export class Members {
       if (!memberOf(core.config, id)) throw new RaftError("removed", `Cannot add member ${id}: it was removed before it had caught up`);
       if (core.role !== "leader") throw droppedError();
       return undefined;
-    });
+    }, signal);
     await this.spread();
   }
 
   async remove(id: RaftId): Promise<void> {
+    checkId(id);
     const { core } = this.node;
     this.node.throwIfEnded();
-    if (!memberOf(core.config, id)) return;
-    if (isVoter(core.config, id) && voters(core.config).length === 1) throw new RaftError("quorum", `Cannot remove member ${id}: it is the only voter; add another first`);
+    const isOnlyVoter = isVoter(core.config, id) && voters(core.config).length === 1;
+    if (isOnlyVoter) throw new RaftError("quorum", `Cannot remove member ${id}: it is the only voter; add another first`);
     if (id !== core.id) return this.change([{ kind: "remove", id }]);
+    if (!memberOf(core.config, id)) return;
     // A leader that removes itself leaves followers that do not know yet that its removal is committed; with two members that would be the end of the group.
-    if (core.role === "leader") await this.transfer(undefined);
+    if (core.role === "leader") {
+      const refusal = core.refusalOf([{ kind: "remove", id }]);
+      if (refusal?.why === "quorum") throw quorumError(`remove member ${id}`, refusal.missing);
+      await this.transfer(undefined);
+    }
     await this.leave();
   }
 
   /** Proposes until it is accepted (changes go one at a time), then waits until it is applied, and the joint configuration on the way there is left. */
-  async change(changes: readonly MemberChange[]): Promise<void> {
+  async change(changes: readonly MemberChange[], what = describe(changes)): Promise<void> {
     const { node } = this;
     const { core, config } = node;
-    for (const { id } of changes) checkId(id);
-    const what = describe(changes);
+    for (const change of changes) {
+      checkId(change.id);
+      const isAdded = change.kind === "add-learner" || change.kind === "add-voter";
+      if (isAdded || (change.kind === "update" && change.context !== undefined)) checkBytes(change.context, `The context of member ${change.id}`);
+    }
     const target = await node.waiters.until(() => {
       node.throwIfEnded();
       const result = core.proposeConfig(changes);
@@ -52,13 +67,14 @@ export class Members {
       switch (result.why) {
         case "pending-config": case "transferring": return undefined;
         case "no-change": return { index: 0, term: 0 };
-        case "quorum": throw new RaftError("quorum", `Cannot ${what}: the voters would have no majority without ${result.missing.map((id) => `member ${id}`).join(" and ")}, which ${result.missing.length === 1 ? "does" : "do"} not answer; bring back what is missing first`, { missing: result.missing });
+        case "quorum": throw quorumError(what, result.missing);
         case "unfit": throw new RaftError("unfit", `Cannot ${what}: ${result.reason}`);
-        default: throw this.proposals.refusal(result.why);
+        default: throw this.proposals.refusal(result.why, what);
       }
     }, undefined, { ticks: config.electionTicks * 10, error: () => new RaftError("busy", `Cannot ${what}: another membership change has not finished; try again later`) });
     node.schedule();
-    if (target.index === 0) return;
+    // Nothing to change, as far as this member knows: so does a leader whom nobody follows any more.
+    if (target.index === 0) { await this.reads.readIndex(undefined); return; }
     await this.proposals.follow(target.index, target.term);
     await node.waiters.until(() => { node.throwIfEnded(); return isJoint(core.config) ? undefined : true; });
     await this.spread();
@@ -82,7 +98,7 @@ export class Members {
     await node.waiters.until((ticks) => {
       if (core.role === "removed") return true;
       node.throwIfEnded();
-      if (this.leaveRefusal !== undefined) throw new RaftError("quorum", this.leaveRefusal);
+      if (this.leaveRefusal !== undefined) throw this.leaveRefusal;
       const { leader } = core;
       if (leader !== undefined && leader !== core.id && (leader !== asked || ticks - askedAt >= config.electionTicks)) {
         asked = leader;
@@ -97,12 +113,12 @@ export class Members {
     const { node } = this;
     if (node.core.role !== "leader" || !memberOf(node.core.config, from)) return;
     this.remove(from).catch((error: Error) => {
-      if (error instanceof RaftError && error.kind === "quorum" && !node.hasEnded) node.transport.send(from, [encodeLeave({ kind: "refused", why: error.message })]);
+      if (error instanceof RaftError && error.kind === "quorum" && !node.hasEnded) node.transport.send(from, [encodeLeave({ kind: "refused", why: error.message, missing: error.missing ?? [] })]);
     });
   }
 
-  onLeaveRefused(why: string): void {
-    this.leaveRefusal = why;
+  onLeaveRefused(why: string, missing: readonly RaftId[]): void {
+    this.leaveRefusal = new RaftError("quorum", why, { missing });
     this.node.waiters.wake();
   }
 
@@ -112,10 +128,11 @@ export class Members {
     const { node } = this;
     const { core, config } = node;
     node.throwIfEnded();
-    if (core.role !== "leader") throw this.proposals.refusal("not-leader");
+    if (core.role !== "leader") throw this.proposals.refusal("not-leader", "hand over leadership");
     if (to === core.id) return;
+    if (to !== undefined && !isVoter(core.config, to)) throw new RaftError("unfit", `Cannot hand leadership to member ${to}: it is ${memberOf(core.config, to) ? "a learner; promote it first" : "not in the group"}`);
     const target = to ?? this.bestSuccessor();
-    if (target === undefined || !core.transfer(target)) throw new RaftError("quorum", to === undefined ? "Cannot hand over leadership: no other voter is active" : `Cannot hand leadership to member ${to}: it is not a voter`);
+    if (target === undefined || !core.transfer(target)) throw new RaftError("quorum", "Cannot hand over leadership: no other voter is active", { missing: voters(core.config).map((m) => m.id).filter((id) => !core.isActive(id)) });
     node.schedule();
     await node.waiters.until(() => {
       node.throwIfEnded();
@@ -133,5 +150,9 @@ export class Members {
   }
 }
 
+function quorumError(what: string, missing: readonly RaftId[]): RaftError {
+  return new RaftError("quorum", `Cannot ${what}: the voters would have no majority without ${missing.map((id) => `member ${id}`).join(" and ")}, which ${missing.length === 1 ? "does" : "do"} not answer; bring back what is missing first`, { missing });
+}
+
 const verbs: Readonly<Record<MemberChange["kind"], string>> = { "add-learner": "add", "add-voter": "add", promote: "promote", demote: "demote", remove: "remove", update: "update" };
-const describe = (changes: readonly MemberChange[]): string => changes.map(({ kind, id }) => `${verbs[kind]} member ${id}`).join(" and ");
+const describe = (changes: readonly MemberChange[]): string => changes.map(({ kind, id }) => `${verbs[kind] ?? "change"} member ${id}`).join(" and ");

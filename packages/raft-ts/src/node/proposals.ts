@@ -3,7 +3,7 @@
 import { RaftError } from "../api.js";
 import type { Entry, Forwarded } from "../core/types.js";
 import type { NodeContext } from "./context.js";
-import { droppedError, removedError } from "./errors.js";
+import { checkBytes, droppedError, removedError } from "./errors.js";
 
 export interface Committed { readonly index: number; readonly term: number }
 
@@ -27,6 +27,7 @@ export class Proposals {
       const { node } = this;
       node.throwIfEnded();
       signal?.throwIfAborted();
+      checkBytes(data, "A proposal");
       if (data.length > node.config.maxEntryBytes) throw new RaftError("too-large", `Cannot propose ${data.length} bytes: an entry holds at most ${node.config.maxEntryBytes}; split the change`);
       const result = node.core.propose(data);
       if (result.kind === "appended") this.appended.set(result.index, appendedBy(result.term, signal ? abortable({ resolve, reject }, signal) : { resolve, reject }));
@@ -42,13 +43,14 @@ export class Proposals {
     return new Promise((resolve, reject) => { this.appended.set(index, { term, isOwn: true, resolve, reject }); });
   }
 
-  refusal(why: string): RaftError {
+  /** `action`: what was asked for, as an infinitive. */
+  refusal(why: string, action = "propose"): RaftError {
     const { core } = this.node;
     switch (why) {
-      case "not-leader": return new RaftError("not-leader", core.leader === undefined ? "Cannot propose here: this member is not the leader, and none is known" : `Cannot propose here: member ${core.leader} is the leader`);
-      case "busy": return new RaftError("busy", "Cannot propose now: too much waits to be committed; try again when some of it is");
-      case "transferring": return new RaftError("busy", `Cannot propose now: leadership is being handed to member ${core.transferee ?? "another"}; try again there`);
-      default: return new RaftError("busy", `Cannot propose now: ${why}`);
+      case "not-leader": return new RaftError("not-leader", core.leader === undefined ? `Cannot ${action} here: this member is not the leader, and none is known` : `Cannot ${action} here: member ${core.leader} is the leader`);
+      case "busy": return new RaftError("busy", `Cannot ${action} now: too much waits to be committed; try again when some of it is`);
+      case "transferring": return new RaftError("busy", `Cannot ${action} now: leadership is being handed to member ${core.transferee ?? "another"}; try again there`);
+      default: return new RaftError("busy", `Cannot ${action} now: ${why}`);
     }
   }
 

@@ -21,9 +21,10 @@ export class Counters {
   snapshotsReceived = 0;
 }
 
-export function roleOf({ core }: NodeContext, failure: Error | undefined): RaftStatus["role"] {
+export function roleOf({ core, hasEnded }: NodeContext, failure: Error | undefined): RaftStatus["role"] {
   if (failure) return "failed";
-  const { role } = core;
+  // Closed: it leads nobody any more.
+  const role = hasEnded && core.role !== "removed" ? "follower" : core.role;
   if (role === "pre-candidate") return "candidate";
   if (role === "follower" && !isVoter(core.config, core.id)) return "learner";
   return role;
@@ -59,11 +60,11 @@ function progressOf({ core, config }: NodeContext, id: number): PeerProgress {
   };
 }
 
-export function metricsOf({ core, counters, storage }: NodeContext): RaftMetrics {
+export function metricsOf({ core, counters, storage, hasEnded }: NodeContext): RaftMetrics {
   const { log } = core;
   return {
     ...counters,
-    term: core.term, isLeader: core.role === "leader" ? 1 : 0, hasLeader: core.leader === undefined ? 0 : 1, members: core.config.members.length,
+    term: core.term, isLeader: core.role === "leader" && !hasEnded ? 1 : 0, hasLeader: core.leader === undefined || hasEnded ? 0 : 1, members: core.config.members.length,
     commitIndex: log.commit, appliedIndex: log.applied, lastIndex: log.lastIndex, entriesInMemory: log.lastIndex - log.firstIndex + 1,
     uncommittedBytes: core.role === "leader" ? core.uncommittedBytes : 0,
     logSyncs: storage.syncs, logBytesWritten: storage.bytesWritten,
@@ -84,8 +85,8 @@ export class Listeners {
   add(listener: (status: RaftStatus) => void): () => void {
     // A copy, so that the same function can listen twice.
     const own = (status: RaftStatus): void => listener(status);
-    this.listeners.add(own);
     own(this.status());
+    this.listeners.add(own);
     return () => { this.listeners.delete(own); };
   }
 

@@ -2,6 +2,7 @@
 // libuv's threads and none may block the loop (measured as fast as blocking calls, see the project's notes on storage).
 import fs from "node:fs";
 import { promisify } from "node:util";
+import { lockDirectory } from "./lock.js";
 
 export interface DiskFile {
   readonly path: string;
@@ -20,6 +21,8 @@ export interface DiskFile {
 }
 
 export interface Disk {
+  /** Keeps others out of the directory until the function that it resolves with is called. Where it is missing, nobody else comes. */
+  lock?(directory: string): Promise<() => Promise<void>>;
   /** "create": new or emptied. "edit": exists or is made, contents kept. */
   open(path: string, mode: "read" | "edit" | "create"): Promise<DiskFile>;
   list(directory: string): Promise<string[]>;
@@ -42,6 +45,7 @@ const fstat = promisify(fs.fstat);
 const flags = { read: "r", edit: fs.constants.O_RDWR | fs.constants.O_CREAT, create: "w+" } as const;
 
 export const nodeDisk: Disk = {
+  lock: lockDirectory,
   async open(path, mode) {
     const fd = await open(path, flags[mode], 0o600);
     let syncedFd: Promise<number | undefined> | undefined;

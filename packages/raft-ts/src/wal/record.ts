@@ -54,8 +54,15 @@ export function encodeRecord(record: LogRecord, sealer: Sealer | undefined): Uin
   return frame;
 }
 
+/** Of a payload whose checksum fits: what cannot be understood then was not written by this version with this key. */
 export function decodeRecord(payload: Uint8Array, sealer: Sealer | undefined): LogRecord {
-  const r = new Reader(unseal(payload, sealer));
+  try { return decode(new Reader(unseal(payload, sealer))); } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new RaftError("corrupt", `Cannot read the Raft log: its records are whole and yet not understood; ${sealer ? "they were written without a key, or by a newer version: start with what wrote them" : "they were written with a key, or by a newer version: start with the key that they were written with"}`, { cause });
+  }
+}
+
+function decode(r: Reader): LogRecord {
   const flags = r.byte();
   // No spreads: with small records they take longer than all the rest.
   const record: Mutable<LogRecord> = { isReset: (flags & reset) !== 0, isCheckpoint: (flags & checkpoint) !== 0, entries: [] };

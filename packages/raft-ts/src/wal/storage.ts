@@ -28,7 +28,8 @@ export interface StorageOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-interface Vote { readonly term: number; readonly vote: number; readonly recovering: boolean }
+/** `id`: whose it is; missing in files of before. */
+interface Vote { readonly term: number; readonly vote: number; readonly recovering: boolean; readonly id: RaftId | undefined }
 type Job = { readonly record: LogRecord | undefined; readonly mustSync: boolean; readonly vote: Vote | undefined; readonly done: () => void; /** Instead of `done`, when it will not be done any more. */ readonly dropped?: (error: Error) => void };
 
 export class Storage {
@@ -40,6 +41,7 @@ export class Storage {
   private marked: Position = { segment: 0, offset: 0 };
   private markedAlone = false;
   private isMarking = false;
+  private unlock: (() => Promise<void>) | undefined;
 
   private constructor(
     private readonly options: StorageOptions, private readonly writer: LogWriter, private readonly snapshots: SnapshotFiles,
@@ -49,8 +51,20 @@ export class Storage {
   /** `restored` undefined: the directory was empty. */
   static async open(options: StorageOptions): Promise<{ storage: Storage; restored: RestoredState | undefined }> {
     const disk = options.disk ?? nodeDisk;
-    const { directory, sealer } = options;
-    await disk.makeDirectory(directory);
+    await disk.makeDirectory(options.directory);
+    const unlock = await disk.lock?.(options.directory);
+    try {
+      const opened = await Storage.read(options, disk);
+      opened.storage.unlock = unlock;
+      return opened;
+    } catch (error) {
+      await unlock?.();
+      throw error;
+    }
+  }
+
+  private static async read(options: StorageOptions, disk: Disk): Promise<{ storage: Storage; restored: RestoredState | undefined }> {
+    const { directory, sealer, id } = options;
     const snapshots = new SnapshotFiles(disk, directory, sealer);
     const replayed = await replay(disk, directory, sealer);
     const { slots: voteSlots, value: voteBytes } = await SlotFile.open(disk, join(directory, "vote"));
@@ -58,14 +72,17 @@ export class Storage {
     const writer = new LogWriter({ disk, directory, segmentBytes: options.segmentBytes, sealer });
     const savedVote = voteBytes && decodeVote(voteBytes);
     const mark = markBytes && decodeMark(markBytes);
+    if (savedVote?.id !== undefined && savedVote.id !== id) {
+      throw new RaftError("unfit", `Cannot open the Raft log in "${directory}" as member ${id}: it is that of member ${savedVote.id}, and what one member promised must not count for another; start this one with a directory of its own`);
+    }
     const make = (vote: Vote): Storage => new Storage(options, writer, snapshots, voteSlots, markSlots, vote);
 
     if (replayed.segments.length === 0 && !savedVote) {
       await writer.rewrite(1, replayed.hardState, startMarker, [], []);
-      return { storage: make({ term: 0, vote: 0, recovering: false }), restored: undefined };
+      return { storage: make({ term: 0, vote: 0, recovering: false, id }), restored: undefined };
     }
     const found = await examine(options, snapshots, replayed, savedVote, mark);
-    const vote: Vote = { term: found.hardState.term, vote: found.hardState.vote, recovering: found.recovering };
+    const vote: Vote = { term: found.hardState.term, vote: found.hardState.vote, recovering: found.recovering, id };
     const storage = make(vote);
     storage.markedAlone = found.isAlone;
     // First the flag, then the repair: a crash in between finds the damage, or the flag, again.
@@ -95,7 +112,7 @@ export class Storage {
     let vote: Vote | undefined;
     const known = this.vote, recovering = write.recovering ?? known.recovering;
     if ((hardState && (hardState.term !== known.term || hardState.vote !== known.vote)) || recovering !== known.recovering) {
-      vote = this.vote = { term: hardState?.term ?? known.term, vote: hardState?.vote ?? known.vote, recovering };
+      vote = this.vote = { term: hardState?.term ?? known.term, vote: hardState?.vote ?? known.vote, recovering, id: this.options.id };
     }
     this.enqueue({ record, mustSync: write.mustSync, vote, done });
   }
@@ -173,6 +190,7 @@ export class Storage {
     if (this.isMarking) await new Promise<void>((resolve) => { this.marking = resolve; });
     if (!this.failure) await this.markSlots.write(encodeMark({ synced: this.writer.synced, isAlone: this.markedAlone }), { isSynced: false }).catch(() => {});
     await Promise.allSettled([this.writer.close(), this.voteSlots.close(), this.markSlots.close()]);
+    await this.unlock?.();
   }
 }
 
@@ -181,8 +199,8 @@ const startMarker: Marker = { meta: { index: 0, term: 0, config: emptyConfig }, 
 const maxLater = (replayed: Replayed): number => Math.max(0, ...replayed.segments.map((s) => s.number - replayed.end.segment));
 
 interface Mark { readonly synced: Position; readonly isAlone: boolean }
-const encodeVote = (v: Vote): Uint8Array => new Writer().int(v.term).int(v.vote).bool(v.recovering).finish();
-const decodeVote = (bytes: Uint8Array): Vote => { const r = new Reader(bytes); return { term: r.int(), vote: r.int(), recovering: r.bool() }; };
+const encodeVote = (v: Vote): Uint8Array => new Writer().int(v.term).int(v.vote).bool(v.recovering).int(v.id ?? 0).finish();
+const decodeVote = (bytes: Uint8Array): Vote => { const r = new Reader(bytes); return { term: r.int(), vote: r.int(), recovering: r.bool(), id: r.isAtEnd ? undefined : r.int() }; };
 const encodeMark = (m: Mark): Uint8Array => new Writer().int(m.synced.segment).int(m.synced.offset).bool(m.isAlone).finish();
 const decodeMark = (bytes: Uint8Array): Mark => { const r = new Reader(bytes); return { synced: { segment: r.int(), offset: r.int() }, isAlone: r.bool() }; };
 
