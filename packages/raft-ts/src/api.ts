@@ -27,7 +27,7 @@ export interface Raft {
    * Changes of members, made by the leader, one after the other. They reject with RaftError "quorum", and the `missing` ids, when the voters could not form a majority afterwards.
    * Joins as a learner, promoted by the leader once it has caught up; resolves when it is a voter (at once with `isLearner`, and then it stays a learner).
    */
-  addMember(member: NewMember): Promise<void>;
+  addMember(member: NewMember, options?: { signal?: AbortSignal }): Promise<void>;
   /** Hands leadership over first when it is the leader's own; a follower may ask for its own removal. */
   removeMember(id: RaftId): Promise<void>;
   updateMember(id: RaftId, change: Uint8Array | { readonly context?: Uint8Array; readonly priority?: number }): Promise<void>;

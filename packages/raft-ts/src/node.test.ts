@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RaftError } from "./api.js";
 import { encodeMessage } from "./codec.js";
 import { emptyConfig } from "./core/config.js";
-import { TestGroup, until } from "./node-test-group.js";
+import { contextOf, TestGroup, until } from "./node-test-group.js";
 import { nodeDisk, type Disk } from "./wal/disk.js";
 
 describe("a raft group on real disks", function () {
@@ -157,6 +157,102 @@ describe("a raft group on real disks", function () {
     assert.equal(one.raft.status().members.length, 3);
     await one.raft.removeMember(3);
     assert.equal(one.raft.status().members.length, 2);
+  });
+
+  it("a leader does not go when those that stay would have no majority, also when it leads only since just now", async () => {
+    const one = await group.three();
+    await group.kill(3);
+    await until(() => one.raft.status().members.some((m) => !m.isActive), "the leader misses it");
+    await assert.rejects(one.raft.removeMember(1), (error: RaftError) => error.kind === "quorum" && error.missing.join() === "3");
+    assert.equal(one.raft.status().role, "leader", "and it has not handed over");
+    await one.raft.transferLeadership(2);
+    await assert.rejects(group.get(2).raft.removeMember(1), (error: RaftError) => error.kind === "quorum" && error.missing.join() === "3");
+    await assert.rejects(one.raft.removeMember(1), (error: RaftError) => error.kind === "quorum" && error.missing.join() === "3");
+    assert.equal(group.get(2).raft.status().members.length, 3);
+  });
+
+  it("what is no change of members, no bytes and no index is told so, and changes nothing", async () => {
+    const one = await group.three();
+    const { raft } = one;
+    await one.propose("before");
+    const before = raft.status().lastIndex;
+    const wrong: [string, () => Promise<unknown>, RegExp][] = [
+      ["an unknown kind", () => raft.changeMembers([{ kind: "promot", id: 2 } as never]), /kind "promot" is not known/],
+      ["no kind", () => raft.changeMembers([{ id: 3 } as never]), /kind "undefined" is not known/],
+      ["no array", () => raft.changeMembers(undefined as never), /array/],
+      ["a string for an entry", () => raft.propose("text" as never), /Uint8Array, not a value of type string/],
+      ["another array", () => raft.propose(new Uint16Array(2) as never), /not a Uint16Array/],
+      ["nothing for an entry", () => raft.propose(null as never), /not null/],
+      ["a context that is no bytes", () => raft.addMember({ id: 9, context: "x" as never }), /context of member 9 is a Uint8Array/],
+      ["an address that is no bytes", () => raft.updateMember(2, { context: "x" as never }), /context of member 2 is a Uint8Array/],
+      ["no id", () => raft.removeMember(Number.NaN), /positive integer/],
+      ["no index", () => raft.waitApplied(Number.NaN), /integer from 0/],
+      ["a voter as a learner", () => raft.addMember({ id: 2, context: contextOf(2), isLearner: true }), /votes already/],
+      ["a transfer to nobody", () => raft.transferLeadership(77), /not in the group/],
+      ["a change by a follower", () => group.get(2).raft.removeMember(99), /Cannot remove member 99 here: member 1 is the leader/],
+    ];
+    for (const [what, call, message] of wrong) await assert.rejects(call(), message, what);
+    assert.equal(raft.status().lastIndex, before);
+    assert.equal(raft.status().members.length, 3);
+    await one.propose("after");
+  });
+
+  it("a member that was added to stay a learner is promoted when it is added again", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await group.start(2);
+    await one.raft.addMember({ id: 2, context: contextOf(2), isLearner: true });
+    assert.equal(one.raft.status().members.find((m) => m.id === 2)?.isLearner, true);
+    await one.raft.addMember({ id: 2, context: Buffer.from("moved") });
+    const member = one.raft.status().members.find((m) => m.id === 2);
+    assert.deepEqual([member?.isLearner, Buffer.from(member!.context).toString()], [false, "moved"]);
+  });
+
+  it("the wait for a member that never comes can be given up", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    const waiting = new AbortController();
+    const added = one.raft.addMember({ id: 5, context: contextOf(5) }, { signal: waiting.signal });
+    await until(() => one.raft.status().members.length === 2, "it is known");
+    waiting.abort(new Error("enough"));
+    await assert.rejects(added, /enough/);
+  });
+
+  it("a log is one member's and one process's", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await one.propose("kept");
+    await assert.rejects(group.start(1), (error: RaftError) => error.kind === "storage" && /has it open already/.test(error.message));
+    await group.kill(1);
+    await assert.rejects(group.start(2, { kind: "join" }, { directory: group.directoryOf(1) }), (error: RaftError) => error.kind === "unfit" && /it is that of member 1/.test(error.message));
+    const again = await group.start(1);
+    await until(() => again.values().includes("kept"), "it has what it acknowledged");
+  });
+
+  it("a log that was written with a key is not read without one, and stays as it is", async () => {
+    const sealer = { seal: (plain: Uint8Array) => plain.map((byte) => byte ^ 0x5a), open: (sealed: Uint8Array) => sealed.map((byte) => byte ^ 0x5a) };
+    const one = await group.start(1, { kind: "bootstrap", context: contextOf(1) }, { sealer });
+    await one.leads();
+    await one.propose("sealed");
+    await group.kill(1);
+    await assert.rejects(group.start(1), (error: RaftError) => error.kind === "corrupt" && /written with a key/.test(error.message));
+    const again = await group.start(1, { kind: "join" }, { sealer });
+    await until(() => again.values().includes("sealed"), "it is there");
+  });
+
+  it("a state machine that answers with a promise ends the member with a word", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    one.machine.apply = (async () => {}) as never;
+    await assert.rejects(one.propose("x"), /apply returned a promise/);
+  });
+
+  it("a closed member leads nobody", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await one.raft.close();
+    const { role, isReady, leader } = one.raft.status();
+    assert.deepEqual([role, isReady, leader, one.raft.metrics().isLeader], ["follower", false, undefined, 0]);
   });
 
   it("changes asked for at once are made one after the other", async () => {
