@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { decodeMessage, encodeMessage } from "./codec.js";
+import { decodeMessage, encodeMessage, mayOvertake } from "./codec.js";
 import { Writer } from "./core/bytes.js";
 import { configOf } from "./core/hand-test-group.js";
 import type { Entry, EntryKind, Message } from "./core/types.js";
@@ -48,6 +48,18 @@ describe("messages as bytes", () => {
       for (let length = 0; length < bytes.length; length++) if (length !== older) assert.throws(() => decodeMessage(bytes.subarray(0, length), from, to), RangeError);
     });
   }
+
+  for (const message of messages) {
+    it(`that go on behind the end are refused: ${message.type}`, () => {
+      const bytes = encodeMessage(message);
+      for (const rest of [[0], [1, 2, 3], [...bytes]]) assert.throws(() => decodeMessage(Uint8Array.of(...bytes, ...rest), from, to), /^RangeError: Cannot decode: the bytes go on behind the end/);
+    });
+  }
+
+  it("only those whose place among the others counts may not overtake", () => {
+    const inOrder = new Set(messages.filter((m) => !mayOvertake(encodeMessage(m))).map((m) => m.type));
+    assert.deepEqual([...inOrder].sort(), ["append", "propose"]);
+  });
 
   it("any bytes are a message or a RangeError", () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(20), (rest, type) => {

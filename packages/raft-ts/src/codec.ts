@@ -64,9 +64,26 @@ export function encodeMessage(m: Message): Uint8Array {
   return w.finish();
 }
 
-/** Entries and proposals are views of `bytes`. Throws RangeError on anything that is not a message. */
+const appendType = messageTypes.indexOf("append"), proposeType = messageTypes.indexOf("propose");
+
+/**
+ * Whether an encoded message may arrive before larger ones that were sent earlier. A heartbeat must, or a large entry on a slow line costs an election. Entries must not: a follower
+ * refuses an append whose predecessor is still on its way, and the leader would send both again. Proposals keep the order in which they were made.
+ */
+export function mayOvertake(bytes: Uint8Array): boolean { return bytes[0] !== appendType && bytes[0] !== proposeType; }
+
+/**
+ * Entries and proposals are views of `bytes`. Throws RangeError on anything that is not exactly one message: bytes behind its end mean that this is a mixture of two, of which a part
+ * can look whole. So a field that is appended to a type breaks members of the present version; it needs a type of its own, or must be sent only where all members know it.
+ */
 export function decodeMessage(bytes: Uint8Array, from: RaftId, to: RaftId): Message {
   const r = new Reader(bytes);
+  const message = readMessage(r, from, to);
+  if (!r.isAtEnd) throw new RangeError(`Cannot decode: the bytes go on behind the end of a message of type "${message.type}"`);
+  return message;
+}
+
+function readMessage(r: Reader, from: RaftId, to: RaftId): Message {
   const type = messageTypes[r.byte()];
   if (!type) throw new RangeError("Cannot decode: a message of an unknown type");
   const term = r.int();
