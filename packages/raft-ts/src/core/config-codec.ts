@@ -41,10 +41,12 @@ export function readConfig(reader: Reader): Config {
 /** As it was before it was demoted. */
 function asVoter({ staysLearner: _, ...member }: Member): Member { return { ...member, isLearner: false }; }
 
+/** The data of a "config" entry: the configuration, whole, as bytes of its own. Read back by `decodeConfig`. */
 export function encodeConfig(config: Config): Uint8Array {
   const writer = new Writer();
   writeConfig(writer, config);
   return writer.finish().slice();
 }
 
+/** The configuration in the data of a "config" entry; copies out of `bytes`. Throws a RangeError when the bytes end early or hold what is no integer. */
 export const decodeConfig = (bytes: Uint8Array): Config => readConfig(new Reader(bytes));

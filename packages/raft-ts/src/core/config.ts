@@ -2,11 +2,13 @@
 import type { Member, RaftId } from "../api.js";
 import type { Config, ConfigChange } from "./types.js";
 
+/** Nobody: the configuration of a member that waits to be added. Shared, so never changed. */
 export const emptyConfig: Config = { members: [], outgoing: [], removed: [] };
 
 /** Ids remembered as removed. The oldest go first; a caller that old finds no member that answers it, which is harmless thanks to pre-vote. */
 const maxRemoved = 1000;
 
+/** Between two configurations: majorities of both are needed until the old one is left (Raft §6). */
 export const isJoint = (config: Config): boolean => config.outgoing.length > 0;
 /** The voters of the incoming configuration. */
 export const voters = (config: Config): readonly Member[] => config.members.filter((m) => !m.isLearner);

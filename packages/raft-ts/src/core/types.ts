@@ -4,11 +4,16 @@ import type { Member, RaftId } from "../api.js";
 /** "noop": written by each new leader at once. "config": `data` is an encoded `Config` (config-codec.ts), the whole of it. */
 export type EntryKind = "noop" | "data" | "config";
 
+/** One entry of the log. `index` counts from 1 without gaps, `term` never falls from one entry to the next. `data`: what was proposed, not copied; empty for "noop". */
 export interface Entry { readonly index: number; readonly term: number; readonly kind: EntryKind; readonly data: Uint8Array }
 
 /** What must never be forgotten (Raft figure 2); `commit` may lag, it only saves work after a restart. vote 0: none. */
 export interface HardState { readonly term: number; readonly vote: RaftId; readonly commit: number }
 
+/**
+ * Who belongs to the group. It is a value: a change makes another one, and a config entry carries the whole of it. Not joint: `outgoing` is empty, and a majority of the voters
+ * in `members` decides. Joint: a majority of those and one of `outgoing` are needed, for votes and for commits (Raft §6).
+ */
 export interface Config {
   /** The incoming configuration, sorted by id. */
   readonly members: readonly Member[];
@@ -30,6 +35,7 @@ export type ConfigChange =
   | { readonly kind: "remove"; readonly id: RaftId }
   | { readonly kind: "update"; readonly id: RaftId; readonly context?: Uint8Array; readonly priority?: number };
 
+/** What a snapshot stands for: the state after all entries up to `index`, whose entry had `term`, and the members as of then. The bytes of the state are not in it. */
 export interface SnapshotMeta { readonly index: number; readonly term: number; readonly config: Config }
 
 interface Envelope { readonly from: RaftId; readonly to: RaftId; /** the sender's term, except where a variant says otherwise */ readonly term: number }
@@ -37,6 +43,10 @@ interface Envelope { readonly from: RaftId; readonly to: RaftId; /** the sender'
 /** What the sender knows to be committed, whoever decided it and in whatever term: an entry at this index of this term. 0: nothing, or it is of an older version. */
 interface CommitNews { readonly commit: number; readonly commitTerm: number }
 
+/**
+ * What one member says to another. It may be lost, late, repeated and out of order, but not changed, and `from` must be who really sent it. Indexes and terms are plain numbers, exact to
+ * 2^53; 0 where there is no entry. Its form as bytes is up to whoever moves it.
+ */
 export type Message = Envelope & (
   /** `term` is the term that it would campaign for. `isTransfer`: the leader asked for it, so its lease does not count (Raft §4.2.3). */
   | CommitNews & { readonly type: "vote"; readonly isPre: boolean; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean }
@@ -88,9 +98,14 @@ export interface Write {
   readonly messages: readonly Message[];
 }
 
+/**
+ * What is to be done after the calls since the last `ready()`, in this order: send `messages`, begin `write`, apply `committed`, let `reads` go on. None of it needs to be
+ * over before the core is called again, or `ready()`; that a write or an apply is over is told by `persisted` and `applied`. Nothing in it may be changed.
+ */
 export interface Ready {
   /** Send at once. */
   readonly messages: readonly Message[];
+  /** Begin it after every write that came before; undefined: nothing to write. */
   readonly write?: Write;
   /**
    * Apply in order; each entry is handed out once. `applied(index)` acknowledges, whenever that is: more may be handed out before, up to `maxApplyBytes`
@@ -103,15 +118,18 @@ export interface Ready {
   readonly forwarded: readonly Forwarded[];
 }
 
+/** The answer to `forward(id, data)`. */
 export interface Forwarded { readonly id: number; readonly result: ForwardResult }
 
 /** "dropped": its term ended without an answer; it may or may not have been appended, and nobody can tell before the log goes on. */
 export type ForwardResult = ProposeResult | { readonly kind: "dropped" };
 
+/** "appended": it is in the leader's log at `index` in `term`, not committed yet. */
 export type ProposeResult =
   | { readonly kind: "appended"; readonly index: number; readonly term: number }
   | Refusal;
 
+/** Nothing was appended. */
 export type Refusal =
   /** "busy": too many bytes wait to be committed. "pending-config": a change of members is under way, or this leader has committed nothing yet. */
   | { readonly kind: "refused"; readonly why: "not-leader" | "busy" | "transferring" | "pending-config" | "no-change" }
@@ -120,11 +138,16 @@ export type Refusal =
   /** Without `missing` (voters that do not answer, or whose log is not whole) the new configuration has no majority. */
   | { readonly kind: "refused"; readonly why: "quorum"; readonly missing: readonly RaftId[] };
 
+/** "pre-candidate": asks whether it would be elected, in no new term yet. "removed": it is told that it is no member; it does nothing any more. */
 export type Role = "leader" | "candidate" | "pre-candidate" | "follower" | "removed";
 
+/** What a `RaftCore` is made with: nothing is filled in and nothing is checked. Time is counted in ticks, each a call of `tick()`; sizes are bytes of `Entry.data`. */
 export interface CoreOptions {
+  /** Of this member: an integer from 1 to 2^48 - 1. */
   readonly id: RaftId;
+  /** Ticks without a leader until it campaigns, drawn anew from [electionTicks, 1.5 * electionTicks); also how long a leader goes on without a majority. At least twice `heartbeatTicks`. */
   readonly electionTicks: number;
+  /** Ticks between two heartbeats of the leader; from 1. */
   readonly heartbeatTicks: number;
   /** Of entries in one append; a larger single entry goes alone. */
   readonly maxMessageBytes: number;
@@ -147,7 +170,9 @@ export interface CoreOptions {
   readonly leaseMarginTicks?: number;
   /** An integer in [0, bound). */
   readonly random: (bound: number) => number;
+  /** What storage held; of a member with an empty disk all is 0 and empty, `config` is `emptyConfig`. */
   readonly state: RestoredState;
+  /** Told in words what a human may want to know of: elections, hand-overs, removals. It must not throw. */
   readonly log: (message: string) => void;
 }
 
