@@ -64,7 +64,8 @@ export function makePlan(seed: number, given: Given = {}): Plan {
       paddingBytes: random.pick([0, 0, 20, 200, 2000]), astray: random.pick([0.05, 0.2, 0.8]),
     },
     snapshotChunkBytes: random.pick([8, 64, 4096]),
-    limits: { ...limits, ...(isStorm && { maxMessageBytes: 1 }) },
+    // Where little is kept for followers that are behind, nothing more is kept for those that answer: snapshots chase each other then.
+    limits: { ...limits, catchUpBytes: limits.trailingEntries === 0 ? 0 : 1 << 26, ...(isStorm && { maxMessageBytes: 1 }) },
     isEncoded: random.chance(0.25),
   };
 }

@@ -10,6 +10,8 @@ export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<
   /** Log bytes since the last snapshot at which the next is due: large entries must not fill the memory before there are enough of them. */
   readonly snapshotBytes: number;
   readonly trailingBytes: number;
+  /** Of entries that are kept for members that answer and still need them. */
+  readonly catchUpBytes: number;
   readonly disk?: Disk;
   readonly clock: Clock;
   readonly random: (bound: number) => number;
@@ -64,6 +66,7 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     readMode: options.readMode ?? "safe",
     snapshotBytes: 64 * mebibyte,
     trailingBytes: 16 * mebibyte,
+    catchUpBytes: 64 * mebibyte,
   };
   // A follower must not miss its leader because of one lost heartbeat.
   if (config.electionTicks < config.heartbeatTicks * 2)

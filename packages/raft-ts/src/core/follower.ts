@@ -20,7 +20,8 @@ export function follow(s: CoreState, from: RaftId): void {
 export function onAppend(s: CoreState, m: Extract<Message, { type: "append" }>): void {
   const { log } = s;
   if (m.prevIndex < log.commit) {
-    // What is committed agrees with any leader.
+    // What is committed agrees with any leader, unless acknowledged entries were lost elsewhere.
+    checkCommitted(s, m);
     s.matched = Math.max(s.matched, log.commit);
     return accept(s, m.from, log.commit);
   }
@@ -33,6 +34,17 @@ export function onAppend(s: CoreState, m: Extract<Message, { type: "append" }>):
   s.matched = Math.max(s.matched, last);
   commitTo(s, Math.min(m.commit, last));
   accept(s, m.from, last);
+}
+
+/** Two entries that are committed at one place: whoever goes on with either serves what others do not have. */
+function checkCommitted(s: CoreState, m: Extract<Message, { type: "append" }>): void {
+  const last = Math.min(s.log.commit, m.commit);
+  const check = (index: number, term: number): void => {
+    const own = index <= last ? s.log.term(index) : undefined;
+    if (own !== undefined && own !== term) throw new LostLogError(`entry ${index} is committed here in term ${own}, and by member ${m.from}, the leader, in term ${term}: a member came back without what it had acknowledged, and the group went on without it`);
+  };
+  check(m.prevIndex, m.prevTerm);
+  for (const entry of m.entries) check(entry.index, entry.term);
 }
 
 function accept(s: CoreState, to: RaftId, index: number): void { s.acknowledge({ type: "append-response", from: s.id, to, term: s.term, index }); }

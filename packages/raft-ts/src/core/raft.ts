@@ -42,6 +42,8 @@ export class RaftCore {
   get progress(): ReadonlyMap<RaftId, Progress> { return this.s.progress; }
   /** The log lost a part that may have been acknowledged, see recovery.ts. */
   get recovering(): boolean { return this.s.recovering; }
+  /** The state machine has not got the leader's snapshot yet: nothing is applied meanwhile. */
+  get isRestoring(): boolean { return this.s.restoringIndex !== undefined; }
   /** Leader: who it is handing over to. */
   get transferee(): RaftId | undefined { return this.s.transferee; }
   /** Leader: the index of the entry with which its term began. */

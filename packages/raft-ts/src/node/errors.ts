@@ -17,7 +17,7 @@ export function asStorageError(error: unknown, directory: string): Error {
   if (error instanceof LostLogError) return new RaftError("corrupt", `Cannot go on with the Raft log in "${directory}": ${error.message}; remove this member and let it join again under a new id`);
   if (!isDiskError(error)) return error as Error;
   const { code, message } = error as NodeJS.ErrnoException;
-  return new RaftError("storage", `Cannot write the Raft log in "${directory}": ${message}${code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
+  return new RaftError("storage", `Cannot read or write the Raft log in "${directory}": ${message}${code === "ENOSPC" ? "; free space on that disk and start again" : ""}`, { cause: error });
 }
 
 /** Of what callers hand in: `what` is the subject of a sentence. */

@@ -75,8 +75,14 @@ export class Members {
     node.schedule();
     // Nothing to change, as far as this member knows: so does a leader whom nobody follows any more.
     if (target.index === 0) { await this.reads.readIndex(undefined); return; }
-    await this.proposals.follow(target.index, target.term);
-    await node.waiters.until(() => { node.throwIfEnded(); return isJoint(core.config) ? undefined : true; });
+    const isOwnRemoval = changes.some((change) => change.kind === "remove" && change.id === core.id);
+    try {
+      await this.proposals.follow(target.index, target.term);
+      await node.waiters.until(() => { node.throwIfEnded(); return isJoint(core.config) ? undefined : true; });
+    } catch (error) {
+      if (isOwnRemoval && error instanceof RaftError && error.kind === "removed") return;
+      throw error;
+    }
     await this.spread();
   }
 

@@ -57,15 +57,27 @@ export class Snapshots {
     config.log("info", `Snapshot at index ${meta.index}`, { compactedTo: compactTo, ms: Math.round(config.clock.now() - startedAt) });
   }
 
-  /** Keeps some entries for followers that are a little behind, within a bound on their bytes. */
+  /**
+   * Keeps some entries for followers that are a little behind, within a bound on their bytes; and within a larger one what members that answer still need: behind a snapshot that is on
+   * its way, or a new member under load would get one after the other and never the log.
+   */
   private trailingBase(snapshotIndex: number): number {
     const { config, core: { log } } = this.node;
+    const needed = this.neededBase();
     let base = snapshotIndex;
-    for (let bytes = 0; base >= log.firstIndex && snapshotIndex - base < config.trailingEntries; base--) {
+    for (let bytes = 0; base >= log.firstIndex && (base > needed || snapshotIndex - base < config.trailingEntries); base--) {
       bytes += entryBytes(log.entry(base)!);
-      if (bytes > config.trailingBytes) break;
+      if (bytes > (base > needed ? config.catchUpBytes : config.trailingBytes)) break;
     }
     return Math.max(base, log.firstIndex - 1);
+  }
+
+  /** Members that answer have, or are being sent, everything up to there. */
+  private neededBase(): number {
+    const { core } = this.node;
+    let base = Infinity;
+    if (core.role === "leader") for (const { id, match, pendingSnapshot } of core.progress.values()) if (id !== core.id && core.isActive(id)) base = Math.min(base, Math.max(match, pendingSnapshot));
+    return base;
   }
 
   private async *untilEnded(first: Promise<IteratorResult<Uint8Array>>, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -118,6 +130,8 @@ export class Snapshots {
     if (node.hasEnded) return;
     try { node.core.step(message); } catch (error) { node.fail(error as Error); throw error; }
     node.schedule();
+    // Not before the state machine has it: the leader would take what it sends next to be refused for want of the snapshot, and send that again.
+    await node.waiters.until(() => node.hasEnded || !node.core.isRestoring ? true : undefined);
   }
 
   /** The leader's snapshot is durable and the log refers to it: now the state machine takes it. Nothing is applied until it has. */

@@ -78,6 +78,7 @@ export class Storage {
     const make = (vote: Vote): Storage => new Storage(options, writer, snapshots, voteSlots, markSlots, vote);
 
     if (replayed.segments.length === 0 && !savedVote) {
+      if (markBytes || (await snapshots.list()).length > 0) throw new RaftError("corrupt", `Cannot open the Raft log in "${directory}": its segments and its vote are gone, but not all that was beside them; restore the directory from a backup, or remove this member and let it join again under a new id and with an empty directory`);
       await writer.rewrite(1, replayed.hardState, startMarker, [], []);
       return { storage: make({ term: 0, vote: 0, recovering: false, id }), restored: undefined };
     }
@@ -211,7 +212,7 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
   const endsEarly = mark !== undefined && isBefore(replayed.end, mark.synced);
   let marker = replayed.marker ?? startMarker;
   let { entries } = replayed;
-  let damage = replayed.ending === "broken" ? `a record of segment ${replayed.end.segment} at byte ${replayed.end.offset} does not check`
+  let damage = replayed.segments.length === 0 ? "its segments are gone" : replayed.ending === "broken" ? `a record of segment ${replayed.end.segment} at byte ${replayed.end.offset} does not check`
     : endsEarly ? `it ends at byte ${replayed.end.offset} of segment ${replayed.end.segment}, but was synced further` : undefined;
 
   if (marker.meta.index > 0 && !await snapshots.verify(marker.meta)) damage ??= `its snapshot at index ${marker.meta.index} does not check`;
@@ -226,7 +227,8 @@ async function examine(options: StorageOptions, snapshots: SnapshotFiles, replay
     if (!saved) throw new RaftError("corrupt", `${where}, and the record of its vote is damaged too; remove this member and let it join again under a new id`);
     options.log("warn", `${where}; it is cut there and repaired from the leader. Until then this member does not vote`);
   } else if (replayed.ending === "torn") {
-    options.log("info", `The Raft log in "${options.directory}" ends in a write that a crash cut off; it was never acknowledged and is dropped`);
+    if (mark) options.log("info", `The Raft log in "${options.directory}" ends in a write that a crash cut off; it was never acknowledged and is dropped`);
+    else options.log("warn", `The Raft log in "${options.directory}" ends in something that is no record, and its file "mark", which would say whether that was acknowledged, is missing or damaged; it is taken for a write that a crash cut off, and dropped`);
   }
   return { hardState, marker, entries, isAlone, recovering: damage !== undefined || saved?.recovering === true, isRewriteDue: damage !== undefined || replayed.ending !== "clean" || replayed.segments.length === 0 };
 }
