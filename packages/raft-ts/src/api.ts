@@ -50,7 +50,8 @@ export interface Raft {
   addMember(member: NewMember): Promise<void>;
   /**
    * On the leader, or on the member that is to go: a follower asks the leader for its own removal, a leader first hands leadership over. Resolves when a majority knows,
-   * at once when there is no such member. The id is never used again. Rejects like `changeMembers`, and with "quorum" when it is the only voter, or when no leader confirms a follower's own removal in ten election timeouts.
+   * at once when there is no such member. The id is never used again. Rejects like `changeMembers`, and with "quorum" when it is the only voter,
+   * or when no leader confirms a follower's own removal in ten election timeouts.
    */
   removeMember(id: RaftId): Promise<void>;
   /** On the leader: another context (bytes alone mean that), another priority, or both; what is not given stays. Resolves when a majority knows. Rejects like `changeMembers`. */

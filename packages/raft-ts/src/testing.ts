@@ -3,7 +3,7 @@ import type { Member, RaftId, Transport, TransportReceiver } from "./api.js";
 
 /**
  * Give each node `network.transport(id)`. A fresh network loses and delays nothing; messages come in a later turn of the event loop. Only messages are lost and delayed: a snapshot either
- * comes as a whole or fails, when the link is cut. It keeps no timer of its own, so there is nothing to close.
+ * comes as a whole or fails, when the link is cut. There is nothing to close.
  */
 export class MemoryNetwork {
   private readonly transports = new Map<RaftId, MemoryTransport>();
