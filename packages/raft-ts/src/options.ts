@@ -143,7 +143,8 @@ function functions(...names: readonly string[]): Rule {
   return {
     misfit: (value) => {
       const missing = isObject(value) ? names.filter((name) => typeof value[name] !== "function") : names;
-      return missing.length === 0 ? undefined : `it must be an object with the functions ${names.join(", ")}${missing.length < names.length ? `, and has no ${missing.join(", ")}` : ""}`;
+      if (missing.length === 0) return undefined;
+      return isObject(value) ? `it has no function ${missing.join(", ")}, and needs ${names.join(", ")}` : `it must be an object with the functions ${names.join(", ")}`;
     },
   };
 }
