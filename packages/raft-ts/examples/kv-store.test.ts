@@ -1,12 +1,14 @@
 import { strict as assert } from "node:assert";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("./kv-store.ts", import.meta.url));
+/** The example imports raft-ts by its name, as a user's program does: what was built is what runs. */
+const built = fileURLToPath(new URL("../dist/index.js", import.meta.url));
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -19,6 +21,8 @@ async function freePort(): Promise<number> {
 describe("the example key-value store", function () {
   this.timeout(60_000);
   const running = new Map<number, ChildProcess>();
+  /** On standard error, by all of them. */
+  let complaints = "";
   let directory: string;
   let ports: Map<number, { raft: number; http: number }>;
 
@@ -27,7 +31,8 @@ describe("the example key-value store", function () {
 
   function makeCertificate(id: number): void {
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", `${id}.key`, "-subj", `/CN=${id}`, "-out", `${id}.csr`);
-    openssl("x509", "-req", "-in", `${id}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "member.ext", "-out", `${id}.pem`);
+    writeFileSync(at(`${id}.ext`), `subjectAltName=DNS:raft-${id}\nextendedKeyUsage=serverAuth,clientAuth\n`);
+    openssl("x509", "-req", "-in", `${id}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", `${id}.ext`, "-out", `${id}.pem`);
   }
 
   /** Resolves once the member serves. */
@@ -36,7 +41,7 @@ describe("the example key-value store", function () {
     const child = spawn(process.execPath, ["--import=tsx", program, "--raft", `127.0.0.1:${raft}`, "--http", `127.0.0.1:${http}`, "--data", at(String(id)), "--ca", at("ca.pem"), "--certificate", at(`${id}.pem`), "--key", at(`${id}.key`), ...how], { stdio: ["ignore", "pipe", "pipe"] });
     running.set(id, child);
     let said = "";
-    child.stderr!.on("data", (chunk: Buffer) => { said += chunk.toString(); });
+    child.stderr!.on("data", (chunk: Buffer) => { said += chunk.toString(); complaints += chunk.toString(); });
     await new Promise<void>((resolve, reject) => {
       child.stdout!.once("data", () => resolve());
       child.once("exit", (code) => reject(new Error(`member ${id} ended with ${code}: ${said}`)));
@@ -46,6 +51,8 @@ describe("the example key-value store", function () {
   async function kill(id: number): Promise<void> {
     const child = running.get(id)!;
     running.delete(id);
+    // One that did not come up tells of its end no second time.
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
     await gone;
@@ -66,11 +73,13 @@ describe("the example key-value store", function () {
     }
   }
 
+  before(() => { assert.ok(existsSync(built), `Cannot run the example: ${built} is not there; run "npm run build" first`); });
+
   beforeEach(async () => {
+    complaints = "";
     directory = mkdtempSync(join(tmpdir(), "raft-ts-kv-"));
     ports = new Map();
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key", "-subj", "/CN=ca", "-days", "1", "-out", "ca.pem");
-    writeFileSync(at("member.ext"), "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n");
     for (const id of [1, 2, 3]) { makeCertificate(id); ports.set(id, { raft: await freePort(), http: await freePort() }); }
   });
 
@@ -93,5 +102,6 @@ describe("the example key-value store", function () {
     assert.deepEqual(await ask(1, "/keys/colour"), { status: 200, body: "green" });
     assert.equal((await ask(1, "/keys/colour", { method: "DELETE" })).status, 200);
     assert.equal((await ask(2, "/keys/colour")).status, 404);
+    assert.doesNotMatch(complaints, /Warning/, "Node has nothing against how it is used");
   });
 });

@@ -1,16 +1,23 @@
 /**
  * A replicated key-value store over HTTP: strings under names, linearizable, on as many processes as one likes.
  *
- *   node kv-store.js --raft 127.0.0.1:7001 --http 127.0.0.1:8001 --data ./m1 --ca ca.pem --certificate m1.pem --key m1.key --first
- *   node kv-store.js --raft 127.0.0.1:7002 --http 127.0.0.1:8002 --data ./m2 --ca ca.pem --certificate m2.pem --key m2.key --join 127.0.0.1:8001
+ * It runs from a package of "type": "module" (npm init -y; npm pkg set type=module; npm install raft-ts @grpc/grpc-js tsx), as it is by tsx, or compiled by tsc and then by node.
+ * First an authority, and for each member, 1 here, a certificate whose common name is its id ID and whose DNS name is raft-ID:
+ *
+ *   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -subj /CN=ca -days 365 -out ca.pem
+ *   openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout 1.key -subj /CN=1 -out 1.csr
+ *   printf 'subjectAltName=DNS:raft-1\nextendedKeyUsage=serverAuth,clientAuth\n' > 1.ext
+ *   openssl x509 -req -in 1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 365 -extfile 1.ext -out 1.pem
+ *
+ *   npx tsx kv-store.ts --raft 127.0.0.1:7001 --http 127.0.0.1:8001 --data ./m1 --ca ca.pem --certificate 1.pem --key 1.key --first
+ *   npx tsx kv-store.ts --raft 127.0.0.1:7002 --http 127.0.0.1:8002 --data ./m2 --ca ca.pem --certificate 2.pem --key 2.key --join 127.0.0.1:8001
  *
  *   curl -X PUT -d blue http://127.0.0.1:8001/keys/colour      any member: one that does not lead sends the client to the leader
  *   curl http://127.0.0.1:8002/keys/colour                     any member: as new as the newest acknowledged write
  *   curl -X DELETE http://127.0.0.1:8001/keys/colour
  *   curl http://127.0.0.1:8001/status
  *
- * The common name of a certificate is its member's raft id, a positive integer that is never used again after its member was removed. Raft's
- * traffic is mutual TLS; the HTTP side is open to whoever reaches its address, and any client of it can add members: keep it on loopback.
+ * A raft id is a positive integer that is never used again after its member was removed. Raft's traffic is mutual TLS; the HTTP side is open to whoever reaches its address, and any client of it can add members: keep it on loopback.
  */
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -71,7 +78,12 @@ function callerOf(call: IncomingCall): number | undefined {
 async function openRaft(store: Store, own: Addresses): Promise<Raft> {
   const ca = readFileSync(required("ca")), certificate = readFileSync(required("certificate")), key = readFileSync(required("key"));
   const id = idIn(new X509Certificate(certificate));
-  const transport = new GrpcTransport({ self: id, identify: callerOf, dial: (member) => ({ address: addressesOf(member.context).raft, credentials: grpc.credentials.createSsl(ca, key, certificate) }) });
+  const credentials = grpc.credentials.createSsl(ca, key, certificate);
+  const transport = new GrpcTransport({
+    self: id, identify: callerOf,
+    // The name that the other side must prove. Without it that is the host of the address, which Node warns of when it is a number (DEP0123), and any member could answer for another.
+    dial: (member) => ({ address: addressesOf(member.context).raft, credentials, channelOptions: { "grpc.ssl_target_name_override": `raft-${member.id}` } }),
+  });
   const server = new grpc.Server();
   server.addService(transport.service, transport.handlers);
   await new Promise<void>((resolve, reject) => {

@@ -6,3 +6,4 @@
 export * from "./api.js";
 export { RaftNode } from "./node.js";
 export { GrpcTransport, type GrpcTransportOptions, type IncomingCall } from "./grpc-transport.js";
+export type { PeerTarget } from "./grpc-peer.js";

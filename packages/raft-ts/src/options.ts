@@ -10,8 +10,6 @@ export interface NodeConfig extends Required<Omit<RaftOptions, "sealer">>, Pick<
   /** Log bytes since the last snapshot at which the next is due: large entries must not fill the memory before there are enough of them. */
   readonly snapshotBytes: number;
   readonly trailingBytes: number;
-  /** Of entries that are kept for members that answer and still need them. */
-  readonly catchUpBytes: number;
   readonly disk?: Disk;
   readonly clock: Clock;
   readonly random: (bound: number) => number;
@@ -54,6 +52,7 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     maxEntryBytes: options.maxEntryBytes ?? 4 * mebibyte,
     snapshotEntries: options.snapshotEntries ?? 10_000,
     trailingEntries: options.trailingEntries ?? 2_000,
+    catchUpBytes: options.catchUpBytes ?? 64 * mebibyte,
     segmentBytes: options.segmentBytes ?? 16 * mebibyte,
     log: options.log ? harmless(options.log) : () => {},
     maxMessageBytes: options.maxMessageBytes ?? mebibyte,
@@ -66,7 +65,6 @@ export function resolveOptions(options: RaftOptions & World): NodeConfig {
     readMode: options.readMode ?? "safe",
     snapshotBytes: 64 * mebibyte,
     trailingBytes: 16 * mebibyte,
-    catchUpBytes: 64 * mebibyte,
   };
   // A follower must not miss its leader because of one lost heartbeat.
   if (config.electionTicks < config.heartbeatTicks * 2)
@@ -131,6 +129,7 @@ const rules: { readonly [K in keyof RaftOptions]-?: Rule } = {
   readMode: { type: "string", misfit: (value) => value === "safe" || value === "lease" ? undefined : 'it must be "safe" or "lease"' },
   snapshotEntries: integer(1, largest),
   trailingEntries: integer(0, largest),
+  catchUpBytes: integer(0, largest),
   segmentBytes: integer(4096, largest),
   sealer: functions("seal", "open"),
   log: { misfit: (value) => typeof value === "function" ? undefined : "it must be a function (level, message, fields)" },
@@ -146,7 +145,8 @@ function functions(...names: readonly string[]): Rule {
   return {
     misfit: (value) => {
       const missing = isObject(value) ? names.filter((name) => typeof value[name] !== "function") : names;
-      return missing.length === 0 ? undefined : `it must be an object with the functions ${names.join(", ")}${missing.length < names.length ? `, and has no ${missing.join(", ")}` : ""}`;
+      if (missing.length === 0) return undefined;
+      return isObject(value) ? `it has no function ${missing.join(", ")}, and needs ${names.join(", ")}` : `it must be an object with the functions ${names.join(", ")}`;
     },
   };
 }

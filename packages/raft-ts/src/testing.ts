@@ -1,25 +1,31 @@
 /** A network within one process, for tests: loses, delays and cuts what the test says. Exported as "raft-ts/testing". */
 import type { Member, RaftId, Transport, TransportReceiver } from "./api.js";
 
+/**
+ * Give each node `network.transport(id)`. A fresh network loses and delays nothing; messages come in a later turn of the event loop. Only messages are lost and delayed: a snapshot either
+ * comes as a whole or fails, when the link is cut. There is nothing to close.
+ */
 export class MemoryNetwork {
   private readonly transports = new Map<RaftId, MemoryTransport>();
   private groups: readonly ReadonlySet<RaftId>[] = [];
   private readonly cut = new Set<string>();
-  /** Chance of losing each message. */
+  /** Chance of losing each message, from 0, the default, to 1. */
   dropRate = 0;
-  /** Each message is delayed by a time drawn from [min, max). */
+  /** Each message is delayed by milliseconds drawn from [min, max), so that they overtake each other. Default: [0, 0], no delay. */
   delayMs: readonly [number, number] = [0, 0];
   private state: number;
 
   /** `seed`: the same seed draws the same losses and delays. */
   constructor(seed = 1) { this.state = seed; }
 
+  /** A transport for one life of the member: a node that is opened again needs a new one, which takes the place of the one before. */
   transport(id: RaftId): Transport { return new MemoryTransport(id, this); }
 
-  /** Only members of the same group reach each other. */
+  /** Only members of the same group reach each other; those in none reach nobody. Takes the place of the partition before; links that were cut stay cut. */
   partition(...groups: readonly (readonly RaftId[])[]): void { this.groups = groups.map((group) => new Set(group)); }
-  /** Cuts one direction. */
+  /** Cuts one direction: `to` hears nothing of `from`. */
   cutLink(from: RaftId, to: RaftId): void { this.cut.add(`${from} ${to}`); }
+  /** No partition, no cut links, no losses, no delays. */
   heal(): void { this.groups = []; this.cut.clear(); this.dropRate = 0; this.delayMs = [0, 0]; }
 
   /** @internal */
@@ -27,6 +33,7 @@ export class MemoryNetwork {
   /** @internal */
   detach(id: RaftId, transport: MemoryTransport): void { if (this.transports.get(id) === transport) this.transports.delete(id); }
 
+  /** Whether a message from one to the other would arrive, if it is not lost by chance. Says nothing about whether the member runs. */
   isConnected(from: RaftId, to: RaftId): boolean {
     if (this.cut.has(`${from} ${to}`)) return false;
     return this.groups.length === 0 || this.groups.some((group) => group.has(from) && group.has(to));
