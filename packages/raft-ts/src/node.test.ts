@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RaftError } from "./api.js";
 import { encodeMessage } from "./codec.js";
@@ -98,7 +98,7 @@ describe("a raft group on real disks", function () {
   });
 
   it("a member that was away longer than the log reaches back gets a snapshot, and so does one that starts from nothing", async () => {
-    group.options = { snapshotEntries: 100, trailingEntries: 20 };
+    group.options = { snapshotEntries: 100, trailingEntries: 20, catchUpBytes: 0 };
     const one = await group.three();
     await group.kill(3);
     for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 50 }, (_, k) => one.propose(`${i}-${k}`)));
@@ -300,6 +300,49 @@ describe("a raft group on real disks", function () {
     const leader = await group.leader();
     await leader.raft.removeMember(3);
     await group.join(4);
+  });
+
+  it("a member that holds committed entries ends when the group went on without them, because another had lost its disk", async () => {
+    const one = await group.three();
+    await group.converge();
+    await group.kill(3);
+    for (let i = 0; i < 20; i++) await one.propose(`lost${i}`);
+    await group.converge();
+    await group.kill(1);
+    await group.kill(2);
+    rmSync(group.directoryOf(2), { recursive: true });
+    await Promise.all([group.start(2), group.start(3)]);
+    const leader = await group.leader([2, 3]);
+    for (let i = 0; i < 40; i++) await leader.propose(`other${i}`);
+    const again = await group.start(1);
+    await until(() => again.raft.status().role === "failed", "it notices");
+    const { failure } = again.raft.status();
+    assert.ok(failure instanceof RaftError && failure.kind === "corrupt");
+    assert.match(failure.message, /is committed here in term \d+, and by member \d, the leader, in term \d+/);
+  });
+
+  it("a log of which only the mark is left is missed", async () => {
+    const one = await group.bootstrap(1);
+    await one.leads();
+    await one.propose("kept");
+    await group.kill(1);
+    const directory = group.directoryOf(1);
+    for (const name of readdirSync(directory)) if (name !== "mark") rmSync(join(directory, name));
+    const files = readdirSync(directory);
+    await assert.rejects(group.bootstrap(1), (error: RaftError) => error.kind === "corrupt" && /its segments and its vote are gone/.test(error.message));
+    assert.deepEqual(readdirSync(directory).filter((name) => name !== "vote"), files);
+  });
+
+  it("a new member gets the log while so much is written that snapshots chase each other", async () => {
+    group.options = { snapshotEntries: 50, trailingEntries: 5 };
+    const one = await group.bootstrap(1);
+    await one.leads();
+    let isOver = false;
+    const writers = Array.from({ length: 20 }, async (_, k) => { for (let i = 0; !isOver; i++) await one.propose(`${k}-${i}`); });
+    try { await group.join(2); } finally { isOver = true; }
+    await Promise.all(writers);
+    await group.converge();
+    assert.deepEqual(group.get(2).values(), one.values());
   });
 
   it("a leader whose disk fills up ends, acknowledges nothing, and the others go on", async () => {

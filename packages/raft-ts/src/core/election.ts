@@ -115,10 +115,8 @@ export function campaignNow(s: CoreState): void { if (!isPromising(s)) campaign(
 
 export function onVote(s: CoreState, m: VoteRequest): void {
   const isFree = s.vote === m.from || (s.vote === 0 && s.leader === undefined) || (m.isPre && m.term > s.term);
-  // Not asked here: am I a voter? One that was promoted without knowing it yet must vote (etcd abb533c). But it has a log by then: one without any is new, or has lost its disk, and
-  // would help to elect a leader that lacks what it once acknowledged (moby #29180).
-  const isFilled = s.log.lastIndex > 0 || s.config.members.length > 0;
-  const isGranted = isFree && isFilled && !s.recovering && s.log.isUpToDate(m.lastIndex, m.lastTerm) && !goesFirst(s, m);
+  // Not asked here: am I a voter? One that was promoted without knowing it yet must vote (etcd abb533c).
+  const isGranted = isFree && !s.recovering && s.log.isUpToDate(m.lastIndex, m.lastTerm) && !goesFirst(s, m);
   if (isGranted) {
     if (m.isPre) yieldTo(s);
     else { s.vote = m.from; s.electionElapsed = 0; }
