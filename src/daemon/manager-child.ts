@@ -95,7 +95,8 @@ export class ManagerChild {
         } else if (message.kind === "removed") {
           failure = new SwarmError("FAILED_PRECONDITION", removed);
         } else {
-          failure = new SwarmError(message.code, message.message);
+          // What comes behind the first follows from it.
+          failure ??= new SwarmError(message.code, message.message);
         }
       });
       child.on("error", (error) => { failure ??= new SwarmError("INTERNAL", `Cannot start the manager process: ${error.message}`, { cause: error }); });

@@ -30,5 +30,8 @@ describe("raft's records on disk", () => {
     assert.throws(() => other.open(sealed), { code: "DATA_LOSS", message: /not the key/ });
     await writeFile(path, Buffer.alloc(5));
     await assert.rejects(openSealer(path), { code: "DATA_LOSS", message: /damaged/ });
+    await rm(path);
+    await assert.rejects(openSealer(path, { isNew: false }), { code: "DATA_LOSS", message: /its key ".*raft.key" is missing/ });
+    await assert.rejects(stat(path), { code: "ENOENT" });
   });
 });

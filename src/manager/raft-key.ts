@@ -8,8 +8,8 @@ import { SwarmError } from "../lib/index.js";
  * What raft keeps on disk holds the CA's key and every spec: it is encrypted with AES-256-GCM under a key of this manager alone, so that
  * a copied log or snapshot tells nothing. Layout of a sealed record: version 1, nonce (12), ciphertext, tag (16).
  */
-export async function openSealer(path: string): Promise<Sealer> {
-  const key = await readOrCreateKey(path);
+export async function openSealer(path: string, { isNew = true } = {}): Promise<Sealer> {
+  const key = await readOrCreateKey(path, isNew);
   return {
     seal(plain) {
       // A random nonce is safe for 2^32 records under one key (NIST SP 800-38D, 8.3): a manager writes so many in decades.
@@ -30,7 +30,8 @@ export async function openSealer(path: string): Promise<Sealer> {
   };
 }
 
-async function readOrCreateKey(path: string): Promise<Buffer> {
+/** `isNew`: nothing was sealed yet. A new key beside an old log would look like the right one to whoever comes to repair it. */
+async function readOrCreateKey(path: string, isNew: boolean): Promise<Buffer> {
   try {
     const key = await readFile(path);
     if (key.byteLength !== 32) throw new SwarmError("DATA_LOSS", `Cannot read the raft log: "${path}" is damaged; remove this manager from the cluster and join again`);
@@ -38,6 +39,7 @@ async function readOrCreateKey(path: string): Promise<Buffer> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
+  if (!isNew) throw new SwarmError("DATA_LOSS", `Cannot read the raft log: its key "${path}" is missing; restore that file, or remove this manager from the cluster and join again`);
   const key = randomBytes(32);
   await writeDurably(path, key);
   return key;

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RaftError, RaftNode, type Member, type Raft, type RaftMetrics, type RaftStatus, type Transport } from "raft-ts";
 import { SwarmError, messageOf, type ErrorCode, type Logger } from "../lib/index.js";
@@ -51,7 +51,7 @@ export interface Replication {
 export async function openReplication(options: ReplicationOptions): Promise<Replication> {
   const { store, self, directory, log } = options;
   const raftId = await readOrChooseId(join(directory, "raft.json"));
-  const sealer = await openSealer(join(directory, "raft.key"));
+  const sealer = await openSealer(join(directory, "raft.key"), { isNew: !await isFilled(join(directory, "raft")) });
   const context = encodeContext(self);
   const raft: Raft = await RaftNode.open({
     id: raftId,
@@ -143,18 +143,26 @@ export async function openReplication(options: ReplicationOptions): Promise<Repl
   };
 }
 
+const isFilled = (directory: string): Promise<boolean> => readdir(directory).then((names) => names.some((name) => name.endsWith(".seg")), () => false);
+
 /** Chosen once and kept: a manager that lost its directory comes back as another member (Raft §6: ids are never used again). */
 async function readOrChooseId(path: string): Promise<number> {
-  try {
-    const { raftId } = JSON.parse(await readFile(path, "utf8")) as { raftId: unknown };
-    if (Number.isSafeInteger(raftId) && (raftId as number) > 0) return raftId as number;
-    throw new SwarmError("DATA_LOSS", `Cannot start the manager: "${path}" is damaged; remove this manager from the cluster and join again`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  const content = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => { if (error.code === "ENOENT") return undefined; throw error; });
+  if (content !== undefined) {
+    const raftId = raftIdIn(content);
+    if (raftId === undefined) throw new SwarmError("DATA_LOSS", `Cannot start the manager: "${path}" is damaged; remove this manager from the cluster and join again`);
+    return raftId;
   }
   const raftId = randomInt(1, 2 ** 47);
   await writeDurably(path, `${JSON.stringify({ raftId })}\n`);
   return raftId;
+}
+
+function raftIdIn(content: string): number | undefined {
+  try {
+    const { raftId } = JSON.parse(content) as { raftId: unknown };
+    return Number.isSafeInteger(raftId) && (raftId as number) > 0 ? raftId as number : undefined;
+  } catch { return undefined; }
 }
 
 const encodeContext = (member: MemberContext): Uint8Array => Buffer.from(JSON.stringify({ nodeId: member.nodeId, addr: member.addr }));

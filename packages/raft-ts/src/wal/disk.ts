@@ -45,7 +45,7 @@ const fstat = promisify(fs.fstat);
 const flags = { read: "r", edit: fs.constants.O_RDWR | fs.constants.O_CREAT, create: "w+" } as const;
 
 export const nodeDisk: Disk = {
-  lock: lockDirectory,
+  lock: (directory) => lockDirectory(directory),
   async open(path, mode) {
     const fd = await open(path, flags[mode], 0o600);
     let syncedFd: Promise<number | undefined> | undefined;

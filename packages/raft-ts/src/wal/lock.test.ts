@@ -41,7 +41,7 @@ describe("the lock of a log's directory", function () {
   it("names the process that has it, and changes nothing", async () => {
     const pid = await heldByAnother();
     const before = readFileSync(join(directory, "lock"), "utf8");
-    await assert.rejects(lockDirectory(directory), { kind: "storage", message: new RegExp(`process ${pid} has it open already`) });
+    await assert.rejects(lockDirectory(directory, 200), { kind: "storage", message: new RegExp(`process ${pid} has it open already`) });
     assert.deepEqual(readdirSync(directory), ["lock"]);
     assert.equal(readFileSync(join(directory, "lock"), "utf8"), before);
   });

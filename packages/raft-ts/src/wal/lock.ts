@@ -3,27 +3,25 @@ import { link, readFile, realpath, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { RaftError } from "../api.js";
 
-/** For the process before this one, whose end may be under way. */
-const patienceMs = 2000;
 const waitMs = 100;
 
 /** Directories that this process has. */
 const held = new Set<string>();
 
-/** Resolves with what gives the directory back. RaftError "storage": another has it. */
-export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
+/** Resolves with what gives the directory back. RaftError "storage": another process has it, and did not end within `patienceMs`, as the one before this may be about to. */
+export async function lockDirectory(directory: string, patienceMs = 10_000): Promise<() => Promise<void>> {
   const key = await realpath(directory);
   if (held.has(key)) throw inUse(directory, process.pid);
   held.add(key);
   const path = join(directory, "lock");
-  try { await take(directory, path); } catch (error) { held.delete(key); throw error; }
+  try { await take(directory, path, patienceMs); } catch (error) { held.delete(key); throw error; }
   return async () => {
     await rm(path, { force: true });
     held.delete(key);
   };
 }
 
-async function take(directory: string, path: string): Promise<void> {
+async function take(directory: string, path: string, patienceMs: number): Promise<void> {
   const own = `${path}.${process.pid}`;
   await writeFile(own, `${process.pid} ${await startOf(process.pid) ?? ""}\n`, { mode: 0o600 });
   try {
