@@ -1,11 +1,16 @@
 // The stream to one member: opened when there is something to send, opened again with growing pauses when it breaks.
 import * as grpc from "@grpc/grpc-js";
 import type { RaftId } from "./api.js";
-import { FrameJoiner, framesOf, streamMethod, type Frame } from "./grpc-frames.js";
+import { FrameJoiner, streamMethod, type Frame } from "./grpc-frames.js";
+import { FrameWriter } from "./grpc-writer.js";
 
+/** How to reach a member: what a gRPC client is made of. */
 export interface PeerTarget {
+  /** A gRPC target: "10.0.0.7:4242", "dns:///raft-2.example:4242", "unix:/run/raft.sock". What gRPC cannot parse leaves the member unreachable until its context changes. */
   readonly address: string;
+  /** Both ends prove themselves with certificates in earnest: `grpc.credentials.createSsl(roots, key, certificate)`. */
   readonly credentials: grpc.ChannelCredentials;
+  /** Put over the transport's own (keepalive, pauses between attempts to connect). */
   readonly channelOptions?: grpc.ChannelOptions;
 }
 
@@ -15,9 +20,6 @@ export interface PeerEvents {
   log(level: "debug" | "info" | "warn", message: string): void;
 }
 
-/** Above this the stream is stuck: what is sent meanwhile is dropped, and Raft sends it again. Small messages (heartbeats) pass up to twice of it. */
-const maxQueuedBytes = 16 * 1024 * 1024;
-const smallBytes = 256;
 const firstPauseMs = 50;
 const maxPauseMs = 1000;
 /** No answer to a frame for this long (the other side answers within `pongMs`): the connection is given up for a new one. TCP alone would come back from a partition only with its next retransmission, many seconds later. */
@@ -26,7 +28,7 @@ const silenceMs = 2500;
 export class Peer {
   client: grpc.Client;
   private stream: grpc.ClientDuplexStream<Frame, Frame> | undefined;
-  private queuedBytes = 0;
+  private writer: FrameWriter | undefined;
   private pauseMs = 0;
   private openAgainAt = 0;
   private isEnded = false;
@@ -51,22 +53,16 @@ export class Peer {
 
   send(messages: readonly Uint8Array[]): void {
     this.giveUpIfSilent();
-    const stream = this.openStream();
-    if (!stream) return;
+    const writer = this.openWriter();
+    if (!writer) return;
     this.unansweredSince ??= performance.now();
-    for (const frame of framesOf(messages)) {
-      const bytes = frame.part?.length ?? frame.messages!.reduce((sum, m) => sum + m.length, 0);
-      if (this.queuedBytes + bytes > maxQueuedBytes && !(bytes <= smallBytes && this.queuedBytes < 2 * maxQueuedBytes)) { this.events.unreachable(); return; }
-      this.queuedBytes += bytes;
-      stream.write(frame, () => { if (this.stream === stream) this.queuedBytes -= bytes; });
-    }
+    if (!writer.send(messages)) this.events.unreachable();
   }
 
   private giveUpIfSilent(): void {
     if (!this.stream || this.isEnded || this.unansweredSince === undefined || performance.now() - this.unansweredSince < silenceMs) return;
     const { stream, client } = this;
-    this.stream = undefined;
-    this.unansweredSince = undefined;
+    this.forget();
     this.client = this.connect();
     this.openAgainAt = 0;
     stream.cancel();
@@ -75,29 +71,37 @@ export class Peer {
     this.events.unreachable();
   }
 
-  private openStream(): grpc.ClientDuplexStream<Frame, Frame> | undefined {
-    if (this.stream) return this.stream;
+  private openWriter(): FrameWriter | undefined {
+    if (this.writer) return this.writer;
     if (this.isEnded || performance.now() < this.openAgainAt) return undefined;
     const stream = this.client.makeBidiStreamRequest<Frame, Frame>(streamMethod.path, streamMethod.requestSerialize, streamMethod.responseDeserialize, new grpc.Metadata(), {});
     this.stream = stream;
-    this.queuedBytes = 0;
+    this.writer = new FrameWriter(stream, (level, message) => this.events.log(level, `To member ${this.id}: ${message}`));
     const joiner = new FrameJoiner();
     stream.on("metadata", () => { this.pauseMs = 0; });
     stream.on("data", (frame: Frame) => {
       this.pauseMs = 0;
       this.unansweredSince = undefined;
-      try { this.events.receive(joiner.join(frame)); } catch { stream.cancel(); }
+      try { this.events.receive(joiner.join(frame)); } catch (error) {
+        this.events.log("warn", `Gave up the stream to member ${this.id} for what came down it: ${(error as Error).message}`);
+        stream.cancel();
+      }
     });
     stream.on("error", (error: grpc.ServiceError) => this.broken(stream, error));
     stream.on("end", () => this.broken(stream, undefined));
-    return stream;
+    return this.writer;
+  }
+
+  private forget(): void {
+    this.writer?.abandon();
+    this.writer = undefined;
+    this.stream = undefined;
+    this.unansweredSince = undefined;
   }
 
   private broken(stream: grpc.ClientDuplexStream<Frame, Frame>, error: grpc.ServiceError | undefined): void {
     if (this.stream !== stream) return;
-    this.stream = undefined;
-    this.unansweredSince = undefined;
-    this.queuedBytes = 0;
+    this.forget();
     if (this.isEnded) return;
     this.pauseMs = Math.min(maxPauseMs, Math.max(firstPauseMs, this.pauseMs * 2));
     // Jitter, so that members that lost each other at once do not meet in step.
@@ -110,12 +114,12 @@ export class Peer {
   end(): void {
     if (this.isEnded) return;
     this.isEnded = true;
-    const { stream } = this;
-    if (!stream) { this.client.close(); return; }
+    const { stream, writer } = this;
+    if (!stream || !writer) { this.client.close(); return; }
     const timer = setTimeout(() => { stream.cancel(); this.client.close(); }, 1000);
     timer.unref();
     stream.on("close", () => { clearTimeout(timer); this.client.close(); });
     stream.on("status", () => { clearTimeout(timer); this.client.close(); });
-    stream.end();
+    writer.end();
   }
 }
