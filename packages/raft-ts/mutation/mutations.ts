@@ -117,6 +117,7 @@ export const mutations: readonly Mutation[] = [
   { name: "a joint configuration is never left", file: membership, find: "  appendConfig(s, leaveJoint(s.config));", replace: "" },
   { name: "a joint configuration is left more than once (etcd #12136)", file: membership, find: " || !isJoint(s.config) || s.log.applied < s.pendingConfigIndex || s.transferee", replace: " || !isJoint(s.config) || s.transferee" },
   { name: "a change that leaves no majority is accepted", file: membership, find: "if (!isSameVoters(s.halves, halves) && !hasQuorum(halves, s.canVote))", replace: "if (s.term < 0)" },
+  { name: "two entries that are committed at one place are taken for one", file: follower, find: "if (own !== undefined && own !== term) throw", replace: "if (s.term < 0) throw" },
   { name: "a new leader counts on those that it has not heard", file: state, find: "progress.hasAnswered && ", replace: "" },
   { name: "a new leader takes those that it has not heard for missing", file: membership, find: "return hasQuorum(halves, s.mayVote) ? ", replace: "return s.term < 0 ? " },
   { name: "one whose log is damaged supports a change", file: membership, find: "!hasQuorum(halves, s.canVote))", replace: "!hasQuorum(halves, s.isActive))" },
