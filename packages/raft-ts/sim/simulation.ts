@@ -257,8 +257,9 @@ export class Simulation {
     if (!leader?.core || leader.core.log.applied < leader.core.termStart) return false;
     const { log, config } = leader.core;
     return !isJoint(config) && config.members.every((member) => {
-      const core = this.hosts.get(member.id)?.core;
-      return (!member.isLearner || member.staysLearner === true) && core !== undefined && core.leader === leader.id && !core.recovering && core.log.applied === log.commit && core.config.members.length === config.members.length;
+      const { core, state } = this.hosts.get(member.id)!;
+      // Not one that is just being stopped: its core looks well until the end.
+      return state === "up" && (!member.isLearner || member.staysLearner === true) && core !== undefined && core.leader === leader.id && !core.recovering && core.log.applied === log.commit && core.config.members.length === config.members.length;
     });
   }
 
