@@ -26,6 +26,7 @@ export class BuildCache {
   #records = new Map<string, StepRecord>();      // by key
   #keys = new Map<string, string>();             // key or alias → key
   #changed = new Set<string>();
+  #saving: Promise<void> = Promise.resolve();
 
   private constructor(private readonly metadata: Metadata, private readonly clock: Clock) {}
 
@@ -51,9 +52,12 @@ export class BuildCache {
     const record = { ...step, createdAtMs: options.createdAtMs ?? now, lastUsedAtMs: now, uses: 1 };
     this.#set(record);
     // At once: a daemon that is killed has not worked in vain. What cannot be written now is said by the build's last save, or by the disk.
-    void this.save().catch(() => { this.#changed.add(record.key); });
+    this.#saving = this.save().catch(() => { this.#changed.add(record.key); });
     return record;
   }
+
+  /** Once what was added is in the database, or could not be written. */
+  saved(): Promise<void> { return this.#saving; }
 
   /** A key that is now known to lead to the same. */
   addAlias(record: StepRecord, alias: string): void {

@@ -224,9 +224,12 @@ export class StageBuild {
         const made = await make(output);
         if (made && "key" in made) return finish(made, output);
         const layer = made && { diffId: made.diffId, blob: { digest: made.diffId, sizeBytes: made.sizeBytes, mediaType: "" } };
-        return finish(job.cache.add({
+        const record = job.cache.add({
           key, aliases: made?.aliases ?? [], chain: layer ? [...state.chain, layer.diffId] : state.chain, layer, createdBy: made?.createdBy ?? createdBy ?? instruction.text,
-        }, { isReplaced }), output);
+        }, { isReplaced });
+        // Before the next step begins: whatever ends the daemon from then on, this one was not in vain.
+        await job.cache.saved();
+        return finish(record, output);
       }));
     });
   }
