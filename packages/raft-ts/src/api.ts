@@ -49,8 +49,8 @@ export interface Raft {
    */
   addMember(member: NewMember, options?: { signal?: AbortSignal }): Promise<void>;
   /**
-   * On the leader, or on the member that is to go: a follower asks the leader for its own removal, a leader first hands leadership over. Resolves when a majority knows,
-   * at once when there is no such member. The id is never used again. Rejects like `changeMembers`, and with "quorum" when it is the only voter,
+   * On the leader, or on the member that is to go: a follower asks the leader for its own removal, a leader first hands leadership over. Resolves when a majority knows;
+   * when there is no such member, once a majority has confirmed that the leader still leads. The id is never used again. Rejects like `changeMembers`, and with "quorum" when it is the only voter,
    * or when no leader confirms a follower's own removal in ten election timeouts.
    */
   removeMember(id: RaftId): Promise<void>;

@@ -99,7 +99,7 @@ export class GrpcTransport implements Transport {
   private unreachable(id: RaftId): void { if (!this.isClosed) this.receiver?.unreachable(id); }
 
   /**
-   * Resolves once the member has the snapshot on its disk. `header` is an encoded message of type "snapshot". Rejects with gRPC's error, with that of `chunks`, with an AbortError when
+   * Resolves once the member's state machine has the snapshot, or the member does not need it. `header` is an encoded message of type "snapshot". Rejects with gRPC's error, with that of `chunks`, with an AbortError when
    * nothing is taken for 30 s, and when the member has no address here.
    */
   async sendSnapshot(to: RaftId, header: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void> {

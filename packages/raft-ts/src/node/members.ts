@@ -119,7 +119,7 @@ export class Members {
     const { node } = this;
     if (node.core.role !== "leader" || !memberOf(node.core.config, from)) return;
     this.remove(from).catch((error: Error) => {
-      if (error instanceof RaftError && error.kind === "quorum" && !node.hasEnded) node.transport.send(from, [encodeLeave({ kind: "refused", why: error.message, missing: error.missing ?? [] })]);
+      if (error instanceof RaftError && error.kind === "quorum" && !node.hasEnded) node.transport.send(from, [encodeLeave({ kind: "refused", why: error.message, missing: error.missing })]);
     });
   }
 

@@ -1,5 +1,5 @@
 // Everything durable of one member: the log's segments, snapshots, and two small slot files beside them:
-//   vote:  term, vote and the recovering flag, each change synced. The log holds them as well; kept apart so that a damaged log never makes a member forget its vote.
+//   vote:  term, vote, the recovering flag and whose log it is, each change synced. The log holds them as well; kept apart so that a damaged log never makes a member forget its vote.
 //   mark:  how far the log was synced, and whether this member is the only voter, not synced itself (the page cache keeps it when the process dies). A log that ends before its mark has lost something that was
 //          acknowledged; one that ends torn behind it lost only what nobody was told of.
 import { join } from "node:path";
